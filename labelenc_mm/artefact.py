@@ -1,0 +1,107 @@
+"""Tensor files that one training stage hands to the next: safetensors with JSON metadata.
+
+safetensors holds no code, so such a file can be taken from anyone; its metadata says what it is
+for, and whoever loads it compares that with what it expects.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+# safetensors allows only strings as metadata: ours is one JSON document under this key.
+METADATA_KEY = 'labelenc_mm'
+
+
+class ArtefactError(ValueError):
+    """A tensor file that cannot be used; names the file and a remedy."""
+
+
+def save_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]
+) -> None:
+    """Write tensors and metadata, so that the file is either complete or not there.
+
+    Args:
+        path (str | PathLike): Target; its folder is created. An existing file is replaced.
+        tensors (Mapping[str, Tensor]): Tensors of any shape, dtype and device. Tensors that share
+            memory are stored once each.
+        metadata (Mapping[str, Any]): Anything that JSON can hold.
+
+    Raises:
+        TypeError: A value is not a tensor, or the metadata is not JSON; names the key.
+    """
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f'{name!r} for {path} must be a tensor, got {type(tensor).__name__}.')
+    try:
+        text = json.dumps(dict(metadata))
+    except TypeError as error:
+        raise TypeError(f'The metadata for {path} must be plain JSON: {error}.') from error
+    # The format refuses tensors that share memory (tied weights): every one gets its own copy.
+    copies = {
+        name: tensor.detach().to('cpu', copy=True).contiguous() for name, tensor in tensors.items()
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    os.close(handle)
+    try:
+        save_file(copies, unfinished, metadata={METADATA_KEY: text})
+        # mkstemp makes files that only the owner reads; give it what open() would have given.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(unfinished, 0o666 & ~umask)
+        os.replace(unfinished, path)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+
+
+def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Args:
+        path (str | PathLike): The file.
+
+    Returns:
+        tuple[dict[str, Tensor], dict[str, Any]]: Tensors on the CPU, and the metadata.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ArtefactError: The file is truncated, in another format, or not one of ours.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'There is no tensor file {path}. Run the stage that writes it, or correct the path.'
+        )
+    try:
+        with safe_open(path, framework='pt', device='cpu') as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ArtefactError(
+            f'{path} is truncated or not a safetensors file ({error}): run the stage that writes '
+            'it again, or copy it again.'
+        ) from error
+    if METADATA_KEY not in metadata:
+        raise ArtefactError(
+            f'{path} was not written by labelenc_mm: its metadata holds {sorted(metadata)} but no '
+            f'{METADATA_KEY!r}. Give the file that a labelenc_mm stage left in its work dir.'
+        )
+    try:
+        content = json.loads(metadata[METADATA_KEY])
+    except json.JSONDecodeError as error:
+        content = error
+    if not isinstance(content, dict):
+        raise ArtefactError(
+            f'The metadata of {path} is damaged ({content!r}): run the stage that writes it again.'
+        )
+    return tensors, content

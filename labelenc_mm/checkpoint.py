@@ -1,0 +1,284 @@
+"""Safe reading of PyTorch checkpoints, and the tensor files that one stage hands to the next.
+
+A checkpoint of mmengine is a pickle, and a pickle can run code. Both toolbox families leave a way
+in: the fork allow-lists the real ``getattr`` and falls back to unrestricted loading, and downloads
+are read without restriction in both. Here every checkpoint goes through ``torch.load`` restricted
+to tensors, plain Python types and the short list below, whatever torch's global list holds.
+
+Artefacts of our own (:func:`save_tensors`) are safetensors with JSON metadata: no pickle at all.
+"""
+
+import os
+import pickle
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from packaging.version import Version
+
+from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
+
+OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
+# Allow-listing under a name of our choice, which the stand-ins below need, exists since torch 2.6.
+FULL_SUPPORT = Version('2.6')
+
+_STATISTICS = ('min', 'max', 'mean', 'current')
+_NUMBER_KINDS = 'biuf'
+_lock = threading.RLock()
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot, or must not, be loaded; names the file and a remedy."""
+
+
+def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> Any:
+    """Load a checkpoint without running any code that it may carry.
+
+    Accepted are tensors, plain Python containers and numbers, numpy arrays and numbers, and
+    mmengine's ``HistoryBuffer`` (the training log inside ordinary mmengine checkpoints).
+
+    Args:
+        path (str | PathLike): A file written by ``torch.save``.
+        map_location: As in :func:`torch.load`.
+
+    Returns:
+        Any: The content, usually a dict with ``state_dict`` and ``meta``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: The file is truncated, no checkpoint, or asks for anything else to be
+            imported or called.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'There is no checkpoint {path}. Check the path, or run the stage that writes it.'
+        )
+    with path.open('rb') as file:
+        return _load(file, map_location, str(path))
+
+
+def _load(file: IO[bytes], map_location: Any, name: str) -> Any:
+    """Load from an open file; ``name`` is what errors call it."""
+    try:
+        with _own_allow_list():
+            return torch.load(file, map_location=map_location, weights_only=True)
+    except (MemoryError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:
+        # Arbitrary bytes make the unpickler fail in as many ways as it has instructions. The
+        # original is not chained: torch's text recommends loading without restriction.
+        raise CheckpointError(_explain(error, name)) from None
+
+
+def _explain(error: Exception, name: str) -> str:
+    """Say what was wrong with a checkpoint and what to do about it."""
+    text = str(error).split('Check the documentation of torch.load')[0]
+    asked_for = re.search(r'GLOBAL (\S+)', text)
+    # torch puts its own advice first and the reason into the last paragraph.
+    reason = asked_for[1] if asked_for else text.strip().split('\n')[-1].strip(' .')
+    if not isinstance(error, pickle.UnpicklingError) or 'Unsupported operand' in reason:
+        return (
+            f'{name} could not be read as a PyTorch checkpoint ({reason or type(error).__name__}). '
+            'It is truncated or something else, often a web page saved under this name: delete '
+            'it, then copy, download or write it again.'
+        )
+    if Version(torch.__version__) < FULL_SUPPORT:
+        return (
+            f'{name} holds more than tensors ({reason}), which torch {torch.__version__} cannot '
+            f'load safely. With torch {FULL_SUPPORT} or newer ordinary mmengine checkpoints load. '
+            f'If you trust the file, {OPT_OUT}=1 leaves loading to mmengine.'
+        )
+    return (
+        f'{name} was refused: it asks for {reason}, which no checkpoint needs. Nothing of it was '
+        'run. If you trust its source, save it again as tensors and plain types, or set '
+        f'{OPT_OUT}=1, which leaves loading to mmengine and lets the file run any code.'
+    )
+
+
+@contextmanager
+def _own_allow_list() -> Iterator[None]:
+    """Replace torch's process-wide list of safe globals by ours, and restore it afterwards.
+
+    Replacing instead of adding matters: with the real ``getattr`` in the list, as the fork has it,
+    a crafted file reaches any attribute of an allowed class and from there any function.
+    """
+    if Version(torch.__version__) < FULL_SUPPORT:
+        yield
+        return
+    with _lock:
+        before = torch.serialization.get_safe_globals()
+        statistics, saved = _statistics_methods()
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(_allow_list())
+        try:
+            yield
+        finally:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals(before)
+            # Reading a HistoryBuffer merges the file's table of statistics into the class.
+            statistics.clear()
+            statistics.update(saved)
+
+
+def _allow_list() -> list[Any]:
+    """Return what a checkpoint may name: pairs of an object and the name that it answers to."""
+    numbers = {type(np.dtype(code)) for code in np.typecodes['AllInteger'] + '?efd'}
+    allowed: list[Any] = [
+        (number, f'{number.__module__}.{number.__qualname__}') for number in numbers
+    ]
+    allowed += [(np.ndarray, 'numpy.ndarray'), (_plain_dtype, 'numpy.dtype'), slice]
+    for core in ('numpy.core.multiarray', 'numpy._core.multiarray'):  # numpy 1 and numpy 2
+        allowed += [(_empty_array, f'{core}._reconstruct'), (_plain_number, f'{core}.scalar')]
+    history_buffer = _history_buffer_class()
+    if history_buffer is not None:
+        name = f'{history_buffer.__module__}.{history_buffer.__qualname__}'
+        allowed += [(history_buffer, name), (_history_buffer_statistic, 'builtins.getattr')]
+    return allowed
+
+
+def _history_buffer_class() -> Any:
+    try:
+        from mmengine.logging import HistoryBuffer
+    except ImportError:
+        return None
+    return HistoryBuffer
+
+
+def _statistics_methods() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return HistoryBuffer's class-wide table of statistics and a copy of it."""
+    table = getattr(_history_buffer_class(), '_statistics_methods', {})
+    return table, dict(table)
+
+
+def _history_buffer_statistic(owner: Any, name: str) -> Any:
+    """Stand in for ``getattr``: a pickled HistoryBuffer names its four methods through it."""
+    if owner is _history_buffer_class() and name in _STATISTICS:
+        return owner.__dict__[name]
+    raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r})')
+
+
+def _plain_dtype(code: Any, align: bool = False, copy: bool = False) -> np.dtype:
+    """Stand in for ``numpy.dtype``: numbers only, no objects, no structures."""
+    dtype = np.dtype(code) if isinstance(code, str) else None
+    if dtype is None or dtype.kind not in _NUMBER_KINDS:
+        raise pickle.UnpicklingError(f'numpy.dtype({code!r})')
+    return dtype
+
+
+def _empty_array(subtype: Any, shape: Any, dtype: Any) -> np.ndarray:
+    """Stand in for numpy's ``_reconstruct``: the empty array whose content follows."""
+    if subtype is not np.ndarray:
+        raise pickle.UnpicklingError(f'an array of type {subtype!r}')
+    return np.empty(0, np.int8)
+
+
+def _plain_number(dtype: Any, data: Any) -> Any:
+    """Stand in for numpy's ``scalar``."""
+    if not isinstance(dtype, np.dtype) or dtype.kind not in _NUMBER_KINDS:
+        raise pickle.UnpicklingError(f'a numpy scalar of type {dtype!r}')
+    return np.frombuffer(data, dtype, count=1)[0]
+
+
+def install() -> None:
+    """Make mmengine load every checkpoint through this module.
+
+    Covered are local files (``resume``, ``load_from``, ``init_cfg``) and whatever mmengine
+    downloads (``https://``, ``torchvision://``, ``open-mmlab://``, ``mmcls://``). Calling it again
+    changes nothing. With the environment variable ``LABELENC_MM_UNSAFE_LOAD=1``, read at every
+    load, mmengine's own loaders do the work, after a warning.
+    """
+    from mmengine.runner import checkpoint as stock
+
+    if getattr(stock, '_labelenc_mm_installed', False):
+        return
+    stock.CheckpointLoader.register_scheme(
+        prefixes='', loader=_local_loader(stock.load_from_local), force=True
+    )
+    # These two names serve every scheme that downloads; mmengine offers no other place to step in.
+    stock.load_url = _url_loader(stock.load_url)
+    if hasattr(stock, '_safe_torch_load'):  # the fork only
+        stock._safe_torch_load = _buffer_loader(stock._safe_torch_load)
+    stock._labelenc_mm_installed = True
+
+
+def _opted_out() -> bool:
+    if os.environ.get(OPT_OUT, '0') in ('', '0'):
+        return False
+    warnings.warn(
+        f'{OPT_OUT} is set: checkpoints are loaded by mmengine itself and may run any code.',
+        stacklevel=4,
+    )
+    return True
+
+
+def _local_loader(stock_loader: Callable[..., Any]) -> Callable[..., Any]:
+    def load_from_local(filename: str, map_location: Any = None) -> Any:
+        if _opted_out():
+            return stock_loader(filename, map_location)
+        return load_checkpoint_file(filename, map_location)
+
+    return load_from_local
+
+
+def _buffer_loader(stock_loader: Callable[..., Any]) -> Callable[..., Any]:
+    def safe_torch_load(file: Any, map_location: Any = None, weights_only: Any = None) -> Any:
+        if _opted_out():
+            return stock_loader(file, map_location, weights_only)
+        if isinstance(file, (str, os.PathLike)):
+            return load_checkpoint_file(file, map_location)
+        return _load(file, map_location, getattr(file, 'name', 'the downloaded checkpoint'))
+
+    return safe_torch_load
+
+
+def _url_loader(stock_loader: Callable[..., Any]) -> Callable[..., Any]:
+    def load_url(
+        url: str,
+        model_dir: str | None = None,
+        map_location: Any = None,
+        progress: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        if _opted_out():
+            return stock_loader(url, model_dir, map_location, progress, **kwargs)
+        return load_checkpoint_file(download(url, model_dir, progress), map_location)
+
+    return load_url
+
+
+def download(url: str, folder: str | os.PathLike[str] | None = None, progress: bool = True) -> Path:
+    """Fetch a file once, into the folder where torch keeps downloaded checkpoints.
+
+    Args:
+        url (str): Address; its last part is the file name.
+        folder (str | PathLike, optional): Where to keep it. Defaults to torch's own cache.
+        progress (bool): Show a progress bar. Defaults to True.
+
+    Returns:
+        Path: The local file.
+    """
+    folder = Path(folder or Path(torch.hub.get_dir()) / 'checkpoints')
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / Path(urlparse(url).path).name
+    if not path.exists():
+        torch.hub.download_url_to_file(url, str(path), progress=progress)
+    return path
+
+
+__all__ = [
+    'ArtefactError',
+    'CheckpointError',
+    'download',
+    'install',
+    'load_checkpoint_file',
+    'load_tensors',
+    'save_tensors',
+]
