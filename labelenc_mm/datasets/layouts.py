@@ -1,8 +1,8 @@
 """What stands where in a shape scene: scene types, object classes in them, places and sizes.
 
-A scene type fixes bands of ground, water and air and how often each class appears, so that classes
-co-occur (cars with houses and lamps, boats with birds and fish) and have their places. A few objects
-stand outside of their usual scene, so context helps but is never certain.
+A scene type fixes bands of ground, water and air and how often each class appears, so that
+classes co-occur (cars with houses and lamps, boats with birds and fish) and have their places. Few
+objects stand outside of their usual scene: context helps but is not certain.
 """
 
 from typing import NamedTuple
@@ -123,7 +123,7 @@ def _place(
     zoom: float,
     rng: Generator,
 ) -> Placement:
-    """Choose foot and height of one object: perspective on the ground, free size in air and water."""
+    """Choose foot and height of one object: perspective on the ground, free in air and water."""
     height, width = size
     horizon, surface = bands[0].bottom, bands[1].bottom
     spread = float(np.exp(rng.normal(0, 0.2)))

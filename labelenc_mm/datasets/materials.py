@@ -1,11 +1,11 @@
 """Colours and textures of shape scenes, and how they differ between train and val.
 
-The two splits are two worlds with the same things in them. Hues are of another season and hour (train:
-a summer day, val: an autumn evening) and textures come from other families and other bands of
-wavelengths, so that a model which goes by colour or texture fails on val and one which goes by shape
-does not. Within a split colour does say something about a region (leaves are mostly of one hue, water
-of another), as pretraining by colorization needs; but every hue range is wide, some surfaces take any
-hue at all, and classes share their materials.
+The two splits are two worlds with the same things in them. Hues are of another season and hour
+(train: a summer day, val: an autumn evening) and textures come from other families and other bands
+of wavelengths, so that a model which goes by colour or texture fails on val and one which goes by
+shape does not. Within a split colour does say something about a region (leaves are mostly of one
+hue, water of another), as pretraining by colorization needs; but every hue range is wide, some
+surfaces take any hue at all, and classes share their materials.
 """
 
 import colorsys
@@ -130,7 +130,7 @@ def _noise(
     angle: float | None = None,
     narrow: float = 1.0,
 ) -> np.ndarray:
-    """(TILE, TILE) periodic noise in a band of wavelengths (pixels), optionally of one direction."""
+    """(TILE, TILE) periodic noise in a band of wavelengths (pixels), of one direction if given."""
     y = np.fft.fftfreq(TILE)[:, None]
     x = np.fft.rfftfreq(TILE)[None, :]
     radius = np.hypot(x, y)

@@ -2,9 +2,9 @@
 
 Shape legend: (H, W) image, (h, w) window of one thing, images are BGR.
 
-Two passes over the same polygons. The first goes from front to back, finds what is visible of each
-thing and leaves out objects that would hardly be; the second paints what is left from back to front.
-An object that is not annotated is therefore not in the picture at all.
+Two passes over the same polygons. The first goes from front to back, finds what is visible of
+each thing and leaves out objects that would hardly be; the second paints what is left from back to
+front. An object that is not annotated is therefore not in the picture at all.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from numpy.random import Generator
 from labelenc_mm.datasets.layouts import CLUTTER, Band, Placement
 from labelenc_mm.datasets.materials import TILE, TextureBank, sample_color
 from labelenc_mm.datasets.outlines import OUTLINES
-from labelenc_mm.datasets.parts import Part, ellipse, limb
+from labelenc_mm.datasets.outlines.parts import Part, ellipse, limb
 
 MIN_VISIBLE = 0.3
 """Share of its own pixels that an object must show; below it is not drawn."""
@@ -141,7 +141,7 @@ def _clutter(rng: Generator) -> list[Part]:
     parts = _BUILDERS[rng.integers(len(_BUILDERS))](rng)
     # A small part on its own (a wheel, a window, a fin): never the one that gives the silhouette.
     extents = [float(np.prod(np.ptp(part.outline, axis=0))) for part in parts]
-    small = [part for part, e in zip(parts, extents) if e < 0.5 * max(extents)]
+    small = [part for part, e in zip(parts, extents, strict=True) if e < 0.5 * max(extents)]
     part = small[rng.integers(len(small))] if small else Part(material, ellipse(0, -0.5, 0.4, 0.4))
     outline = part.outline - part.outline.mean(axis=0)
     return [Part(part.material, outline * (0.7 / max(float(np.ptp(outline, axis=0).max()), 1e-6)))]
@@ -150,7 +150,7 @@ def _clutter(rng: Generator) -> list[Part]:
 def _background(
     size: tuple[int, int], bands: list[Band], bank: TextureBank, split: str, rng: Generator
 ) -> np.ndarray:
-    """(H, W, 3) float32: textured strips with a gradient, wavy edges, and a few clouds or patches."""
+    """(H, W, 3) float32: textured strips with gradients and wavy edges, a few clouds or patches."""
     height, width = size
     image = np.empty((height, width, 3), np.float32)
     x = np.arange(width) / width
@@ -170,7 +170,7 @@ def _background(
             rng.uniform(0, height),
             *(rng.uniform(0.04, 0.2, 2) * (width, height * 0.5)),
         )
-        near = [band.material for band in bands if band.bottom * height >= blob[:, 1].mean()][0]
+        near = next(band.material for band in bands if band.bottom * height >= blob[:, 1].mean())
         color = sample_color('cloud' if near == 'sky' else near, split, rng)
         patch = np.round(blob * (1 << _SHIFT)).astype(np.int32)
         cv2.fillPoly(image, [patch], color, cv2.LINE_AA, _SHIFT)
@@ -191,14 +191,14 @@ def _background(
 def _paint_sprite(
     image: np.ndarray, sprite: Sprite, bank: TextureBank, split: str, rng: Generator
 ) -> None:
-    """Paint one sprite into the float image: flat parts first, then relief and shading over them."""
+    """Paint one sprite into the float image: flat parts, then relief and shading over them."""
     left, top, right, bottom = sprite.window
     height, width = bottom - top, right - left
     names = list(dict.fromkeys(sprite.materials))
     colors = {name: sample_color(name, split, rng) for name in names}
     patch = np.ascontiguousarray(image[top:bottom, left:right])
     surface = np.zeros((height, width), np.uint8)
-    for material, outline in zip(sprite.materials, sprite.corners):
+    for material, outline in zip(sprite.materials, sprite.corners, strict=True):
         cv2.fillPoly(patch, [outline], colors[material], cv2.LINE_AA, _SHIFT)
         cv2.fillPoly(surface, [outline], names.index(material) + 1, cv2.LINE_8, _SHIFT)
     # Two textures for the object; each of its materials shows them at strengths of its own.

@@ -96,7 +96,7 @@ class ShapeScenes:
         sprites, visible = select_visible([sprite for sprite in posed if sprite], self.size)
         image = paint(self.size, bands, sprites, self.bank, self.split, rng)
 
-        objects = [(s, v) for s, v in zip(sprites, visible) if s.label != CLUTTER]
+        objects = [(s, v) for s, v in zip(sprites, visible, strict=True) if s.label != CLUTTER]
         labels = np.array([sprite.label for sprite, _ in objects], np.int64)
         masks = np.zeros((len(objects), *self.size), bool)
         boxes = np.zeros((len(objects), 4), np.float32)
