@@ -1,0 +1,9 @@
+_base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', './_base_/labelenc.py']
+model = dict(
+    type='LabelEncMaskRCNN',
+    labelenc=dict(
+        stage='supervise',
+        init_from='work_dirs/mask-rcnn_r50_fpn_labelenc-step1_16e_coco/label_encoding.safetensors',
+    ),
+)
+default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))

@@ -1,0 +1,27 @@
+"""What plugs into MMDetection: label-encoded detectors, their hooks and their export."""
+
+from labelenc_mm.detection.export import export_detector, stock_config, stock_state_dict
+from labelenc_mm.detection.hand_over import load_label_encoding, save_label_encoding
+from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
+from labelenc_mm.detection.labelenc_detector import (
+    LabelEncMixin,
+    labelenc_detector,
+    register_labelenc_detectors,
+)
+from labelenc_mm.detection.labelenc_hook import LabelEncHook
+from labelenc_mm.detection.reconstruction_loop import LabelEncValLoop
+
+register_labelenc_detectors()
+
+__all__ = [
+    'LabelEncHook',
+    'LabelEncMixin',
+    'LabelEncValLoop',
+    'LabelEncodingHead',
+    'export_detector',
+    'labelenc_detector',
+    'load_label_encoding',
+    'save_label_encoding',
+    'stock_config',
+    'stock_state_dict',
+]

@@ -1,0 +1,189 @@
+"""What step 1 of LabelEnc hands to step 2 (ECCV 2020, sec. 3.3): ``label_encoding.safetensors``.
+
+The file holds the tensors ``encoder.*``, ``pyramid.*`` and ``head.*`` (everything of the detector
+outside backbone and neck) and, as metadata, what must agree for them to fit. Backbone, image neck and
+adapter stay behind: step 2 learns its own.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+import labelenc_mm
+from labelenc_mm.checkpoint import ArtefactError, load_tensors, save_tensors
+from labelenc_mm.detection.introspection import NOT_HEAD, head_children
+from labelenc_mm.labels import LABEL_MAP_VERSION
+
+FILE_NAME = 'label_encoding.safetensors'
+_KIND = 'labelenc_mm label encoding'
+
+
+def save_label_encoding(
+    detector: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    path: str,
+    classes: Sequence[str] | None = None,
+) -> None:
+    """Write the hand-over file of a detector that has gone through step 1.
+
+    Args:
+        detector: The label-encoded detector; tells types and options.
+        state_dict: Its weights (averaged ones under EMA).
+        path: File to write, replaced in one go.
+        classes: Class names in order of the labels, None if the data set has none.
+    """
+    tensors = {}
+    for key, value in state_dict.items():
+        for source, target in (('labelenc.encoder.', 'encoder.'), ('labelenc.pyramid.', 'pyramid.')):
+            if key.startswith(source):
+                tensors[target + key[len(source) :]] = value
+        if key.split('.')[0] not in NOT_HEAD:
+            tensors[f'head.{key}'] = value
+    save_tensors(path, tensors, {**describe(detector), 'classes': list(classes) if classes else None})
+
+
+def load_label_encoding(detector: nn.Module, path: str) -> None:
+    """Start step 2 from a hand-over file, checking it before anything is changed.
+
+    Encoder and pyramid are loaded strictly; so is the head (``labelenc.init_head``). The neck takes the
+    pyramid's tensors of equal shape (``labelenc.init_neck``); the others are listed in the log.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ArtefactError: If the file is damaged, something else, or made for another detector; lists all
+            differences.
+    """
+    head = detector.labelenc
+    try:
+        tensors, metadata = load_tensors(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'labelenc.init_from={path}: no such file. Train step 1 first; it leaves {FILE_NAME} in '
+            'its work dir. To resume step 2 without the file set labelenc.init_from=None'
+        ) from error
+    if metadata.get('kind') != _KIND:
+        raise ArtefactError(f'{path} is not a label encoding of step 1 (kind: {metadata.get("kind")})')
+
+    parts = {'encoder.': head.encoder, 'pyramid.': head.pyramid}
+    differences = _compare_metadata(describe(detector), metadata, with_head=head.init_head)
+    for prefix, module in parts.items():
+        differences += _compare_tensors(prefix, module.state_dict(), tensors)
+    head_state = {
+        key: value
+        for key, value in detector.state_dict().items()
+        if key.split('.')[0] not in NOT_HEAD
+    }
+    if head.init_head:
+        differences += _compare_tensors('head.', head_state, tensors)
+    if differences:
+        raise ArtefactError(
+            f'{path} does not fit this detector:\n  ' + '\n  '.join(differences) + '\nTrain step 1 '
+            'with the same classes, neck and head (the backbone may differ), or switch the head off '
+            'with labelenc.init_head=False'
+        )
+
+    for prefix, module in parts.items():
+        module.load_state_dict(_select(tensors, prefix), strict=True)
+    if head.init_head:
+        detector.load_state_dict(_select(tensors, 'head.'), strict=False)
+    if head.init_neck and getattr(detector, 'neck', None) is not None:
+        _init_neck(detector.neck, _select(tensors, 'pyramid.'))
+    head.encoder_is_loaded.fill_(1)
+    head.step1_classes = metadata.get('classes')
+    print_log(
+        f'Label encoding, pyramid{" and head" if head.init_head else ""} loaded from {path}', 'current'
+    )
+
+
+def check_classes(detector: nn.Module, classes: Sequence[str] | None) -> None:
+    """Compare the data set's classes with those of the step-1 file that was loaded.
+
+    Raises:
+        ArtefactError: If names or order differ, listing the differences.
+    """
+    expected = getattr(detector.labelenc, 'step1_classes', None)
+    if expected is None or classes is None or list(classes) == list(expected):
+        return
+    pairs = [
+        f'{index}: {ours!r} (step 1: {theirs!r})'
+        for index, (ours, theirs) in enumerate(zip(classes, expected, strict=False))
+        if ours != theirs
+    ]
+    if len(classes) != len(expected):
+        pairs.append(f'{len(classes)} classes (step 1: {len(expected)})')
+    raise ArtefactError(
+        f'{detector.labelenc.init_from} was trained on other classes than this data set has:\n  '
+        + '\n  '.join(pairs)
+        + '\nTrain step 1 on these classes, in this order'
+    )
+
+
+def describe(detector: nn.Module) -> dict[str, Any]:
+    """What must agree between the two steps, as plain JSON values."""
+    head = detector.labelenc
+    return {
+        'kind': _KIND,
+        'labelenc_mm_version': labelenc_mm.__version__,
+        'label_map_version': LABEL_MAP_VERSION,
+        'label_source': head.label_source,
+        'pixel_offset': head.pixel_offset,
+        'num_classes': head.num_classes,
+        'detector': detector.stock_type,
+        'head': {name: type(child).__name__ for name, child in head_children(detector).items()},
+        'neck': type_names(head.neck_config),
+    }
+
+
+def type_names(config: Any) -> Any:
+    """The type of a module config as a name, of a list of them as a list."""
+    if isinstance(config, Mapping):
+        name = config.get('type')
+        return name if isinstance(name, str) else getattr(name, '__name__', str(name))
+    if isinstance(config, Sequence):
+        return [type_names(item) for item in config]
+    return None
+
+
+def _compare_metadata(ours: dict, theirs: dict, with_head: bool) -> list[str]:
+    keys = ['label_map_version', 'label_source', 'pixel_offset', 'num_classes', 'neck']
+    if with_head:
+        keys.append('head')
+    return [
+        f'{key}: {json.dumps(ours[key])} here, {json.dumps(theirs.get(key))} in the file'
+        for key in keys
+        if ours[key] != theirs.get(key)
+    ]
+
+
+def _compare_tensors(
+    prefix: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> list[str]:
+    selected = _select(found, prefix)
+    lines = []
+    for key, value in expected.items():
+        if key not in selected:
+            lines.append(f'{prefix}{key}: missing in the file')
+        elif selected[key].shape != value.shape:
+            lines.append(
+                f'{prefix}{key}: shape {tuple(value.shape)} here, {tuple(selected[key].shape)} in the file'
+            )
+    lines += [f'{prefix}{key}: only in the file' for key in selected if key not in expected]
+    return lines
+
+
+def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _init_neck(neck: nn.Module, pyramid: Mapping[str, Tensor]) -> None:
+    state = neck.state_dict()
+    fitting = {k: v for k, v in pyramid.items() if k in state and state[k].shape == v.shape}
+    neck.load_state_dict(fitting, strict=False)
+    left = [key for key in state if key not in fitting]
+    message = f'Neck starts from {len(fitting)} of {len(state)} tensors of the pyramid of step 1'
+    if left:
+        message += f'; other shapes, left as initialised: {", ".join(left)}'
+    print_log(message, 'current')

@@ -1,0 +1,293 @@
+"""The training-only part of a label-encoded detector (LabelEnc, ECCV 2020, sec. 3).
+
+Shape legend: N images, K classes present in an image, C channels of the neck, (H, W) size of the padded
+batch in pixels, (h_l, w_l) size of pyramid level l.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from labelenc_mm.labels import draw_label_maps, sample_label_scales
+from labelenc_mm.networks import FeatureAdaptationBlock, LabelEncoder, feature_distance
+from labelenc_mm.schedule import Limit, TrainingWindow
+
+STAGES = ('autoencode', 'supervise')
+
+# The networks themselves know no toolbox.
+for _network in (LabelEncoder, FeatureAdaptationBlock):
+    MODELS.register_module(module=_network)
+
+
+@MODELS.register_module()
+class LabelEncodingHead(BaseModule):
+    """Draws label maps, encodes them, adapts image features and measures the distance.
+
+    It is the ``labelenc`` subtree of a detector that :class:`LabelEncMixin` extends, which also fills
+    in ``num_classes``, ``neck`` and ``encoder_outputs``; users write the other arguments.
+
+    Args:
+        stage: 'autoencode' (step 1: learn the label encoding function together with a detector) or
+            'supervise' (step 2: train a detector under the frozen function).
+        num_classes: Number of classes of the detector.
+        neck: The detector's own neck config, or list of them; it is built once more on top of the
+            label encoder. None for a detector without a neck.
+        encoder_outputs: Which of the encoder's 4 outputs (strides 4, 8, 16, 32) feed the pyramid.
+        init_from: ``label_encoding.safetensors`` of step 1, loaded when step 2 starts.
+        init_head: Whether step 2 also starts from the head of step 1 (Table 5, 'initialization').
+        init_neck: Whether step 2 starts its neck from the pyramid of step 1 (as the released code).
+        encoder: Options of :class:`~labelenc_mm.networks.LabelEncoder`.
+        adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
+        loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1).
+        distance_begin: When the distance starts to count, see :class:`~labelenc_mm.schedule.TrainingWindow`.
+            By default after a quarter of step 1 (sec. 4.1: 30k of 120k iterations, 4 of 16 epochs), and
+            from the start in step 2.
+        distance_end: When it stops. By default step 2 drops it for the last epoch, or, with
+            ``distance_by_epoch=False``, for the last ninth (sec. 4.1: 10k of 90k iterations).
+        distance_by_epoch: Whether int limits count epochs (else iterations).
+        label_source: 'box' or 'mask' (the box ramp times the instance mask). By default 'mask' for
+            detectors that predict masks.
+        pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        num_classes: int,
+        neck: dict | list[dict] | None,
+        encoder_outputs: Sequence[int] = (0, 1, 2, 3),
+        init_from: str | None = None,
+        init_head: bool = True,
+        init_neck: bool = True,
+        encoder: dict | None = None,
+        adapter: dict | None = None,
+        loss_weight: float = 1.0,
+        distance_begin: Limit | None = None,
+        distance_end: Limit | None = None,
+        distance_by_epoch: bool = True,
+        label_source: str = 'box',
+        pixel_offset: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if stage not in STAGES:
+            raise ValueError(
+                f"labelenc.stage={stage!r} is unknown; write 'autoencode' for step 1 or 'supervise' "
+                'for step 2'
+            )
+        if label_source not in ('box', 'mask'):
+            raise ValueError(f"labelenc.label_source must be 'box' or 'mask', got {label_source!r}")
+        if stage == 'autoencode' and init_from is not None:
+            raise ValueError(
+                "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds"
+            )
+        self.stage = stage
+        self.num_classes = num_classes
+        self.neck_config = neck
+        self.init_from = init_from
+        self.step1_classes: list[str] | None = None
+        self.init_head = init_head
+        self.init_neck = init_neck
+        self.loss_weight = loss_weight
+        self.label_source = label_source
+        self.pixel_offset = pixel_offset
+        self.encoder_outputs = tuple(encoder_outputs)
+        if distance_begin is None:
+            distance_begin = 0 if self.is_frozen else 0.25
+        if distance_end is None and self.is_frozen:
+            distance_end = -1 if distance_by_epoch else 8 / 9
+        self.distance_window = TrainingWindow(
+            distance_begin, distance_end, distance_by_epoch, name='labelenc.distance'
+        )
+
+        self.encoder = MODELS.build(
+            {'type': 'LabelEncoder', **(encoder or {}), 'num_classes': num_classes}
+        )
+        in_channels = [self.encoder.out_channels[index] for index in self.encoder_outputs]
+        self.pyramid, channels = build_pyramid(neck, in_channels)
+        self.adapter = MODELS.build(
+            {'type': 'FeatureAdaptationBlock', 'channels': channels, **(adapter or {})}
+        )
+        # Part of every checkpoint: says after a resume, without the file of step 1, whether the frozen
+        # encoder holds learned weights.
+        self.register_buffer('encoder_is_loaded', torch.zeros((), dtype=torch.int64))
+        if self.is_frozen:
+            for part in (self.encoder, self.pyramid):
+                part.requires_grad_(False)
+        self.train()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether encoder and pyramid are frozen, i.e. this is step 2."""
+        return self.stage == 'supervise'
+
+    def train(self, mode: bool = True) -> 'LabelEncodingHead':
+        """Switch to training mode; a frozen encoder and pyramid stay in evaluation mode."""
+        super().train(mode)
+        if self.is_frozen:
+            self.encoder.eval()
+            self.pyramid.eval()
+        return self
+
+    def encode(
+        self, data_samples: Sequence[DetDataSample], size: tuple[int, int]
+    ) -> tuple[Tensor, ...]:
+        """Encode the ground truth of N images into a feature pyramid.
+
+        Args:
+            data_samples: Samples whose ``gt_instances`` are in coordinates of the network input.
+            size: (H, W) of the padded batch.
+
+        Returns:
+            Levels of shape (N, C, h_l, w_l), like the image features; without gradient in step 2.
+        """
+        augment = self.training and not self.is_frozen  # step 1 only, as in the released code
+        device = self.encoder.stem.weight.device
+        label_maps = [self.draw(sample, size, augment, device) for sample in data_samples]
+        # Nothing normalises the encoder's features, which may leave the range of float16.
+        use_autocast = _autocast_dtype(device.type) is torch.bfloat16
+        with (
+            torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen),
+            torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_autocast),
+        ):
+            features = self.encoder(label_maps)
+            return tuple(self.pyramid([features[index] for index in self.encoder_outputs]))
+
+    def draw(
+        self,
+        data_sample: DetDataSample,
+        size: tuple[int, int],
+        augment: bool = False,
+        device: torch.device | str = 'cpu',
+    ) -> tuple[Tensor, Tensor]:
+        """Draw one image's ground truth: ``classes`` (K,) and ``maps`` (K, H, W)."""
+        instances = data_sample.gt_instances
+        labels = instances.labels.to(device)
+        boxes = get_box_tensor(instances.bboxes).to(device)
+        path = data_sample.metainfo.get('img_path', '<no img_path>')
+        if boxes.shape[-1] != 4:
+            raise ValueError(
+                f'{path}: boxes have {boxes.shape[-1]} values; label maps need axis-aligned '
+                '(x1, y1, x2, y2) boxes'
+            )
+        masks = None
+        if self.label_source == 'mask':
+            if 'masks' not in instances:
+                raise ValueError(
+                    f"{path}: label_source='mask', but the sample has no masks. Load them with "
+                    "LoadAnnotations(with_mask=True) or set labelenc.label_source='box'"
+                )
+            masks = instances.masks
+            if not isinstance(masks, Tensor):
+                masks = masks.to_tensor(torch.bool, device)
+            masks = masks[:, : size[0], : size[1]]
+        scales = sample_label_scales(len(labels), device=device) if augment else None
+        try:
+            classes, maps = draw_label_maps(
+                boxes, labels, size, masks=masks, scales=scales, pixel_offset=self.pixel_offset
+            )
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from error
+        if len(labels):
+            lowest, highest = torch.stack(torch.aminmax(labels)).tolist()
+            if lowest < 0 or highest >= self.num_classes:
+                raise ValueError(
+                    f'{path}: labels run from {lowest} to {highest}, but the detector has '
+                    f'{self.num_classes} classes (0 to {self.num_classes - 1}). Check num_classes '
+                    'and the metainfo of the data set'
+                )
+        return classes, maps
+
+    def is_distance_active(self) -> bool:
+        """Whether the distance counts at the iteration that the MessageHub tells."""
+        return self.distance_window.is_active()
+
+    def loss(
+        self, image_features: Sequence[Tensor], label_features: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """The distance between adapted image features and label features (Eq. 10).
+
+        Gradients reach the adapter and the image features, never the label features.
+
+        Args:
+            image_features: Levels of shape (N, C, h_l, w_l) from the detector's neck.
+            label_features: Levels of the same shapes from :meth:`encode`.
+
+        Returns:
+            ``loss_labelenc`` and, for the log, ``labelenc_corr_l``, the correlation of level l.
+        """
+        shapes = [[tuple(level.shape[1:]) for level in side] for side in (image_features, label_features)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f'image features have (channels, height, width) {shapes[0]}, label features '
+                f'{shapes[1]}. Choose the outputs of the label encoder (strides 4, 8, 16, 32) that '
+                "match the backbone's with labelenc.encoder_outputs"
+            )
+        adapted = self.adapter(image_features)
+        distance, correlations = feature_distance(adapted, [level.detach() for level in label_features])
+        losses = {'loss_labelenc': self.loss_weight * distance}
+        losses.update({f'labelenc_corr_{i}': rho for i, rho in enumerate(correlations)})
+        return losses
+
+
+class _Levels(BaseModule):
+    """The pyramid of a detector without a neck: the encoder's outputs as they are."""
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(features)
+
+
+def build_pyramid(
+    neck: dict | list[dict] | None, in_channels: Sequence[int]
+) -> tuple[torch.nn.Module, int]:
+    """Build a detector's neck once more for the channels of the label encoder.
+
+    Args:
+        neck: Config of the neck, or a list of configs in order, or None.
+        in_channels: Channels of the encoder outputs that feed it.
+
+    Returns:
+        The module and the channels of its levels.
+    """
+    if neck is None:
+        if len(set(in_channels)) != 1:
+            raise ValueError(
+                'a detector without a neck needs encoder outputs of one width; got channels '
+                f'{tuple(in_channels)}'
+            )
+        return _Levels(), in_channels[0]
+    configs = copy.deepcopy(neck if isinstance(neck, Sequence) else [neck])
+    first = configs[0]
+    if isinstance(first.get('in_channels'), Sequence):
+        first['in_channels'] = list(in_channels)
+    else:
+        first['in_channels'] = in_channels[-1]
+    for config in configs:
+        init_cfg = config.get('init_cfg')
+        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+            config.pop('init_cfg')  # weights for image features
+    widths = [config['out_channels'] for config in configs if 'out_channels' in config]
+    width: Any = widths[-1] if widths else None
+    if isinstance(width, Sequence) and len(set(width)) == 1:
+        width = width[0]
+    if not isinstance(width, int):
+        raise ValueError(
+            'the feature adaptation block is shared by all levels and needs a neck whose '
+            f'out_channels is one number; got {width} in {[config.get("type") for config in configs]}'
+        )
+    return MODELS.build(configs if isinstance(neck, Sequence) else first), width
+
+
+def _autocast_dtype(device_type: str) -> torch.dtype | None:
+    """The dtype of the surrounding autocast, None outside one."""
+    if device_type == 'cuda':
+        enabled, dtype = torch.is_autocast_enabled(), torch.get_autocast_gpu_dtype()
+    else:
+        enabled, dtype = torch.is_autocast_cpu_enabled(), torch.get_autocast_cpu_dtype()
+    return dtype if enabled else None

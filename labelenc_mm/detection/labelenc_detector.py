@@ -1,0 +1,247 @@
+"""Any MMDetection detector, label-encoded (LabelEnc, ECCV 2020).
+
+A mixin over the detector's own class: image features are computed once, and the class's own ``loss``
+runs on features that it receives through ``extract_feat``. Nothing of the detector moves; ours lives in
+the subtree ``labelenc``.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.dist import all_reduce
+from mmengine.logging import MessageHub
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from labelenc_mm.detection.hand_over import load_label_encoding
+from labelenc_mm.detection.introspection import (
+    count_classes,
+    count_feature_extractions,
+    find_encoder_outputs,
+    head_children,
+    predicts_masks,
+)
+
+LABEL_PREFIX = 'ae_'
+"""Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
+
+class LabelEncMixin:
+    """Adds LabelEnc to the detector class that follows it in the bases.
+
+    Args:
+        labelenc: Options of :class:`LabelEncodingHead` except those that the detector knows.
+        neck: The detector's neck config.
+        kwargs: Of the detector.
+    """
+
+    stock_type: str
+
+    def __init__(self, *, labelenc: dict, neck: Any = None, **kwargs: Any) -> None:
+        if neck is not None:
+            kwargs['neck'] = neck
+        super().__init__(**kwargs)
+        options = {'type': 'LabelEncodingHead', **labelenc}
+        if 'encoder_outputs' not in options:
+            options['encoder_outputs'] = find_encoder_outputs(self.backbone)
+        options.setdefault('label_source', 'mask' if predicts_masks(self) else 'box')
+        self.labelenc = MODELS.build(dict(options, num_classes=count_classes(self), neck=neck))
+        self._given_features: Sequence[Tensor] | None = None
+        self._has_checked_encoder = False
+
+    def init_weights(self) -> None:
+        """Initialise as the detector does; step 2 then takes over what step 1 learned."""
+        super().init_weights()
+        if self.labelenc.init_from is not None:
+            load_label_encoding(self, self.labelenc.init_from)
+
+    def extract_feat(self, batch_inputs: Tensor) -> Sequence[Tensor]:
+        """The detector's features, or those that the running pass was given."""
+        if self._given_features is not None:
+            return self._given_features
+        return super().extract_feat(batch_inputs)
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample]) -> dict:
+        """The detector's losses and those of LabelEnc's running stage.
+
+        Args:
+            batch_inputs: (N, 3, H, W) images.
+            batch_data_samples: N samples with ground truth.
+
+        Returns:
+            The detector's own losses under their own names; in step 1 those of the head on label
+            features with the prefix ``ae_``; ``loss_labelenc`` and correlations while the distance
+            counts.
+        """
+        head = self.labelenc
+        is_active = head.is_distance_active()
+        if head.is_frozen:
+            self._check_encoder()
+        image_features = self.extract_feat(batch_inputs)
+        label_features: Sequence[Tensor] = ()
+        if is_active or not head.is_frozen:
+            # Drawn before the head sees the samples: some heads rewrite them in place.
+            label_features = head.encode(batch_data_samples, tuple(batch_inputs.shape[-2:]))
+        label_samples = [] if head.is_frozen else copy_samples(batch_data_samples)
+        with self._given(image_features):
+            losses = super().loss(batch_inputs, batch_data_samples)
+        if not head.is_frozen:
+            with self._given(label_features), frozen_head_statistics(self):
+                label_losses = super().loss(batch_inputs, label_samples)
+            losses.update({LABEL_PREFIX + key: value for key, value in label_losses.items()})
+        if is_active:
+            losses.update(head.loss(image_features, label_features))
+        return losses
+
+    def reconstruct(
+        self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample]
+    ) -> list[DetDataSample]:
+        """Predict from the label features of the ground truth: how much the encoding keeps of it.
+
+        Args:
+            batch_inputs: (N, 3, H, W) images, of which only the size matters.
+            batch_data_samples: N samples whose ground truth is in network coordinates.
+
+        Returns:
+            The samples with ``pred_instances``, as ``predict`` gives them.
+        """
+        features = self.labelenc.encode(batch_data_samples, tuple(batch_inputs.shape[-2:]))
+        with self._given(features):
+            return self.predict(batch_inputs, batch_data_samples)
+
+    def parse_losses(self, losses: dict) -> tuple[Tensor, dict]:
+        """Sum the losses; a loss that is not finite stops all processes before the backward pass.
+
+        Raises:
+            FloatingPointError: On every rank, naming the iteration and the losses.
+        """
+        loss, log_vars = super().parse_losses(losses)
+        stop_if_not_finite(log_vars)
+        return loss, log_vars
+
+    def _check_encoder(self) -> None:
+        if self._has_checked_encoder:
+            return
+        if not int(self.labelenc.encoder_is_loaded):
+            raise RuntimeError(
+                'step 2 has no label encoding: set labelenc.init_from to the '
+                'label_encoding.safetensors of step 1 (and do not give a checkpoint of step 1 to '
+                'load_from, which would bring its backbone, neck and adapter as well)'
+            )
+        self._has_checked_encoder = True
+
+    @contextmanager
+    def _given(self, features: Sequence[Tensor]) -> Iterator[None]:
+        """Let the class's own methods see these features in place of the image's."""
+        self._given_features = features
+        try:
+            yield
+        finally:
+            self._given_features = None
+
+
+def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
+    """Shallow copies down to the fields of the instances, which heads may replace in place."""
+    copies = []
+    for sample in data_samples:
+        copied = sample.new()
+        for key in sample.keys():
+            value = sample.get(key)
+            if isinstance(value, BaseDataElement):
+                setattr(copied, key, value.new())
+        copies.append(copied)
+    return copies
+
+
+@contextmanager
+def frozen_head_statistics(detector: nn.Module) -> Iterator[None]:
+    """Batch normalisation of the head in evaluation mode: no buffer of it changes.
+
+    The label features then pass the very function that the head is at test time.
+    """
+    norms = [
+        module
+        for child in head_children(detector).values()
+        for module in child.modules()
+        if isinstance(module, _BatchNorm) and module.training
+    ]
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
+
+
+def stop_if_not_finite(log_vars: dict[str, Tensor]) -> None:
+    """Raise on all ranks if a logged loss of any rank is NaN or infinite."""
+    names = [name for name in log_vars if 'loss' in name]
+    values = torch.stack([log_vars[name].detach().float() for name in names])
+    is_bad = (~torch.isfinite(values)).to(torch.float32)
+    all_reduce(is_bad, op='max')  # ranks have the same keys in the same order
+    if is_bad.any():
+        bad = [name for name, flag in zip(names, is_bad.tolist(), strict=True) if flag]
+        iteration = MessageHub.get_current_instance().get_info('iter')
+        raise FloatingPointError(
+            f'iteration {iteration}: not finite on at least one process: {", ".join(bad)}. Training '
+            'stops before the backward pass, the last checkpoint is intact. Lower the learning rate, '
+            'lengthen the warm-up or clip gradients (optim_wrapper.clip_grad), and under AMP try bf16; '
+            'then --resume.'
+        )
+
+
+def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
+    """Make the label-encoded class of a detector class; usable as a decorator-like call.
+
+    Args:
+        cls: A detector whose ``loss`` calls ``self.extract_feat`` once.
+
+    Returns:
+        A new class ``LabelEnc<Name>``, not yet registered.
+
+    Raises:
+        TypeError: If features cannot be handed to the class through ``extract_feat``.
+    """
+    own, others = count_feature_extractions(cls)
+    if (own, others) != (1, 0):
+        raise TypeError(
+            f'{cls.__name__} cannot be label-encoded: its loss calls self.extract_feat {own} times '
+            f"and another model's {others} times, where exactly one call of its own is needed to "
+            'hand label features to the head'
+        )
+    namespace = {
+        'stock_type': cls.__name__,
+        '__module__': __name__,
+        '__doc__': f'{cls.__name__} with label encoding, see :class:`LabelEncMixin`.',
+    }
+    return type(f'LabelEnc{cls.__name__}', (LabelEncMixin, cls), namespace)
+
+
+def register_labelenc_detectors() -> None:
+    """Register ``LabelEnc<Name>`` for every registered detector, refusals included."""
+    for name, cls in list(MODELS.module_dict.items()):
+        if not (inspect.isclass(cls) and issubclass(cls, BaseDetector)):
+            continue
+        new_name = f'LabelEnc{name}'
+        if issubclass(cls, LabelEncMixin) or new_name in MODELS.module_dict:
+            continue
+        try:
+            MODELS.register_module(name=new_name, module=labelenc_detector(cls))
+        except TypeError as error:
+            MODELS.register_module(name=new_name, module=_refusal(str(error)))
+
+
+def _refusal(message: str) -> Any:
+    """A registry entry that says why there is no such detector."""
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise TypeError(message)
+
+    return refuse

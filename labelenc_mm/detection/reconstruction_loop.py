@@ -1,0 +1,123 @@
+"""Validation of step 1: the image branch and what the label branch keeps of the ground truth.
+
+LabelEnc (ECCV 2020, sec. 4.1) warns of a 'cheat': the distance falls to nearly zero while the encoding
+loses its content. The average precision of head(label features) shows it.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from mmdet.registry import LOOPS
+from mmdet.structures import DetDataSample
+from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import ValLoop
+from torch.utils.data import Dataset
+
+PREFIX = 'reconstruction/'
+
+
+@LOOPS.register_module()
+class LabelEncValLoop(ValLoop):
+    """A ValLoop that also evaluates head(label features) of the validation set's ground truth.
+
+    Its metrics bear the prefix ``reconstruction/``. Data sets whose pipelines load no boxes, and models
+    without a label branch, are validated as usual.
+    """
+
+    def __init__(
+        self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False
+    ) -> None:
+        config = copy.deepcopy(evaluator)
+        super().__init__(runner, dataloader, evaluator, fp16)
+        if not isinstance(config, dict | list):
+            raise TypeError('LabelEncValLoop needs val_evaluator as a config, not as an object')
+        self.evaluator = _PairEvaluator(self.evaluator, runner.build_evaluator(config))
+        self.boxes_are_unscaled = _loads_boxes_after_resize(self.dataloader.dataset)
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """Validate one batch on both branches."""
+        super().run_iter(idx, data_batch)
+        model = self.runner.model
+        detector = model.module if is_model_wrapper(model) else model
+        if not hasattr(detector, 'reconstruct'):
+            return
+        data = detector.data_preprocessor(data_batch, False)
+        samples = data['data_samples']
+        if not all('bboxes' in sample.gt_instances for sample in samples):
+            print_log(
+                'The validation pipeline loads no boxes (LoadAnnotations): no reconstruction is '
+                'evaluated',
+                'current',
+            )
+            return
+        if self.boxes_are_unscaled:
+            samples = [_scaled_to_input(sample) for sample in samples]
+        outputs = detector.reconstruct(data['inputs'], samples)
+        self.evaluator.process_reconstruction(outputs, data_batch)
+
+
+class _PairEvaluator(Evaluator):
+    """The evaluator of the image branch, with a second one for the reconstruction."""
+
+    def __init__(self, images: Evaluator, reconstruction: Evaluator) -> None:
+        super().__init__(images.metrics)
+        self.reconstruction = reconstruction
+        self.dataset_meta = images.dataset_meta
+        self.reconstruction.dataset_meta = images.dataset_meta
+        self.has_reconstruction = False
+
+    def process_reconstruction(
+        self, data_samples: Sequence[DetDataSample], data_batch: Any
+    ) -> None:
+        self.has_reconstruction = True
+        self.reconstruction.process(data_samples=data_samples, data_batch=data_batch)
+
+    def evaluate(self, size: int) -> dict:
+        metrics = super().evaluate(size)
+        if self.has_reconstruction:
+            print_log('Reconstruction: head(label features) of the ground truth', 'current')
+            values = self.reconstruction.evaluate(size)
+            metrics.update({f'{PREFIX}{key}': value for key, value in values.items()})
+            self.has_reconstruction = False
+        return metrics
+
+
+def _scaled_to_input(sample: DetDataSample) -> DetDataSample:
+    """A copy whose ground truth is in the coordinates of the network input."""
+    scaled = sample.new()
+    instances = sample.gt_instances.new()
+    bboxes = instances.bboxes
+    factor = bboxes.new_tensor(sample.scale_factor).repeat(bboxes.shape[-1] // 2)
+    instances.bboxes = bboxes * factor
+    if 'masks' in instances:
+        instances.masks = instances.masks.resize(sample.img_shape[:2])
+    scaled.gt_instances = instances
+    return scaled
+
+
+def _loads_boxes_after_resize(dataset: Dataset) -> bool:
+    """Whether LoadAnnotations follows a resize, as in the toolbox's own test pipelines.
+
+    The boxes are then in coordinates of the original image.
+    """
+    for pipeline in _pipelines(dataset):
+        names = [type(transform).__name__ for transform in pipeline.transforms]
+        loads = [index for index, name in enumerate(names) if 'LoadAnnotations' in name]
+        resizes = [index for index, name in enumerate(names) if 'Resize' in name]
+        if loads and resizes and resizes[0] < loads[0]:
+            return True
+    return False
+
+
+def _pipelines(dataset: Any) -> Iterator[Any]:
+    """The pipelines of a data set and of those that it wraps."""
+    if hasattr(getattr(dataset, 'pipeline', None), 'transforms'):
+        yield dataset.pipeline
+    for inner in [getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', [])]:
+        if inner is not None:
+            yield from _pipelines(inner)

@@ -1,0 +1,126 @@
+"""The label encoding function h(.) of LabelEnc (ECCV 2020, sec. 3.4 and Table 8).
+
+A small residual network without normalisation whose input is one map per class. Of the C classes
+only the K present ones have a map that is not zero, and the first layer has no activation, so that
+it convolves the K maps with the K matching slices of its weight: exactly the dense result at K / C
+of the cost, for 3 classes as for 1203.
+
+Shape legend: C classes of the data set, K classes present in an image, N images, (H, W) input size.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule, Sequential
+from torch import Tensor, nn
+
+
+class LabelBottleneck(BaseModule):
+    """Residual bottleneck without normalisation (LabelEnc, Table 8): 1x1, 3x3 (stride), 1x1.
+
+    Args:
+        in_channels: Channels of the input.
+        mid_channels: Channels between the 1x1 convolutions.
+        out_channels: Channels of the output. Where they differ from ``in_channels`` a 1x1 convolution
+            without bias projects the identity.
+        stride: Stride of the 3x3 convolution and of the projection.
+    """
+
+    def __init__(
+        self, in_channels: int, mid_channels: int, out_channels: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, mid_channels, 1)
+        self.conv2 = nn.Conv2d(mid_channels, mid_channels, 3, stride=stride, padding=1)
+        self.conv3 = nn.Conv2d(mid_channels, out_channels, 1)
+        self.projection: nn.Module = nn.Identity()
+        if in_channels != out_channels or stride != 1:
+            self.projection = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, h, w) -> (N, out_channels, ceil(h / stride), ceil(w / stride))."""
+        out = F.relu(self.conv1(x))
+        out = F.relu(self.conv2(out))
+        return F.relu(self.conv3(out) + self.projection(x))
+
+
+class LabelEncoder(BaseModule):
+    """Encode label maps into feature maps of strides 4, 8, 16 and 32.
+
+    Initialisation, as in the released code: weights of the bottlenecks uniform in +-sqrt(3 / fan_in);
+    the stem and all biases as PyTorch initialises a convolution. (The paper's sec. 3.2 speaks of
+    Gaussian weights.)
+
+    Args:
+        num_classes: Number of classes C of the data set.
+        stem_channels: Output channels of the 7x7 stride-2 stem, which has no activation.
+        num_blocks: Bottlenecks in each of the 4 stages.
+        out_channels: Output channels of each stage; bottlenecks are a quarter as wide inside.
+    """
+
+    strides = (4, 8, 16, 32)
+
+    def __init__(
+        self,
+        num_classes: int,
+        stem_channels: int = 128,  # LabelEnc, Table 8
+        num_blocks: Sequence[int] = (1, 2, 2, 1),
+        out_channels: Sequence[int] = (256, 512, 1024, 2048),
+    ) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f'num_classes must be positive, got {num_classes}')
+        if len(num_blocks) != len(self.strides) or len(out_channels) != len(self.strides):
+            raise ValueError(
+                f'LabelEncoder has {len(self.strides)} stages; got num_blocks={num_blocks} and '
+                f'out_channels={out_channels}'
+            )
+        if any(channels % 4 for channels in out_channels):
+            raise ValueError(f'out_channels must be multiples of 4, got {out_channels}')
+        self.num_classes = num_classes
+        self.out_channels = tuple(out_channels)
+        self.stem = nn.Conv2d(num_classes, stem_channels, 7, stride=2, padding=3)
+        self.stages = nn.ModuleList()
+        in_channels = stem_channels
+        for blocks, channels in zip(num_blocks, out_channels, strict=True):
+            stage = [LabelBottleneck(in_channels, channels // 4, channels, stride=2)]
+            stage += [LabelBottleneck(channels, channels // 4, channels) for _ in range(blocks - 1)]
+            self.stages.append(Sequential(*stage))
+            in_channels = channels
+
+    def init_weights(self) -> None:
+        """Initialise in place as described in the docstring of the class."""
+        self.stem.reset_parameters()
+        for module in self.stages.modules():
+            if isinstance(module, nn.Conv2d):
+                module.reset_parameters()  # biases
+                nn.init.kaiming_uniform_(module.weight, a=1)
+        self._is_init = True
+
+    def forward(self, label_maps: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
+        """Encode the label maps of N images.
+
+        Args:
+            label_maps: Per image ``classes`` (K,) int64 and ``maps`` (K, H, W) float32 as
+                :func:`labelenc_mm.labels.draw_label_maps` returns them; K may differ and be 0.
+
+        Returns:
+            4 tensors of shape (N, out_channels[i], ceil(H / strides[i]), ceil(W / strides[i])).
+        """
+        x = torch.cat([self._stem(classes, maps) for classes, maps in label_maps])
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return tuple(features)
+
+    def _stem(self, classes: Tensor, maps: Tensor) -> Tensor:
+        """The stem on the present classes alone: (K, H, W) -> (1, stem_channels, H / 2, W / 2)."""
+        if len(classes) == 0:
+            # A zero map of any class: the weight keeps its place in the graph, with a zero gradient,
+            # so that every process of a distributed run sees the same parameters used.
+            classes = classes.new_zeros(1)
+            maps = maps.new_zeros(1, *maps.shape[1:])
+        weight = self.stem.weight.index_select(1, classes)
+        return F.conv2d(maps.unsqueeze(0), weight, self.stem.bias, stride=2, padding=3)
