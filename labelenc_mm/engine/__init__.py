@@ -1,0 +1,17 @@
+"""What plugs into mmengine itself: hooks, the CPU-capable DDP wrapper, and the tools' common part.
+
+Everything here is registered in mmengine's root registries, so that configs of both toolboxes find
+it. Nothing here imports mmdet or mmseg.
+"""
+
+from labelenc_mm.engine.distributed import CPUCapableDistributedDataParallel, init_distributed
+from labelenc_mm.engine.reseed_hook import ReseedHook
+from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
+
+__all__ = [
+    'CPUCapableDistributedDataParallel',
+    'ReseedHook',
+    'SampleError',
+    'SampleErrorHook',
+    'init_distributed',
+]

@@ -1,0 +1,119 @@
+"""What ``tools/train.py`` and ``tools/test.py`` share: arguments, config, runner."""
+
+import argparse
+import difflib
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from labelenc_mm import toolbox
+from labelenc_mm.engine.distributed import init_distributed
+
+# Read from the config by mmengine's Runner, beside the arguments of its constructor.
+_RUNNER_KEYS = (
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and testing share, as both toolboxes name them."""
+    parser.add_argument('--work-dir', help='where logs, checkpoints and metrics go')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override entries of the config: key=value, lists as key="[a,b]" or key=a,b, nested '
+        'ones as key="[(a,b),(c,d)]", without white space',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes were started; tools/dist_*.sh and slurm_*.sh pass it',
+    )
+    # torch.distributed.launch passes one or the other spelling, depending on the torch version.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the common arguments.
+
+    Args:
+        args (argparse.Namespace): With ``config`` and what :func:`add_common_arguments` adds.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: ``--cfg-options`` sets a top-level entry that nothing would read.
+        ImportError: The toolbox that the config is written for is missing or faulty.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'Config {args.config!r} does not exist (seen from {os.getcwd()}).')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        _check_top_level(cfg, args.cfg_options)
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    # Command line, then config, then a folder named after the config.
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    scope = cfg.get('default_scope')
+    if scope in ('mmdet', 'mmseg'):
+        toolbox.require('mmcv', scope)
+    if scope == 'mmdet':
+        from mmdet.utils import setup_cache_size_limit_of_dynamo
+
+        setup_cache_size_limit_of_dynamo()
+    return cfg
+
+
+def _check_top_level(cfg: Config, options: dict[str, Any]) -> None:
+    """Refuse misspelt top-level entries; deeper ones reach a constructor, which complains."""
+    known = {*cfg, *inspect.signature(Runner.__init__).parameters, *_RUNNER_KEYS} - {'self', 'cfg'}
+    for option in options:
+        key = option.split('.')[0]
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f' Did you mean {close[0]!r}?' if close else ''
+            raise ValueError(
+                f'--cfg-options {option}=...: {key!r} is neither in the config nor an argument of '
+                f'the Runner, so nothing would read it.{hint}'
+            )
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Start the processes' communication and build the Runner.
+
+    Args:
+        cfg (Config): Complete config. Gets :class:`SampleErrorHook`, and the wrapper that copes
+            with CPUs where a distributed run without a GPU has mmengine's own.
+    """
+    init_distributed(cfg.launcher, cfg.get('env_cfg', {}).get('dist_cfg'))
+    if cfg.launcher != 'none' and get_device() == 'cpu':
+        wrapper = cfg.get('model_wrapper_cfg') or {
+            'find_unused_parameters': cfg.get('find_unused_parameters', False)
+        }
+        if wrapper.get('type') in (None, 'MMDistributedDataParallel'):
+            wrapper['type'] = 'CPUCapableDistributedDataParallel'
+        cfg.model_wrapper_cfg = wrapper
+    hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
+    if not any(isinstance(hook, dict) and hook.get('type') == 'SampleErrorHook' for hook in hooks):
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), {'type': 'SampleErrorHook'}]
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

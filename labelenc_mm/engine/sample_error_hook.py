@@ -1,0 +1,89 @@
+"""Errors of the data pipeline that name the file they are about.
+
+What loading a broken file raises depends on the decoder: OpenCV complains about an empty buffer, a
+label map that is no image fails with ``'NoneType' object has no attribute 'squeeze'``, and neither
+says which file it was.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.dataset import Compose
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+# What names a sample in the pipelines of mmdet and mmseg.
+_NAMES = ('img_path', 'seg_map_path', 'img_id', 'sample_idx')
+
+
+class SampleError(RuntimeError):
+    """A sample could not be prepared; the message names it."""
+
+
+class SampleNamingCompose(Compose):
+    """A pipeline whose errors name the sample and the transform.
+
+    Args:
+        pipeline (Compose): The pipeline; its list of transforms is shared, not copied.
+    """
+
+    def __init__(self, pipeline: Compose) -> None:
+        self.transforms = pipeline.transforms
+
+    def __call__(self, data: dict) -> dict | None:
+        """Apply the transforms one after the other.
+
+        Raises:
+            SampleError: A transform failed. The message has the paths and indices of the sample.
+        """
+        # Taken first: transforms replace or drop entries.
+        names = {name: data[name] for name in _NAMES if data.get(name) is not None}
+        results: dict | None = data
+        for transform in self.transforms:
+            try:
+                results = transform(results)
+            except Exception as error:
+                sample = ', '.join(f'{name}={value!r}' for name, value in names.items())
+                # One string: dataloader workers rebuild their errors from the message alone.
+                raise SampleError(
+                    f'{type(transform).__name__} failed with {type(error).__name__}: {error} '
+                    f'for the sample with {sample or "no path"}. If the file is missing, empty or '
+                    'damaged, restore it or take it out of the annotation file.'
+                ) from error
+            if results is None:
+                return None
+        return results
+
+
+@HOOKS.register_module()
+class SampleErrorHook(Hook):
+    """Make the pipelines of all datasets of a run name the sample that they fail on.
+
+    ``tools/train.py`` and ``tools/test.py`` add it by themselves.
+    """
+
+    # Last of all: hooks such as PipelineSwitchHook put in new pipelines when an epoch starts.
+    priority = 'LOWEST'
+
+    def before_run(self, runner: Any) -> None:
+        """Exchange the pipelines; the loops are built by now, the workers not yet started."""
+        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+            # A loop that this run does not use is still a config.
+            for dataset in _innermost_datasets(getattr(loop, 'dataloader', None)):
+                if type(getattr(dataset, 'pipeline', None)) is Compose:
+                    dataset.pipeline = SampleNamingCompose(dataset.pipeline)
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Exchange pipelines that other hooks have put in; workers are restarted after that."""
+        self.before_run(runner)
+
+
+def _innermost_datasets(wrapper: Any) -> Iterator[Any]:
+    """Walk from a dataloader through dataset wrappers, of one or of several datasets, inwards."""
+    inner = [*getattr(wrapper, 'datasets', [])]
+    if getattr(wrapper, 'dataset', None) is not None:
+        inner.append(wrapper.dataset)
+    for dataset in inner:
+        yield from _innermost_datasets(dataset)
+    if not inner and wrapper is not None:
+        yield wrapper

@@ -1,0 +1,90 @@
+"""Train a detector or a segmenter from a config of MMDetection, MMSegmentation or this package."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+# This also makes our models and configs known, before a config is parsed.
+from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
+from labelenc_mm.engine.resume import find_resumable
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('--amp', action='store_true', help='train in automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the total batch size over auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='resume from this checkpoint; without a value from the newest one in the work dir, '
+        'and from the beginning if there is none',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def enable_amp(cfg: Config) -> None:
+    """Put the mixed-precision optimizer wrapper into the config."""
+    if get_device() == 'cpu':
+        raise RuntimeError('--amp needs a GPU, and none was found. Train without it on CPU.')
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind == 'AmpOptimWrapper':
+        return
+    if kind != 'OptimWrapper':
+        raise ValueError(
+            f'--amp replaces optim_wrapper.type OptimWrapper, but the config has {kind}. '
+            'Choose its mixed precision in the config.'
+        )
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.loss_scale = 'dynamic'
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Switch the scaling of the learning rate on."""
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError(
+            '--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the config: '
+            'the total batch size that its learning rate is meant for.'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def resume_from(cfg: Config, checkpoint: str) -> None:
+    """Have the config resume from a checkpoint, or with ``'auto'`` from the newest."""
+    if checkpoint == 'auto':
+        found = find_resumable(cfg.work_dir)
+        # With nothing to resume from, load_from of the config stays: a fresh start needs it.
+        if found is None:
+            return
+        checkpoint = found
+    elif '://' not in checkpoint and not Path(checkpoint).exists():
+        raise FileNotFoundError(f'--resume {checkpoint}: there is no such file.')
+    cfg.resume = True
+    cfg.load_from = checkpoint
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    cfg = load_config(args)
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    if args.resume is not None:
+        resume_from(cfg, args.resume)
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
