@@ -16,6 +16,7 @@ CLUTTER = -1
 """Class id of drawn things that belong to no class."""
 
 _OUT_OF_CONTEXT = 0.06  # share of objects whose class ignores the scene type
+_EMPTY = 0.025  # share of scenes without objects
 
 
 class Band(NamedTuple):
@@ -43,11 +44,11 @@ class SceneType(NamedTuple):
 
 SCENE_TYPES: dict[str, SceneType] = {
     'street': SceneType(
-        {'house': 0.24, 'car': 0.34, 'lamp': 0.18, 'person': 0.14, 'tree': 0.06, 'bird': 0.04},
+        {'house': 0.24, 'car': 0.38, 'lamp': 0.18, 'person': 0.12, 'tree': 0.04, 'bird': 0.04},
         ('grass', 'road'),
     ),
     'park': SceneType(
-        {'tree': 0.28, 'person': 0.26, 'lamp': 0.22, 'bird': 0.12, 'house': 0.08, 'car': 0.04},
+        {'tree': 0.26, 'person': 0.24, 'lamp': 0.26, 'bird': 0.12, 'house': 0.08, 'car': 0.04},
         ('hill', 'grass'),
     ),
     'shore': SceneType(
@@ -101,6 +102,8 @@ def sample_placements(
     zoom = float(np.exp(rng.uniform(np.log(0.5), np.log(1.25))))
     # Close views hold few things, wide images more.
     count = rng.poisson((2.2 + 3.2 / zoom) * np.clip(size[1] / size[0], 0.5, 3)) + 1
+    if rng.random() < _EMPTY:
+        count = 0
     placements = []
     for name in rng.choice(names, size=count, p=weights / weights.sum()):
         if rng.random() < _OUT_OF_CONTEXT:

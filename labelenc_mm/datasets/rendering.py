@@ -112,8 +112,31 @@ def paint(
     """
     image = _background(size, bands, bank, split, rng)
     for sprite in sprites:
-        _paint_sprite(image, sprite, bank, split, rng)
+        paint_sprite(image, sprite, bank, split, rng)
     return _light(image, rng)
+
+
+def paint_sprite(
+    image: np.ndarray, sprite: Sprite, bank: TextureBank, split: str, rng: Generator
+) -> None:
+    """Paint one sprite into a (H, W, 3) uint8 image: flat parts, then relief and shading."""
+    left, top, right, bottom = sprite.window
+    height, width = bottom - top, right - left
+    names = list(dict.fromkeys(sprite.materials))
+    colors = {name: sample_color(name, split, rng) for name in names}
+    patch = np.ascontiguousarray(image[top:bottom, left:right])
+    surface = np.zeros((height, width), np.uint8)
+    for material, outline in zip(sprite.materials, sprite.corners, strict=True):
+        cv2.fillPoly(patch, [outline], colors[material], cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(surface, [outline], names.index(material) + 1, cv2.LINE_8, _SHIFT)
+    # Two textures for the object; each of its materials shows them at strengths of its own.
+    strengths = rng.uniform(0, 0.16, (2, len(names) + 1)).astype(np.float32)
+    strengths[:, 0] = 0
+    ramp = np.linspace(-0.5, 0.5, width, dtype=np.float32) * rng.uniform(-0.5, 0.5)
+    relief = (surface > 0) * ramp
+    for strength in strengths:
+        relief += strength[surface] * bank.crop(*_tile(bank, rng), width, height)
+    image[top:bottom, left:right] = _modulate(patch, relief)
 
 
 def _pose(height: float, tilt: float, rng: Generator) -> np.ndarray:
@@ -150,9 +173,9 @@ def _clutter(rng: Generator) -> list[Part]:
 def _background(
     size: tuple[int, int], bands: list[Band], bank: TextureBank, split: str, rng: Generator
 ) -> np.ndarray:
-    """(H, W, 3) float32: textured strips with gradients and wavy edges, a few clouds or patches."""
+    """(H, W, 3) uint8: textured strips with gradients and wavy edges, a few clouds or patches."""
     height, width = size
-    image = np.empty((height, width, 3), np.float32)
+    image = np.empty((height, width, 3), np.uint8)
     x = np.arange(width) / width
     rows = np.arange(height)[:, None]
     top = np.zeros(width)
@@ -184,32 +207,14 @@ def _background(
         ramp = np.linspace(-1, 1, max(stop - start, 1), dtype=np.float32)[: stop - start, None]
         relief[start:stop] += rng.uniform(-0.12, 0.12) * ramp
         start = stop
-    image *= 1 + relief[..., None]
-    return image
+    return _modulate(image, relief)
 
 
-def _paint_sprite(
-    image: np.ndarray, sprite: Sprite, bank: TextureBank, split: str, rng: Generator
-) -> None:
-    """Paint one sprite into the float image: flat parts, then relief and shading over them."""
-    left, top, right, bottom = sprite.window
-    height, width = bottom - top, right - left
-    names = list(dict.fromkeys(sprite.materials))
-    colors = {name: sample_color(name, split, rng) for name in names}
-    patch = np.ascontiguousarray(image[top:bottom, left:right])
-    surface = np.zeros((height, width), np.uint8)
-    for material, outline in zip(sprite.materials, sprite.corners, strict=True):
-        cv2.fillPoly(patch, [outline], colors[material], cv2.LINE_AA, _SHIFT)
-        cv2.fillPoly(surface, [outline], names.index(material) + 1, cv2.LINE_8, _SHIFT)
-    # Two textures for the object; each of its materials shows them at strengths of its own.
-    strengths = rng.uniform(0, 0.16, (2, len(names) + 1)).astype(np.float32)
-    strengths[:, 0] = 0
-    ramp = np.linspace(-0.5, 0.5, width, dtype=np.float32) * rng.uniform(-0.5, 0.5)
-    relief = (surface > 0) * ramp
-    for strength in strengths:
-        relief += strength[surface] * bank.crop(*_tile(bank, rng), width, height)
-    patch *= 1 + relief[..., None]
-    image[top:bottom, left:right] = patch
+def _modulate(image: np.ndarray, relief: np.ndarray) -> np.ndarray:
+    """Brighten by a relative relief: (h, w, 3) uint8 and (h, w) float to (h, w, 3) uint8."""
+    factor = np.float32(1) + relief[..., None].astype(np.float32)
+    # OpenCV draws soft edges into 8-bit images only, so every step goes back to them.
+    return np.clip(image * factor, 0, 255).astype(np.uint8)
 
 
 def _tile(bank: TextureBank, rng: Generator) -> tuple[int, int, int]:
@@ -226,6 +231,6 @@ def _light(image: np.ndarray, rng: Generator) -> np.ndarray:
     light = rng.uniform(0.85, 1.1) + strength * (
         np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y
     )
-    image *= light[..., None].astype(np.float32)
-    image += rng.uniform(1, 6) * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    lit = image * light[..., None].astype(np.float32) + rng.uniform(1, 6) * noise
+    return np.clip(lit, 0, 255).astype(np.uint8)
