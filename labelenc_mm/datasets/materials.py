@@ -9,6 +9,7 @@ surfaces take any hue at all, and classes share their materials.
 """
 
 import colorsys
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,12 @@ def sample_color(material: str, split: str, rng: Generator) -> tuple[float, floa
     return 255 * blue, 255 * green, 255 * red
 
 
+@lru_cache(maxsize=4)
+def texture_bank(split: str, seed: int) -> 'TextureBank':
+    """The texture tiles of a split, made once per process (5 MB, a tenth of a second)."""
+    return TextureBank(split, seed)
+
+
 class TextureBank:
     """Texture tiles of one split.
 
@@ -110,7 +117,7 @@ class TextureBank:
                 slant = rng.uniform(np.pi / 6, np.pi / 3) * rng.choice([-1, 1])
                 tiles.append(_noise(rng, (3, 7)))
                 tiles.append(_noise(rng, (4, 16), angle=slant, narrow=0.15))
-                tiles.append(np.sign(_noise(rng, (5, 12)) - 0.8))
+                tiles.append(np.tanh(3 * _noise(rng, (5, 12)) - 2.4))
                 tiles.append(_waves(rng, (4, 9), [slant, slant + np.pi / 2]))
         self.tiles = np.stack([_standardise(tile) for tile in tiles])
 

@@ -130,7 +130,7 @@ def paint_sprite(
         cv2.fillPoly(patch, [outline], colors[material], cv2.LINE_AA, _SHIFT)
         cv2.fillPoly(surface, [outline], names.index(material) + 1, cv2.LINE_8, _SHIFT)
     # Two textures for the object; each of its materials shows them at strengths of its own.
-    strengths = rng.uniform(0, 0.16, (2, len(names) + 1)).astype(np.float32)
+    strengths = rng.uniform(0, 0.13, (2, len(names) + 1)).astype(np.float32)
     strengths[:, 0] = 0
     ramp = np.linspace(-0.5, 0.5, width, dtype=np.float32) * rng.uniform(-0.5, 0.5)
     relief = (surface > 0) * ramp
@@ -203,7 +203,7 @@ def _background(
         stop = round(band.bottom * height)
         tile, left, upper = _tile(bank, rng)
         crop = bank.crop(tile, left, upper, width, max(stop - start, 0))
-        relief[start:stop] = rng.uniform(0.02, 0.14) * crop
+        relief[start:stop] = rng.uniform(0.02, 0.12) * crop
         ramp = np.linspace(-1, 1, max(stop - start, 1), dtype=np.float32)[: stop - start, None]
         relief[start:stop] += rng.uniform(-0.12, 0.12) * ramp
         start = stop

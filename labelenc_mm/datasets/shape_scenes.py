@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelenc_mm.datasets.layouts import CLUTTER, SCENE_TYPES, sample_bands, sample_placements
-from labelenc_mm.datasets.materials import SPLITS, TextureBank
+from labelenc_mm.datasets.materials import SPLITS, texture_bank
 from labelenc_mm.datasets.outlines import OUTLINES
 from labelenc_mm.datasets.rendering import paint, pose_sprite, select_visible
 
@@ -82,7 +82,6 @@ class ShapeScenes:
         self.size = (height, width)
         self.split = split
         self.seed = int(seed)
-        self.bank = TextureBank(split, self.seed)
 
     def __getitem__(self, index: int) -> Scene:
         """Draw the scene of an index >= 0 (IndexError below)."""
@@ -94,7 +93,8 @@ class ShapeScenes:
         placements = sample_placements(scene_type, bands, self.size, rng)
         posed = (pose_sprite(placement, self.size, rng) for placement in placements)
         sprites, visible = select_visible([sprite for sprite in posed if sprite], self.size)
-        image = paint(self.size, bands, sprites, self.bank, self.split, rng)
+        bank = texture_bank(self.split, self.seed)
+        image = paint(self.size, bands, sprites, bank, self.split, rng)
 
         objects = [(s, v) for s, v in zip(sprites, visible, strict=True) if s.label != CLUTTER]
         labels = np.array([sprite.label for sprite, _ in objects], np.int64)

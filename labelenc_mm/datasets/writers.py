@@ -13,9 +13,11 @@ data_prefix=dict(img='images/train/'), metainfo=dict(classes=CLASSES)``.
 
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from labelenc_mm.datasets.shape_scenes import CLASSES, VERSION, ShapeScenes
 
 STAMP = 'shape_scenes.json'
 """File that says with which parameters a folder was written."""
+
+_CHUNK = 8  # scenes a process takes at a time
 
 # Level 1 is several times faster than the default, and noise hardly compresses anyway.
 _ENCODINGS = {'png': [cv2.IMWRITE_PNG_COMPRESSION, 1], 'jpg': [cv2.IMWRITE_JPEG_QUALITY, 95]}
@@ -62,8 +66,7 @@ def write_shape_scenes(
         void_contour: Width in pixels of a band of 255 along the outlines in the label PNGs; 0 for
             none. Boxes and masks are not touched.
         image_format: 'png' or 'jpg' (smaller, no longer exact).
-        workers: Number of processes; 0 works in this one. Processes are spawned: scripts that use
-            them need the usual ``if __name__ == '__main__':``.
+        workers: Number of processes; 0 works in this one.
         overwrite: Replace the whole folder if it holds damaged shape scenes or such with other
             parameters.
         progress: Show a progress bar.
@@ -95,9 +98,9 @@ def write_shape_scenes(
     }
     if _is_complete(root, stamp, overwrite):
         return root
-    with complete_folder(root) as work:
+    with complete_folder(root) as work, _mapper(workers) as mapper:
         for split, scenes in splits.items():
-            _write_split(work, scenes, stamp[f'num_{split}'], stamp, workers, progress)
+            _write_split(work, scenes, stamp[f'num_{split}'], stamp, mapper, progress)
         (work / STAMP).write_text(json.dumps(stamp, indent=1) + '\n', encoding='utf-8')
     return root
 
@@ -135,8 +138,29 @@ def _is_complete(root: Path, stamp: dict[str, Any], overwrite: bool) -> bool:
     return not differences
 
 
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """An ordered ``map`` over processes, or the built-in one."""
+    if not workers:
+        yield map
+        return
+    # Forked as in a DataLoader: a spawned process would first import the toolboxes for seconds.
+    context = get_context('fork' if 'fork' in get_all_start_methods() else 'spawn')
+    # OpenCV's threads do not survive a fork, and every process has work of its own anyway.
+    pool = ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(0,))
+    try:
+        yield partial(pool.map, chunksize=_CHUNK)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _write_split(
-    work: Path, scenes: ShapeScenes, count: int, stamp: dict[str, Any], workers: int, progress: bool
+    work: Path,
+    scenes: ShapeScenes,
+    count: int,
+    stamp: dict[str, Any],
+    mapper: Callable[..., Iterable[Any]],
+    progress: bool,
 ) -> None:
     split, (height, width) = scenes.split, scenes.size
     for folder in ('images', 'labels'):
@@ -144,22 +168,13 @@ def _write_split(
     write = partial(_write_scene, work, stamp['image_format'], stamp['void_contour'], scenes)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    pool = ProcessPoolExecutor(workers, get_context('spawn')) if workers else None
-    try:
-        # The textures travel with every chunk, so chunks are not small.
-        chunk = max(1, min(64, count // (4 * workers))) if workers else 1
-        written = (
-            pool.map(write, range(count), chunksize=chunk) if pool else map(write, range(count))
-        )
-        bar = tqdm(written, f'shape scenes, {split}', count, disable=not progress, unit='image')
-        for index, (name, objects) in enumerate(bar):
-            images.append({'id': index, 'file_name': name, 'height': height, 'width': width})
-            for item in objects:
-                # pycocotools takes annotation id 0 for 'no match': count from 1.
-                annotations.append({'id': len(annotations) + 1, 'image_id': index, **item})
-    finally:
-        if pool:
-            pool.shutdown(cancel_futures=True)
+    written = mapper(write, range(count))
+    bar = tqdm(written, f'shape scenes, {split}', count, disable=not progress, unit='image')
+    for index, (name, objects) in enumerate(bar):
+        images.append({'id': index, 'file_name': name, 'height': height, 'width': width})
+        for item in objects:
+            # pycocotools takes annotation id 0 for 'no match': count from 1.
+            annotations.append({'id': len(annotations) + 1, 'image_id': index, **item})
     coco = {
         'info': {'description': 'shape scenes of labelenc_mm', **stamp},
         'images': images,

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from labelenc_mm.datasets import CLASSES, ShapeScenes
+from labelenc_mm.datasets import CLASSES
 from labelenc_mm.datasets.layouts import CLUTTER, Placement
+from labelenc_mm.datasets.materials import texture_bank
 from labelenc_mm.datasets.rendering import (
     MIN_VISIBLE,
     Sprite,
@@ -61,7 +62,7 @@ def test_the_mask_is_where_the_paint_is(label):
     painted = []
     for ground in (0, 255):
         image = np.full((*size, 3), ground, np.uint8)
-        paint_sprite(image, sprite, ShapeScenes().bank, 'train', np.random.default_rng(1))
+        paint_sprite(image, sprite, texture_bank('train', 0), 'train', np.random.default_rng(1))
         painted.append(image.astype(int))
     through = (painted[1] - painted[0]).mean(axis=-1) / 255
 

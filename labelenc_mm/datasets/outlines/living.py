@@ -119,7 +119,7 @@ def bird(rng: Generator) -> list[Part]:
 
 
 def fish(rng: Generator) -> list[Part]:
-    """Body, forked tail, fins, eye, sometimes bands."""
+    """Body, forked tail, back fin, eye, and bands or a side fin."""
     half, thick = rng.uniform(0.75, 1.05), rng.uniform(0.32, 0.46)
     turn = np.linspace(0, np.pi, 12)
     along = half * np.cos(turn)
@@ -144,9 +144,9 @@ def fish(rng: Generator) -> list[Part]:
         for x in np.linspace(-0.35, 0.3, int(rng.integers(2, 4))) * half:
             reach = thick * np.sqrt(1 - (x / half) ** 2) * 0.85
             parts.append(Part('fin', limb((x, -0.5 - reach), (x - 0.04, -0.5 + reach), 0.12)))
-    parts.append(
-        Part('fin', polygon((0.2 * half, -0.42), (-0.15 * half, -0.2), (-0.1 * half, -0.45)))
-    )
+    else:
+        side_fin = polygon((0.2 * half, -0.42), (-0.15 * half, -0.2), (-0.1 * half, -0.45))
+        parts.append(Part('fin', side_fin))
     parts.append(Part('sail', ellipse(half * 0.62, -0.56, 0.1, 0.1, 12)))
     parts.append(Part('eye', ellipse(half * 0.64, -0.56, 0.055, 0.055, 8)))
     return parts
