@@ -1,0 +1,42 @@
+"""Errors of recipes, and the checks that raise them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be run as it is written, or that does not fit the runs on disk."""
+
+
+def expect(value: Any, kind: type, where: str, expected: str) -> None:
+    """Refuse a value of another type.
+
+    Args:
+        value: What the recipe says.
+        kind: The type that it must have.
+        where: File and place, for the message.
+        expected: The type in words.
+    """
+    if not isinstance(value, kind):
+        found = f'{type(value).__name__} {value!r}'
+        raise RecipeError(f'{where}: expected {expected}, found {found}')
+
+
+def expect_known(names: Iterable[Any], known: Iterable[str], where: str, what: str) -> None:
+    """Refuse names that are not among those known, and say which was probably meant."""
+    known = list(known)
+    for name in names:
+        if name in known:
+            continue
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f'did you mean "{close[0]}"?' if close else f'known: {", ".join(known) or "none"}'
+        raise RecipeError(f'{where}: unknown {what} "{name}" ({hint})')
+
+
+def expect_keys(mapping: Any, known: Iterable[str], where: str) -> None:
+    """Refuse what is no mapping, and keys that mean nothing."""
+    expect(mapping, dict, where, 'a mapping')
+    expect_known(mapping, known, where, 'key')

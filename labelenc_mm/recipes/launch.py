@@ -1,0 +1,124 @@
+"""The command line and the environment of a run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelenc_mm.recipes.checks import RecipeError
+from labelenc_mm.recipes.run import Run
+
+
+@dataclass(frozen=True)
+class LaunchSettings:
+    """How runs are started.
+
+    Attributes:
+        tools_dir: Folder of ``train.py``, ``test.py`` and the launch scripts.
+        launcher: ``none``, ``pytorch`` or ``slurm``, for train and test stages.
+        nproc: Processes (GPUs) of one run under a launcher.
+        partition: Slurm partition.
+        jobs: Runs at a time.
+    """
+
+    tools_dir: Path
+    launcher: str = 'none'
+    nproc: int = 1
+    partition: str = ''
+    jobs: int = 1
+
+
+def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str]:
+    """The command of a run, as it would be started now.
+
+    Raises:
+        RecipeError: The run's config or tools cannot be found.
+    """
+    stage, folder = run.stage, str(work_dir / run.name)
+    if stage.kind == 'command':
+        return [run.fill(word, work_dir) for word in shlex.split(stage.target)]
+    tools = _tools_dir(run, settings.tools_dir)
+    script = str(tools / f'{settings_prefix(settings.launcher)}{stage.kind}')
+    head = [str(run.config_path())]
+    if stage.checkpoint:
+        head.append(_follow(Path(run.fill(stage.checkpoint, work_dir))))
+    tail: list[str] = []
+    if stage.kind == 'train' and _can_resume(work_dir / run.name):
+        # Only then: with nothing to resume, --resume would drop the load_from of a config.
+        tail.append('--resume')
+    if options := run.option_strings(work_dir):
+        tail += ['--cfg-options', *options]
+    if settings.launcher == 'pytorch':
+        head.append(str(settings.nproc))
+        return ['bash', f'{script}.sh', *head, '--work-dir', folder, *tail]
+    if settings.launcher == 'slurm':
+        where = [folder] if stage.kind == 'train' else ['--work-dir', folder]
+        return ['bash', f'{script}.sh', settings.partition, run.name, *head, *where, *tail]
+    return [run.known['python'], f'{script}.py', *head, '--work-dir', folder, *tail]
+
+
+def settings_prefix(launcher: str) -> str:
+    """How the names of the toolboxes' launch scripts begin."""
+    return {'none': '', 'pytorch': 'dist_', 'slurm': 'slurm_'}[launcher]
+
+
+def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
+    """The environment of a run: a share of the cores, of the GPUs, and a port of its own.
+
+    Args:
+        settings: How runs are started.
+        slot: Which of the ``jobs`` places at a time the run takes.
+    """
+    env = {'PYTHONUNBUFFERED': '1', 'GPUS': str(settings.nproc), **os.environ}
+    is_local = settings.launcher != 'slurm'
+    processes = settings.jobs * (settings.nproc if is_local else 1)
+    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+        env.setdefault(name, str(threads))
+    if settings.launcher == 'pytorch':
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            env['PORT'] = str(probe.getsockname()[1])
+    if is_local and settings.jobs > 1:
+        import torch
+
+        if count := torch.cuda.device_count():
+            visible = env.get('CUDA_VISIBLE_DEVICES', '')
+            devices = visible.split(',') if visible else [str(i) for i in range(count)]
+            own = [devices[(slot * settings.nproc + i) % count] for i in range(settings.nproc)]
+            env['CUDA_VISIBLE_DEVICES'] = ','.join(dict.fromkeys(own))
+    return env
+
+
+def _tools_dir(run: Run, ours: Path) -> Path:
+    name = run.stage.tools
+    if name is None:
+        return ours
+    spec = importlib.util.find_spec(name)
+    folder = Path(spec.origin).parent / '.mim' / 'tools' if spec and spec.origin else None
+    if folder is None or not folder.is_dir():
+        raise RecipeError(
+            f'stage {run.stage.name}: tools: {name} is not installed with its tools; '
+            'python -m labelenc_mm.toolbox says what is'
+        )
+    return folder
+
+
+def _can_resume(folder: Path) -> bool:
+    """Whether ``--resume`` finds a checkpoint."""
+    try:
+        name = (folder / 'last_checkpoint').read_text(encoding='utf-8').strip()
+    except OSError:
+        return False
+    return Path(name).is_file()
+
+
+def _follow(path: Path) -> str:
+    """A checkpoint's path; a ``last_checkpoint`` file is replaced by what it names."""
+    if path.name == 'last_checkpoint' and path.exists():
+        return path.read_text(encoding='utf-8').strip()
+    return str(path)

@@ -1,0 +1,70 @@
+"""One line per running process: in place on a terminal, printed now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from labelenc_mm.recipes.logs import latest_metrics, read_progress
+
+
+class ProgressDisplay:
+    """Shows how far the running processes are.
+
+    Args:
+        work_dir: Parent of the runs' folders.
+        sparse_seconds: Pause between two reports where there is no terminal.
+    """
+
+    def __init__(self, work_dir: Path, sparse_seconds: float = 60.0):
+        self.work_dir = work_dir
+        self.sparse_seconds = sparse_seconds
+        self._live = Live(console=Console(highlight=False), refresh_per_second=2, transient=True)
+        self._terminal = sys.stdout.isatty()
+        self._next = time.monotonic() + (2.0 if self._terminal else sparse_seconds)
+
+    def __enter__(self) -> ProgressDisplay:
+        if self._terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print lines that stay."""
+        if self._terminal:
+            self._live.console.print(Text(text))
+        else:
+            print(text, flush=True)
+
+    def update(self, running: Mapping[str, int | None]) -> None:
+        """Refresh the lines, if it is time to.
+
+        Args:
+            running: Name of each running process, and the epochs of its training if it counts in
+                epochs.
+        """
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + (2.0 if self._terminal else self.sparse_seconds)
+        lines = [f'  {self.describe(*item)}' for item in running.items()]
+        if self._terminal:
+            self._live.update(Group(*map(Text, lines)))
+        else:
+            print('\n'.join(lines), flush=True)
+
+    def describe(self, name: str, max_epochs: int | None = None) -> str:
+        """Epoch, remaining time, loss and latest metric of a run, as far as its log tells."""
+        folder = self.work_dir / name
+        progress = read_progress(folder / 'output.log', max_epochs)
+        metrics = list(latest_metrics(folder).items())[:1]
+        parts = [progress.text if progress else 'no training line yet']
+        parts += [f'{metric} {value:.4g}' for metric, value in metrics]
+        return f'{name}: {"  ".join(parts)}'

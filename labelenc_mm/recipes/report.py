@@ -1,0 +1,230 @@
+"""The end of a recipe: a table with the spread over seeds, all numbers as json, and plots."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labelenc_mm.recipes.logs import (
+    Curves,
+    latest_metrics,
+    read_curves,
+    read_progress,
+    read_test_metrics,
+)
+from labelenc_mm.recipes.plan import Plan
+from labelenc_mm.recipes.record import LOG, read_record
+
+
+@dataclass
+class Result:
+    """What one finished run gave."""
+
+    name: str
+    stage: str
+    values: dict[str, Any]
+    seconds: float
+    iterations: int
+    epoch_length: int
+    commits: list[str]
+    metrics: dict[str, float]
+    curves: Curves = field(default_factory=dict)
+
+    @property
+    def point(self) -> dict[str, Any]:
+        """The values without the seed: runs of one point are averaged."""
+        return {key: value for key, value in self.values.items() if key != 'seed'}
+
+    def pick(self, metric: str, how: str) -> float | None:
+        """The last or the best (highest) value of a metric."""
+        if how == 'best' and metric in self.curves:
+            return max(self.curves[metric].values())
+        return self.metrics.get(metric)
+
+
+def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
+    """Read the results of the runs that are done."""
+    results = []
+    for run in plan.runs.values():
+        folder = work_dir / run.name
+        record = read_record(folder)
+        if not record or not record['done']:
+            continue
+        progress = read_progress(folder / LOG) if run.stage.kind == 'train' else None
+        iterations = length = 0
+        if progress:
+            length = progress.epoch_length
+            # mmengine leaves out the line of an incomplete logging interval at the end of an epoch
+            iterations = progress.epoch * length or progress.iteration
+        test = read_test_metrics(folder) if run.stage.kind != 'train' else {}
+        metrics = {**latest_metrics(folder), **test}
+        results.append(
+            Result(
+                run.name,
+                run.stage.name,
+                run.values,
+                record['seconds'],
+                iterations,
+                length,
+                record['commits'],
+                metrics,
+                read_curves(folder),
+            )
+        )
+    return results
+
+
+def make_table(plan: Plan, results: Iterable[Result]) -> list[dict[str, Any]]:
+    """One row per line of the recipe's table and point of the grid; numbers as lists over seeds."""
+    results = list(results)
+    rows = []
+    for label, spec in plan.recipe.table['rows'].items():
+        of_stage = [result for result in results if result.stage == spec['stage']]
+        points = [
+            r.point
+            for i, r in enumerate(of_stage)
+            if r.point not in [o.point for o in of_stage[:i]]
+        ]
+        for point in points:
+            group = [result for result in of_stage if result.point == point]
+            metrics = {
+                heading: [v for r in group if (v := r.pick(metric, spec['pick'])) is not None]
+                for heading, metric in spec['metrics'].items()
+            }
+            rows.append(
+                {
+                    'run': label,
+                    'point': point,
+                    'metrics': metrics,
+                    'seeds': [r.values['seed'] for r in group if 'seed' in r.values],
+                    'iterations': [r.iterations for r in group],
+                    'seconds': [r.seconds for r in group],
+                }
+            )
+    return rows
+
+
+def format_table(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
+    """Markdown, readable as plain text too."""
+    variables = list(dict.fromkeys(name for row in rows for name in row['point']))
+    headings = list(dict.fromkeys([*metrics, *(name for row in rows for name in row['metrics'])]))
+    cells = [['run', *variables, *headings, 'seeds', 'iterations', 'time']]
+    for row in rows:
+        cells.append(
+            [
+                row['run'],
+                *(str(row['point'].get(name, '')) for name in variables),
+                *(format_spread(row['metrics'].get(name, [])) for name in headings),
+                ' '.join(map(str, row['seeds'])),
+                str(max(row['iterations'], default=0) or ''),
+                format_seconds(statistics.mean(row['seconds'])),
+            ]
+        )
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    lines = [
+        '| ' + ' | '.join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + ' |'
+        for line in cells
+    ]
+    rule = '|' + '|'.join('-' * (w + 2) for w in widths) + '|'
+    return '\n'.join([lines[0], rule, *lines[1:]])
+
+
+def format_spread(values: Sequence[float]) -> str:
+    """Mean, and the standard deviation over seeds (n - 1) where there are several."""
+    if not values:
+        return ''
+    digits = 3 if max(map(abs, values)) <= 1 else 2
+    mean = f'{statistics.mean(values):.{digits}f}'
+    return f'{mean} ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else mean
+
+
+def format_seconds(seconds: float) -> str:
+    """``1 h 02 min``, ``3.5 min`` or ``12 s``."""
+    if seconds < 100:
+        return f'{seconds:.0f} s'
+    minutes = seconds / 60
+    return (
+        f'{minutes:.1f} min'
+        if minutes < 60
+        else f'{int(minutes) // 60} h {int(minutes) % 60:02d} min'
+    )
+
+
+def write_report(plan: Plan, work_dir: Path) -> str:
+    """Write ``table.md``, ``results.json`` and the plots; returns the table with its notes."""
+    results = collect_results(plan, work_dir)
+    rows = make_table(plan, results)
+    commits = sorted({commit for result in results for commit in result.commits})
+    missing = [run.name for run in plan.runs.values() if run.name not in {r.name for r in results}]
+    notes = [
+        f'Recipe {plan.recipe.path.name}, seeds {" ".join(map(str, plan.recipe.seeds))}, '
+        f'commit {", ".join(commits) or "unknown"}; time and iterations are per run.'
+    ]
+    if len(plan.recipe.seeds) > 1:
+        notes.append('Mean ± standard deviation over seeds.')
+    if missing:
+        notes.append(f'Not finished: {", ".join(missing)}.')
+    text = '\n'.join([format_table(rows, list(plan.recipe.table['metrics'])), '', *notes, ''])
+    (work_dir / 'table.md').write_text(text, encoding='utf-8')
+    content = {
+        'recipe': plan.recipe.path.name,
+        'seeds': plan.recipe.seeds,
+        'commits': commits,
+        'table': rows,
+        'missing': missing,
+        'runs': {result.name: vars(result) for result in results},
+    }
+    (work_dir / 'results.json').write_text(json.dumps(content, indent=1), encoding='utf-8')
+    for spec in plan.recipe.plots:
+        write_plot(spec, results, work_dir / spec['file'])
+    return text
+
+
+def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> None:
+    """One line per stage and point of the grid: the mean over seeds, in a band of all of them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout='constrained')
+    axes = figure.add_subplot()
+    metric, x = spec['metric'], spec['x']
+    for stage in spec['stages']:
+        of_stage = [result for result in results if result.stage == stage]
+        for label, line in _plot_lines(stage, of_stage, metric, x).items():
+            places = sorted(line)
+            values = [line[place] for place in places]
+            drawn = axes.plot(places, [statistics.mean(v) for v in values], marker='.', label=label)
+            if any(len(v) > 1 for v in values):
+                axes.fill_between(
+                    places,
+                    [min(v) for v in values],
+                    [max(v) for v in values],
+                    alpha=0.2,
+                    color=drawn[0].get_color(),
+                )
+    axes.set(xlabel=x, ylabel=spec.get('label', metric))
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def _plot_lines(
+    stage: str, results: Sequence[Result], metric: str, x: str
+) -> dict[str, dict[Any, list[float]]]:
+    """Label -> place on the x axis -> one value per seed."""
+    lines: dict[str, dict[Any, list[float]]] = {}
+    for result in results:
+        label = ', '.join([stage, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
+        line = lines.setdefault(label, {})
+        if x not in ('epoch', 'iteration'):
+            if x in result.values and metric in result.metrics:
+                line.setdefault(result.values[x], []).append(result.metrics[metric])
+            continue
+        for step, value in result.curves.get(metric, {}).items():
+            place = step * (result.epoch_length or 1) if x == 'iteration' else step
+            line.setdefault(place, []).append(value)
+    return {label: line for label, line in lines.items() if line}

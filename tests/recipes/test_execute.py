@@ -1,0 +1,159 @@
+"""Running a plan: order, resuming after a kill, failures, and folders that hold something else."""
+
+import fcntl
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from labelenc_mm.recipes import (
+    Executor,
+    LaunchSettings,
+    RecipeError,
+    make_plan,
+    read_recipe,
+    read_state,
+)
+
+RECIPE = """
+    variables: {epochs: 3, broken: false, die_after: 0, pause: 0}
+    options: {train_cfg.max_epochs: '{epochs}'}
+    stages:
+      step1:
+        train: step1.py
+        options: {broken: '{broken}', die_after: '{die_after}', pause: '{pause}'}
+        outputs: ['{step1}/artefact']
+      baseline: {train: baseline.py}
+      step2: {train: step2.py, options: {init_from: '{step1}/artefact'}}
+      eval: {test: step2.py, checkpoint: '{step2}/last_checkpoint'}
+"""
+
+
+@pytest.fixture
+def execute(write_recipe, fake_tools, tmp_path):
+    """Runs the recipe in one folder; returns the number of failures."""
+
+    def run(text=RECIPE, only=None, jobs=2, **variables):
+        executor = executor_of(write_recipe(text), fake_tools, tmp_path, only, jobs, variables)
+        return executor.execute()
+
+    return run
+
+
+def executor_of(path, fake_tools, tmp_path, only=None, jobs=2, variables=None):
+    work_dir = tmp_path / 'work'
+    plan = make_plan(read_recipe(path, variables=variables), work_dir, fake_tools, only)
+    return Executor(plan, work_dir, LaunchSettings(fake_tools, jobs=jobs))
+
+
+def record_of(work_dir: Path, name: str) -> dict:
+    return json.loads((work_dir / name / 'recipe_run.json').read_text())
+
+
+def log_of(work_dir: Path, name: str) -> str:
+    return (work_dir / name / 'output.log').read_text()
+
+
+def test_stages_are_chained_by_their_artefacts(execute, tmp_path):
+    assert execute() == 0
+    work = tmp_path / 'work'
+    assert 'starts from step1 seed 0' in log_of(work, 'step2-seed=0')
+    assert 'epoch_3.pth' in log_of(work, 'eval-seed=0')  # what last_checkpoint names
+    assert record_of(work, 'step2-seed=0')['inputs'] == {
+        'step1-seed=0': record_of(work, 'step1-seed=0')['id']
+    }
+
+
+def test_repeating_the_command_runs_nothing_again(execute, tmp_path):
+    execute()
+    log = log_of(tmp_path / 'work', 'step1-seed=0')
+    assert execute() == 0
+    assert log_of(tmp_path / 'work', 'step1-seed=0') == log
+
+
+def test_a_failure_stops_what_builds_on_it_and_nothing_else(execute, tmp_path, capsys):
+    work = tmp_path / 'work'
+    assert execute(broken=True) == 3  # step1, step2, eval
+    output = capsys.readouterr().out
+    assert 'this stage is broken' in output
+    assert str(work / 'step1-seed=0' / 'output.log') in output
+    assert record_of(work, 'baseline-seed=0')['done']
+    assert not (work / 'step2-seed=0').exists()
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(execute, tmp_path):
+    work = tmp_path / 'work'
+    assert execute(die_after=2) == 3
+    assert not record_of(work, 'step1-seed=0')['done']
+    assert execute(die_after=2) == 0
+    log = log_of(work, 'step1-seed=0')
+    assert log.count('Epoch(train)  [1]') == 1
+    assert log.count('Epoch(train)  [3]') == 1
+    assert record_of(work, 'step1-seed=0')['done']
+
+
+def test_a_finished_run_without_its_output_runs_again(execute, tmp_path):
+    execute()
+    (tmp_path / 'work' / 'step1-seed=0' / 'artefact').unlink()
+    assert execute() == 0
+    assert (tmp_path / 'work' / 'step1-seed=0' / 'artefact').exists()
+
+
+def test_a_training_that_leaves_no_artefact_has_failed(execute, capsys):
+    text = RECIPE.replace("outputs: ['{step1}/artefact']", "outputs: ['{step1}/other']")
+    assert execute(text, only=['step1']) == 1
+    assert 'did not leave' in capsys.readouterr().out
+
+
+def test_other_options_than_on_disk_are_refused_with_the_difference(execute, tmp_path):
+    execute(only=['step1'])
+    with pytest.raises(RecipeError) as caught:
+        execute(only=['step1'], epochs=5)
+    message = str(caught.value)
+    assert 'train_cfg.max_epochs: 3 on disk, 5 now' in message
+    assert f'remove {tmp_path / "work" / "step1-seed=0"}' in message
+
+
+def test_an_input_that_was_made_anew_is_noticed(execute, tmp_path):
+    execute()
+    shutil.rmtree(tmp_path / 'work' / 'step1-seed=0')
+    with pytest.raises(RecipeError, match='step2-seed=0 on disk used a step1-seed=0'):
+        execute()
+
+
+def test_a_moved_work_dir_is_still_done(execute, write_recipe, fake_tools, tmp_path):
+    execute()
+    (tmp_path / 'work').rename(tmp_path / 'elsewhere')
+    plan = make_plan(read_recipe(write_recipe(RECIPE)), tmp_path / 'elsewhere', fake_tools)
+    states = {read_state(run, tmp_path / 'elsewhere') for run in plan.runs.values()}
+    assert states == {'done'}
+
+
+def test_a_run_of_an_earlier_command_is_not_started_twice(execute, tmp_path):
+    folder = tmp_path / 'work' / 'step1-seed=0'
+    folder.mkdir(parents=True)
+    with (folder / '.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RecipeError, match='step1-seed=0 still runs'):
+            execute(only=['step1'])
+    assert execute(only=['step1']) == 0
+
+
+def test_jobs_limits_how_many_run_at_a_time(write_recipe, fake_tools, tmp_path, monkeypatch):
+    executor = executor_of(write_recipe(RECIPE), fake_tools, tmp_path, jobs=1)
+    most = []
+    look_after = executor._look_after_running
+    monkeypatch.setattr(
+        executor,
+        '_look_after_running',
+        lambda: (most.append(len(executor.running)), look_after()),
+    )
+    assert executor.execute() == 0
+    assert max(most) == 1
+
+
+def test_a_stage_of_another_toolbox_uses_its_tools(execute, capsys):
+    text = RECIPE.replace("last_checkpoint'}", "last_checkpoint', tools: no_such_toolbox}")
+    with pytest.raises(RecipeError, match='tools: no_such_toolbox is not installed'):
+        execute(text)

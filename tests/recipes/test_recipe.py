@@ -1,0 +1,62 @@
+"""Reading a recipe: what it expands to and what it refuses."""
+
+import pytest
+
+from labelenc_mm.recipes import RecipeError, read_recipe
+
+MINIMAL = """
+    variables: {epochs: 2}
+    grid: {weight: [0.5, 1.0], size: [64]}
+    seeds: [0, 1]
+    options: {train_cfg: {max_epochs: '{epochs}'}}
+    stages:
+      baseline: {train: baseline.py}
+      step2: {train: step2.py, options: {weight: '{weight}', train_cfg.max_epochs: 9}}
+"""
+
+
+def test_grid_is_the_product_of_its_lists(write_recipe):
+    recipe = read_recipe(write_recipe(MINIMAL))
+    assert recipe.points == [{'weight': 0.5, 'size': 64}, {'weight': 1.0, 'size': 64}]
+
+
+def test_options_of_a_stage_go_over_the_shared_ones_and_the_command_line_over_both(write_recipe):
+    path = write_recipe(MINIMAL)
+    recipe = read_recipe(path)
+    assert recipe.stages['baseline'].options['train_cfg.max_epochs'] == '{epochs}'
+    assert recipe.stages['step2'].options['train_cfg.max_epochs'] == 9
+    forced = read_recipe(path, options={'train_cfg.max_epochs': 1})
+    assert {stage.options['train_cfg.max_epochs'] for stage in forced.stages.values()} == {1}
+
+
+def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
+    recipe = read_recipe(write_recipe(MINIMAL), variables={'epochs': 7, 'weight': 3})
+    assert recipe.variables == {'epochs': 7}
+    assert recipe.points == [{'weight': 3, 'size': 64}]
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('seeds: [0, 1]', 'seeds: [0, 0]', 'different whole numbers'),
+        ('seeds: [0, 1]', 'seed: [0, 1]', 'did you mean "seeds"'),
+        ("'{weight}'", "'{wieght}'", 'step2.*did you mean "weight"'),
+        ('weight: [0.5, 1.0]', 'step2: [1]', 'step2 would mean two things'),
+        ('weight: [0.5, 1.0]', 'weight: 0.5', 'expected a list of values, found float 0.5'),
+        ('{train: baseline.py}', '{test: baseline.py}', 'names a "checkpoint"'),
+        ('{train: baseline.py}', '{train: baseline.py, command: ls}', 'expected one of'),
+        ('{train: baseline.py}', '{train: baseline.py, requires: [sep2]}', 'mean "step2"'),
+        ('variables: {epochs: 2}', '- a\n    - b', 'cannot read the recipe'),
+    ],
+)
+def test_faulty_recipes_are_refused_with_their_place(write_recipe, old, new, message):
+    assert old in MINIMAL
+    path = write_recipe(MINIMAL.replace(old, new))
+    with pytest.raises(RecipeError, match=message) as caught:
+        read_recipe(path)
+    assert str(path) in str(caught.value)
+
+
+def test_unknown_names_on_the_command_line_are_refused(write_recipe):
+    with pytest.raises(RecipeError, match=r'unknown variable "epoch" .*did you mean "epochs"'):
+        read_recipe(write_recipe(MINIMAL), variables={'epoch': 1})

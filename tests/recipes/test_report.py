@@ -1,0 +1,108 @@
+"""The table, the numbers and the plots of a recipe, against numbers worked out by hand."""
+
+import json
+import statistics
+
+import pytest
+
+from labelenc_mm.recipes import Executor, LaunchSettings, make_plan, read_recipe, write_report
+from labelenc_mm.recipes.logs import read_curves, read_progress
+from labelenc_mm.recipes.report import format_seconds, format_spread
+
+RECIPE = """
+    grid: {weight: [0.1, -0.2]}
+    seeds: [0, 2]
+    stages:
+      baseline: {train: baseline.py}
+      step2: {train: step2.py, options: {weight: '{weight}'}}
+      eval: {test: baseline.py, checkpoint: '{baseline}/epoch_2.pth'}
+    table:
+      metrics: {AP: coco/bbox_mAP}
+      rows:
+        Plain: baseline
+        Ours: step2
+        Ours, best: {stage: step2, pick: best}
+        Evaluated: eval
+    plots:
+      - {metric: coco/bbox_mAP, stages: [baseline, step2], file: curves.png}
+      - {metric: coco/bbox_mAP, stages: [step2], x: weight, file: sweep.png}
+"""
+
+
+@pytest.fixture
+def report(write_recipe, fake_tools, tmp_path):
+    work_dir = tmp_path / 'work'
+    plan = make_plan(read_recipe(write_recipe(RECIPE)), work_dir, fake_tools)
+    assert Executor(plan, work_dir, LaunchSettings(fake_tools, jobs=2), 'abc123').execute() == 0
+    return write_report(plan, work_dir)
+
+
+def rows_of(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith('|')]
+    return [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
+
+
+def test_table_has_mean_and_spread_over_seeds(report):
+    # the stand-in's metric is epoch * weight + seed, for 3 epochs and seeds 0 and 2
+    table = {(row[0], row[1]): row[2] for row in rows_of(report)}
+    spread = statistics.stdev([0, 2])
+    assert table['Plain', ''] == f'{1 + 0.3:.2f} ± {spread:.2f}'
+    assert table['Ours', '0.1'] == f'{1 + 0.3:.2f} ± {spread:.2f}'
+    assert table['Ours', '-0.2'] == f'{1 - 0.6:.2f} ± {spread:.2f}'
+    assert table['Ours, best', '-0.2'] == f'{1 - 0.2:.2f} ± {spread:.2f}'
+    assert table['Evaluated', ''] == '0.200 ± 0.000'  # epoch 2, over 10
+    assert rows_of(report)[0] == ['run', 'weight', 'AP', 'seeds', 'iterations', 'time']
+    assert rows_of(report)[2][3:5] == ['0 2', '30']
+
+
+def test_seeds_and_commit_stand_below_the_table(report, tmp_path):
+    assert 'seeds 0 2, commit abc123' in report
+    assert (tmp_path / 'work' / 'table.md').read_text() == report
+
+
+def test_all_numbers_are_in_the_json(report, tmp_path):
+    content = json.loads((tmp_path / 'work' / 'results.json').read_text())
+    run = content['runs']['step2-weight=-0.2-seed=2']
+    assert list(run['curves']['coco/bbox_mAP']) == ['1', '2', '3']
+    assert run['curves']['coco/bbox_mAP']['3'] == pytest.approx(2 - 0.6)
+    assert content['missing'] == []
+    for name in ('curves.png', 'sweep.png'):
+        assert (tmp_path / 'work' / name).read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_resumed_run_overrides_what_it_repeated(tmp_path):
+    for start, values in (('20300101_1', {1: 0.1, 2: 0.2}), ('20300102_1', {2: 0.5, 3: 0.6})):
+        folder = tmp_path / start / 'vis_data'
+        folder.mkdir(parents=True)
+        lines = [json.dumps({'coco/bbox_mAP': v, 'step': k}) for k, v in values.items()]
+        # a killed run may leave half a line
+        (folder / 'scalars.json').write_text('\n'.join([*lines, '{"lr": 0.1, "lo']))
+    assert read_curves(tmp_path) == {'coco/bbox_mAP': {1: 0.1, 2: 0.5, 3: 0.6}}
+
+
+def test_progress_is_read_from_the_last_training_line(tmp_path):
+    log = tmp_path / 'output.log'
+    assert read_progress(log) is None
+    log.write_text(
+        'Epoch(train)   [2][ 50/125]  lr: 1e-3  eta: 1 day, 0:02:03  time: 0.5  loss: 0.75\nother\n'
+    )
+    progress = read_progress(log, max_epochs=12)
+    assert progress.iteration == 175
+    assert progress.text == 'epoch 2/12 [50/125]  eta 1 day, 0:02:03  loss 0.75'
+    log.write_text('Iter(train) [  700/20000]  lr: 1e-3  eta: 0:02:03  loss: 0.75\n')
+    assert read_progress(log).text == 'iteration 700/20000  eta 0:02:03  loss 0.75'
+
+
+@pytest.mark.parametrize(
+    ('values', 'text'),
+    [([], ''), ([0.4567], '0.457'), ([45.678], '45.68'), ([0.4, 0.5, 0.6], '0.500 ± 0.100')],
+)
+def test_spread(values, text):
+    assert format_spread(values) == text
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'text'), [(12.4, '12 s'), (210, '3.5 min'), (3725, '1 h 02 min')]
+)
+def test_seconds(seconds, text):
+    assert format_seconds(seconds) == text
