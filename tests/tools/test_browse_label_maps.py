@@ -1,0 +1,124 @@
+"""Pictures of label maps: what is drawn, and what bad configs are told."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labelenc_mm.datasets import CLASSES, ShapeScenes, write_shape_scenes
+
+pytest.importorskip('mmdet')
+
+SIZE = (64, 96)
+tool = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'browse_label_maps.py'))
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    return write_shape_scenes(
+        tmp_path_factory.mktemp('data') / 'scenes', 4, 2, SIZE, progress=False
+    )
+
+
+@pytest.fixture
+def config(tmp_path, data_root):
+    """A config with a training pipeline (masks) and a stock validation pipeline (boxes last)."""
+    path = tmp_path / 'tiny.py'
+    path.write_text(f"""
+default_scope = 'mmdet'
+def loader(split, pipeline):
+    return dict(batch_size=1, dataset=dict(
+        type='CocoDataset', data_root={str(data_root)!r}, ann_file=f'annotations/{{split}}.json',
+        data_prefix=dict(img=f'images/{{split}}/'), metainfo=dict(classes={CLASSES!r}),
+        pipeline=pipeline))
+train_dataloader = loader('train', [
+    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='PackDetInputs')])
+val_dataloader = loader('val', [
+    dict(type='LoadImageFromFile'), dict(type='Resize', scale=(192, 128), keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'))])
+model = dict(labelenc=dict())
+""")
+    return path
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the tool hands to the drawing of its pictures, one tuple per image."""
+    calls = []
+    original = tool['draw_picture']
+
+    def record(*args):
+        calls.append(args)
+        return original(*args)
+
+    monkeypatch.setitem(tool['browse'].__globals__, 'draw_picture', record)
+    return calls
+
+
+def test_one_picture_per_image_with_the_maps_of_its_objects(config, tmp_path, drawn):
+    tool['main']([str(config), '--num', '4', '--output-dir', str(tmp_path / 'out')])
+    pictures = sorted((tmp_path / 'out').iterdir())
+    assert [path.name for path in pictures] == [f'{i:06d}_{i:06d}.png' for i in range(4)]
+    with Image.open(pictures[0]) as picture:
+        assert min(picture.size) > 200
+    for index, (image, boxes, labels, classes, maps, names) in enumerate(drawn):
+        scene = ShapeScenes(SIZE, 'train')[index]
+        np.testing.assert_array_equal(image, scene.image)
+        np.testing.assert_array_equal(boxes, scene.boxes)
+        np.testing.assert_array_equal(labels, scene.labels)
+        assert classes.tolist() == sorted(set(scene.labels.tolist())) and names == CLASSES
+        for label, values in zip(classes.tolist(), maps.numpy(), strict=True):
+            # Masks are loaded, so maps fill exactly the visible pixels of the class.
+            np.testing.assert_array_equal(values > 0, scene.label_map == label + 1)
+
+
+def test_boxes_are_drawn_instead_of_masks_when_the_model_asks_for_them(config, tmp_path, drawn):
+    options = ['--cfg-options', 'model.labelenc.label_source=box']
+    tool['main']([str(config), '--num', '1', '--output-dir', str(tmp_path / 'out'), *options])
+    _, boxes, labels, classes, maps, _ = drawn[0]
+    x1, y1, x2, y2 = boxes[0].int().tolist()
+    assert (maps[classes.tolist().index(int(labels[0])), y1:y2, x1:x2] >= 0.5).all()
+
+
+def test_a_validation_pipeline_that_loads_boxes_unscaled_is_drawn_unscaled(config, tmp_path, drawn):
+    tool['main']([str(config), '--split', 'val', '--output-dir', str(tmp_path / 'out')])
+    assert len(drawn) == 2
+    for index, (image, boxes, *_) in enumerate(drawn):
+        scene = ShapeScenes(SIZE, 'val')[index]
+        assert image.shape == scene.image.shape
+        np.testing.assert_array_equal(boxes, scene.boxes)
+
+
+def test_augmentation_scales_values_and_follows_the_seed(config, tmp_path, drawn):
+    for extra in ([], ['--augment'], ['--augment'], ['--augment', '--seed', '1']):
+        tool['main']([str(config), '--num', '1', '--output-dir', str(tmp_path / 'out'), *extra])
+    plain, first, again, other = (call[4] for call in drawn)
+    assert (first <= plain).all() and (first < plain).any()
+    assert (first == again).all() and (first != other).any()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['missing.py'], "'missing.py' does not exist"),
+        (['CONFIG', '--num', '0'], 'at least 1'),
+        (['CONFIG', '--cfg-options', 'default_scope=mmseg'], "default_scope 'mmseg'"),
+        (['CONFIG', '--cfg-options', 'train_dataloader=None'], 'no train_dataloader'),
+        (
+            ['CONFIG', '--cfg-options', 'train_dataloader.dataset.pipeline.1.with_bbox=False'],
+            r'000000\.png: the pipeline loads no boxes',
+        ),
+        (
+            ['CONFIG', '--cfg-options', 'train_dataloader.dataset.ann_file=none.json'],
+            r'none\.json',
+        ),
+    ],
+)
+def test_what_the_user_can_mend_is_said(config, tmp_path, arguments, message):
+    arguments = [str(config) if item == 'CONFIG' else item for item in arguments]
+    with pytest.raises(SystemExit, match=message):
+        tool['main']([*arguments, '--output-dir', str(tmp_path / 'out')])

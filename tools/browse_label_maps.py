@@ -1,0 +1,187 @@
+"""Save pictures of the label maps that the label encoder sees (LabelEnc, sec. 3.4).
+
+Each picture shows an image with its boxes as the pipeline of the config leaves them, and one panel
+per present class with the map that is drawn from them.
+"""
+
+import argparse
+import random
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from mmengine.config import Config, DictAction
+
+import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
+from labelenc_mm.labels import draw_label_maps, sample_label_scales
+
+_COLUMNS = 4
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of a detector; it need not be label-encoded')
+    parser.add_argument(
+        '--output-dir',
+        help='where pictures go (default: work_dirs/<name of the config>/label_maps)',
+    )
+    parser.add_argument('--num', type=int, default=8, help='number of images (default: 8)')
+    parser.add_argument(
+        '--split', choices=['train', 'val'], default='train', help='data set (default: train)'
+    )
+    parser.add_argument(
+        '--augment',
+        action='store_true',
+        help='with the value augmentation of step 1: every object is scaled by its own factor',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of all augmentation (default: 0)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override entries of the config: key=value; model.labelenc.label_source=box draws '
+        'boxes where masks are loaded',
+    )
+    return parser.parse_args(argv)
+
+
+def build_dataset(cfg: Config, split: str) -> Any:
+    """Build the data set of a split as mmengine's Runner would."""
+    labelenc_mm.toolbox.require('mmcv', 'mmdet')
+    from mmdet.registry import DATASETS
+    from mmengine.registry import init_default_scope
+
+    scope = cfg.get('default_scope', 'mmdet')
+    if scope != 'mmdet':
+        raise ValueError(
+            f'The config has default_scope {scope!r}; label maps are drawn from the boxes of '
+            "MMDetection's data sets (default_scope 'mmdet')."
+        )
+    loader = cfg.get(f'{split}_dataloader')
+    if not loader:
+        raise ValueError(f'The config has no {split}_dataloader.')
+    init_default_scope(scope)
+    return DATASETS.build(loader['dataset'])
+
+
+def boxes_are_unscaled(dataset_cfg: Any) -> bool:
+    """Whether boxes are loaded after the image was resized, as stock validation pipelines do."""
+    kinds = [transform['type'] for transform in dataset_cfg.get('pipeline', [])]
+    if 'LoadAnnotations' not in kinds:
+        return False
+    return any('Resize' in kind for kind in kinds[: kinds.index('LoadAnnotations')])
+
+
+def unpack(item: dict[str, Any], unscaled: bool) -> tuple[np.ndarray, torch.Tensor, Any, Any]:
+    """Image (H, W, 3) BGR, boxes (N, 4), labels (N,) and masks (N, H, W), if any, of a sample."""
+    from mmdet.structures.bbox import get_box_tensor
+
+    sample = item['data_samples']
+    image = np.ascontiguousarray(item['inputs'].permute(1, 2, 0).numpy())
+    if unscaled:
+        height, width = sample.ori_shape[:2]
+        image = cv2.resize(image, (width, height))
+    instances = sample.gt_instances
+    if 'bboxes' not in instances:
+        raise ValueError(
+            f'{sample.img_path}: the pipeline loads no boxes. Add '
+            'LoadAnnotations(with_bbox=True) to it, or choose the other --split.'
+        )
+    masks = instances.get('masks')
+    if masks is not None:
+        masks = masks.to_tensor(torch.bool, 'cpu')
+    return image, get_box_tensor(instances.bboxes), instances.labels, masks
+
+
+def draw_picture(
+    image: np.ndarray,
+    boxes: torch.Tensor,
+    labels: torch.Tensor,
+    classes: torch.Tensor,
+    maps: torch.Tensor,
+    names: tuple[str, ...],
+) -> Figure:
+    """Image with boxes, and one panel per present class."""
+    rows = (len(classes) + 1 + _COLUMNS - 1) // _COLUMNS
+    columns = min(len(classes) + 1, _COLUMNS)
+    width = 3.2
+    figure = Figure(
+        figsize=(width * columns, (width * image.shape[0] / image.shape[1] + 0.3) * rows),
+        layout='constrained',
+    )
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels:
+        panel.axis('off')
+    # Edges of pixels at whole numbers, as in MMDetection's boxes.
+    extent = (0, image.shape[1], image.shape[0], 0)
+    panels[0].imshow(image[..., ::-1], extent=extent)
+    panels[0].set_title(f'{len(boxes)} objects' if len(boxes) else 'no objects', fontsize=9)
+    for (x1, y1, x2, y2), label in zip(boxes.tolist(), labels.tolist(), strict=True):
+        panels[0].add_patch(
+            Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor='yellow', linewidth=1)
+        )
+        panels[0].text(x1, y1, names[label], color='white', fontsize=6, va='bottom', clip_on=True)
+    for panel, label, values in zip(panels[1:], classes.tolist(), maps.numpy(), strict=False):
+        panel.imshow(values, extent=extent, vmin=0, vmax=1, cmap='inferno', interpolation='nearest')
+        panel.set_title(names[label], fontsize=9)
+    return figure
+
+
+def browse(args: argparse.Namespace) -> Path:
+    """Save the pictures; returns their folder."""
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'Config {args.config!r} does not exist.')
+    if args.num < 1:
+        raise ValueError(f'--num must be at least 1, got {args.num}')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    dataset = build_dataset(cfg, args.split)
+    if not len(dataset):
+        raise ValueError(f'The data set of {args.split}_dataloader is empty.')
+    unscaled = boxes_are_unscaled(cfg[f'{args.split}_dataloader']['dataset'])
+    options = cfg.get('model', {}).get('labelenc') or {}
+    folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
+    folder.mkdir(parents=True, exist_ok=True)
+    random.seed(args.seed)
+    np.random.seed(args.seed)  # noqa: NPY002  (what the toolbox's transforms draw from)
+    torch.manual_seed(args.seed)
+    indices = np.unique(np.linspace(0, len(dataset) - 1, args.num).round().astype(int)).tolist()
+    for index in indices:
+        item = dataset[index]
+        image, boxes, labels, masks = unpack(item, unscaled)
+        if options.get('label_source') == 'box':
+            masks = None
+        classes, maps = draw_label_maps(
+            boxes,
+            labels,
+            image.shape[:2],
+            masks=masks,
+            scales=sample_label_scales(len(labels)) if args.augment else None,
+            pixel_offset=options.get('pixel_offset', 0.5),
+        )
+        figure = draw_picture(image, boxes, labels, classes, maps, dataset.metainfo['classes'])
+        name = f'{index:06d}_{Path(item["data_samples"].img_path).stem}.png'
+        figure.savefig(folder / name, dpi=120)
+    print(f'{len(indices)} pictures in {folder}')
+    return folder
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; what the user can mend is told without a traceback."""
+    args = parse_args(argv)
+    try:
+        browse(args)
+    except (FileNotFoundError, ImportError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+
+
+if __name__ == '__main__':
+    main()
