@@ -53,14 +53,15 @@ def enable_tta(cfg: Config) -> None:
     while 'dataset' in dataset:
         dataset = dataset.dataset
     if cfg.get('default_scope') == 'mmdet':
-        tta_cfg = dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+        suppression = {'type': 'nms', 'iou_threshold': 0.5}
+        tta_cfg = {'nms': suppression, 'max_per_img': 100}
         cfg.setdefault('tta_model', ConfigDict(type='DetTTAModel', tta_cfg=tta_cfg))
         if 'tta_pipeline' not in cfg:
             keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
-            pack = dict(type='PackDetInputs', meta_keys=(*keys, 'flip', 'flip_direction'))
-            flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+            pack = {'type': 'PackDetInputs', 'meta_keys': (*keys, 'flip', 'flip_direction')}
+            flips = [{'type': 'RandomFlip', 'prob': prob} for prob in (1.0, 0.0)]
             cfg.tta_pipeline = deepcopy(dataset.pipeline)
-            cfg.tta_pipeline[-1] = dict(type='TestTimeAug', transforms=[flips, [pack]])
+            cfg.tta_pipeline[-1] = {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config.')

@@ -46,9 +46,10 @@ class SampleNamingCompose(Compose):
                 sample = ', '.join(f'{name}={value!r}' for name, value in names.items())
                 # One string: dataloader workers rebuild their errors from the message alone.
                 raise SampleError(
-                    f'{type(transform).__name__} failed with {type(error).__name__}: {error} '
-                    f'for the sample with {sample or "no path"}. If the file is missing, empty or '
-                    'damaged, restore it or take it out of the annotation file.'
+                    f'{type(transform).__name__} failed for the sample with '
+                    f'{sample or "neither path nor index"}: '
+                    f'{type(error).__name__}: {str(error).strip()}. If its file is missing, empty '
+                    'or damaged, restore it or take it out of the annotations.'
                 ) from error
             if results is None:
                 return None

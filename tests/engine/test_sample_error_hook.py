@@ -1,0 +1,72 @@
+"""An error of a data pipeline names the file, whichever decoder, dataset wrapper or process."""
+
+from types import SimpleNamespace
+
+import pytest
+from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import BaseDataset, Compose, RepeatDataset
+from torch.utils.data import ConcatDataset, DataLoader, Subset
+
+from labelenc_mm.engine import SampleError, SampleErrorHook
+
+
+class Images(BaseDataset):
+    def __init__(self, path, **kwargs):
+        self.path = str(path)
+        super().__init__(**kwargs)
+
+    def load_data_list(self):
+        return [{'img_path': self.path, 'img_id': 7}]
+
+
+def with_hook(dataset, **options):
+    loader = DataLoader(dataset, collate_fn=list, **options)
+    # a loop that is used and two that are still configs or absent
+    runner = SimpleNamespace(
+        _train_loop=SimpleNamespace(dataloader=loader),
+        _val_loop={'type': 'ValLoop'},
+        _test_loop=None,
+    )
+    SampleErrorHook().before_run(runner)
+    SampleErrorHook().before_train_epoch(runner)  # twice is no harm
+    return loader
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+@pytest.mark.parametrize('content', [b'', b'no image', b'\x89PNG\r\n\x1a\n', None])
+def test_unreadable_image_is_named(tmp_path, backend, content, workers=0):
+    path = tmp_path / 'broken picture.png'
+    if content is not None:
+        path.write_bytes(content)
+    dataset = Images(path, pipeline=[LoadImageFromFile(imdecode_backend=backend)])
+    loader = with_hook(dataset, num_workers=workers)
+    with pytest.raises(
+        SampleError, match=r'LoadImageFromFile failed .*broken picture\.png.*img_id=7'
+    ):
+        list(loader)
+
+
+def test_unreadable_image_is_named_from_a_worker(tmp_path):
+    test_unreadable_image_is_named(tmp_path, 'pillow', b'no image', workers=1)
+
+
+def test_pipelines_inside_wrappers_are_reached(tmp_path):
+    def images():
+        return Images(tmp_path / 'a.png', pipeline=[LoadImageFromFile()])
+
+    dataset = Subset(ConcatDataset([images(), RepeatDataset(images(), 2)]), range(3))
+    loader = with_hook(dataset)
+    for index in range(len(dataset)):
+        with pytest.raises(SampleError, match=r'a\.png'):
+            loader.dataset[index]
+
+
+def test_working_pipeline_is_as_before():
+    transforms = [lambda data: {**data, 'x': 1}, lambda data: None if data['img_id'] == 8 else data]
+    dataset = Images('a.png', pipeline=transforms)
+    before = dataset.pipeline
+    with_hook(dataset)
+    assert isinstance(dataset.pipeline, Compose)
+    assert dataset.pipeline.transforms is before.transforms
+    for sample in ({'img_id': 7}, {'img_id': 8}):
+        assert dataset.pipeline(dict(sample)) == before(dict(sample))
