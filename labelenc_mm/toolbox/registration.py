@@ -79,8 +79,7 @@ def register() -> None:
         if try_import('mmengine.runner') is None:
             _extend_package_table()
             importlib.import_module('labelenc_mm.checkpoint').install()
-            if importlib.util.find_spec('labelenc_mm.engine') is not None:
-                importlib.import_module('labelenc_mm.engine')
+            importlib.import_module('labelenc_mm.engine')
             _plug_in('mmdet', 'labelenc_mm.detection')
             _plug_in('mmseg', 'labelenc_mm.segmentation')
     except BaseException:
