@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 import labelenc_mm
-from labelenc_mm.checkpoint import ArtefactError, load_tensors, save_tensors
+from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
 from labelenc_mm.detection.introspection import NOT_HEAD, head_children
 from labelenc_mm.labels import LABEL_MAP_VERSION
 

@@ -286,8 +286,9 @@ def build_pyramid(
 
 def _autocast_dtype(device_type: str) -> torch.dtype | None:
     """The dtype of the surrounding autocast, None outside one."""
+    if hasattr(torch, 'get_autocast_dtype'):  # PyTorch >= 2.4, where the other names warn
+        enabled = torch.is_autocast_enabled(device_type)
+        return torch.get_autocast_dtype(device_type) if enabled else None
     if device_type == 'cuda':
-        enabled, dtype = torch.is_autocast_enabled(), torch.get_autocast_gpu_dtype()
-    else:
-        enabled, dtype = torch.is_autocast_cpu_enabled(), torch.get_autocast_cpu_dtype()
-    return dtype if enabled else None
+        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None

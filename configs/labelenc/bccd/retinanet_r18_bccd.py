@@ -55,8 +55,8 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
 
-max_epochs = 24
-train_cfg = dict(max_epochs=max_epochs, val_interval=2)
+max_epochs = 12
+train_cfg = dict(max_epochs=max_epochs, val_interval=3)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
@@ -65,7 +65,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=24, milestones=[16, 22], gamma=0.1),
+    dict(type='MultiStepLR', by_epoch=True, begin=0, end=12, milestones=[8, 11], gamma=0.1),
 ]
 auto_scale_lr = dict(base_batch_size=4)
 default_hooks = dict(

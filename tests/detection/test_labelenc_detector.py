@@ -1,0 +1,368 @@
+"""Label-encoded detectors from stock configs: one pass each, gradient routing, refusals."""
+
+import pytest
+import torch
+from detection_models import (
+    STOCK_CONFIGS,
+    build,
+    data,
+    has_gradient,
+    stock_model_config,
+    sum_losses,
+    training_at,
+)
+from mmdet.models.detectors import FCOS, LAD, RetinaNet, SemiBaseDetector
+from mmdet.registry import MODELS
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+
+from labelenc_mm.detection import LabelEncMixin, labelenc_detector
+from labelenc_mm.detection.introspection import find_encoder_outputs, head_children
+from labelenc_mm.detection.labelenc_detector import stop_if_not_finite
+
+SLOW = {'DeformableDETR', 'DINO', 'Cascade Mask R-CNN', 'CascadeRCNN', 'RTMDet-Ins'}
+# DINO chooses 900 of its positions; below that size there are fewer.
+SIZES = {'DINO': ((3, 256, 256), (3, 224, 256))}
+
+
+@pytest.mark.parametrize(
+    'name', [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in STOCK_CONFIGS]
+)
+def test_every_detector_of_the_table_trains_and_predicts(name):
+    detector = build(name)
+    stock = MODELS.get(detector.stock_type)
+    assert isinstance(detector, stock) and isinstance(detector, LabelEncMixin)
+    # The stock model's keys and ours under one name, nothing moved.
+    init_default_scope('mmdet')
+    stock_keys = set(MODELS.build(stock_model_config(name)).state_dict())
+    assert stock_keys == {key for key in detector.state_dict() if not key.startswith('labelenc.')}
+    batch = data(detector, sizes=SIZES.get(name, ((3, 128, 128), (3, 112, 128))))
+    head_buffers = {
+        key: value.clone()
+        for child_name, child in head_children(detector).items()
+        for key, value in child.state_dict(prefix=f'{child_name}.').items()
+        if key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))
+    }
+    with training_at(600):
+        losses = detector(**batch, mode='loss')
+    own = {key for key in losses if not key.startswith(('ae_', 'labelenc', 'loss_labelenc'))}
+    assert {f'ae_{key}' for key in own} == {key for key in losses if key.startswith('ae_')}
+    loss, _ = detector.parse_losses(losses)
+    loss.backward()
+    for part in ('encoder', 'pyramid', 'adapter'):
+        assert has_gradient(getattr(detector.labelenc, part)), part
+    assert has_gradient(detector.backbone) and has_gradient(detector.neck)
+    assert all(has_gradient(child) for child in head_children(detector).values() if any(
+        p.requires_grad for p in child.parameters()))
+    # Batch norms of the head have seen the image pass, once, and never the label pass.
+    state = detector.state_dict()
+    for key, before in head_buffers.items():
+        if key.endswith('num_batches_tracked'):
+            assert int(state[key]) == int(before) + 1, key
+    detector.eval()
+    predictions = detector(**batch, mode='predict')
+    assert len(predictions) == 2 and all('pred_instances' in sample for sample in predictions)
+
+
+@pytest.mark.parametrize('name', ['RTMDet', 'YOLOX'])
+def test_label_pass_leaves_head_statistics_bit_unchanged(name):
+    """The same weights and batch with and without a label pass: the head's buffers are equal."""
+    buffers = []
+    for stage in ('autoencode', 'supervise'):
+        torch.manual_seed(0)
+        detector = build(name, stage)
+        batch = data(detector)
+        torch.manual_seed(1)
+        with training_at(0):  # the distance is off in step 1; step 2 has no label pass of the head
+            detector(**batch, mode='loss')
+        buffers.append({
+            key: value for key, value in detector.bbox_head.state_dict().items()
+            if 'running' in key or 'num_batches' in key
+        })
+    assert len(buffers[0]) == 36
+    for key, value in buffers[0].items():
+        assert torch.equal(value, buffers[1][key]), key
+    assert any(value.ne(0).any() for key, value in buffers[0].items() if 'running_mean' in key)
+
+
+# Which loss reaches which part in step 1 (DESIGN: L1 label side, L2 image side, L3 distance).
+ROUTES = {
+    'L1': dict(encoder=1, pyramid=1, adapter=0, backbone=0, neck=0, bbox_head=1),
+    'L2': dict(encoder=0, pyramid=0, adapter=0, backbone=1, neck=1, bbox_head=1),
+    'L3': dict(encoder=0, pyramid=0, adapter=1, backbone=1, neck=1, bbox_head=0),
+}
+
+
+@pytest.mark.parametrize('loss_name', ROUTES)
+def test_gradient_routing_of_step_1(loss_name):
+    detector = build('RetinaNet')
+    with training_at(600):
+        losses = detector(**data(detector), mode='loss')
+    total = {
+        'L1': sum_losses(losses, 'ae_'),
+        'L2': sum(losses['loss_cls']) + sum(losses['loss_bbox']),
+        'L3': losses['loss_labelenc'],
+    }[loss_name]
+    total.backward()
+    parts = dict(detector.named_children()) | dict(detector.labelenc.named_children())
+    found = {name: int(has_gradient(parts[name])) for name in ROUTES[loss_name]}
+    assert found == ROUTES[loss_name]
+
+
+def test_step_2_trains_only_the_detector_and_the_adapter():
+    detector = build('RetinaNet', 'supervise')
+    frozen = {k: v.clone() for k, v in detector.labelenc.state_dict().items() if 'adapter' not in k}
+    optimizer = torch.optim.SGD(
+        [p for p in detector.parameters() if p.requires_grad], 0.01, weight_decay=0.1
+    )
+    with training_at(600):
+        losses = detector(**data(detector), mode='loss')
+    assert not any(key.startswith('ae_') for key in losses)
+    losses['loss_labelenc'].backward()
+    assert not has_gradient(detector.labelenc.encoder) and not has_gradient(detector.labelenc.pyramid)
+    assert not has_gradient(detector.bbox_head)
+    assert has_gradient(detector.labelenc.adapter) and has_gradient(detector.neck)
+    optimizer.step()
+    detector.train()
+    assert not detector.labelenc.encoder.training and not detector.labelenc.pyramid.training
+    assert all(not p.requires_grad for p in detector.labelenc.encoder.parameters())
+    for key, value in frozen.items():
+        assert torch.equal(detector.labelenc.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize(
+    'stage, iteration, is_active',
+    [
+        ('autoencode', 0, False), ('autoencode', 299, False), ('autoencode', 300, True),
+        ('autoencode', 1199, True), ('supervise', 0, True), ('supervise', 1099, True),
+        ('supervise', 1100, False),
+    ],
+)
+def test_default_schedule_of_the_distance(stage, iteration, is_active):
+    """1200 iterations in 12 epochs: on after a quarter of step 1, off in the last epoch of step 2."""
+    detector = build('RetinaNet', stage)
+    calls = []
+    detector.labelenc.adapter.register_forward_hook(lambda *args: calls.append('adapter'))
+    detector.labelenc.encoder.register_forward_hook(lambda *args: calls.append('encoder'))
+    with training_at(iteration):
+        losses = detector(**data(detector), mode='loss')
+    assert ('loss_labelenc' in losses) == is_active
+    assert ('labelenc_corr_0' in losses) == is_active
+    assert ('adapter' in calls) == is_active  # nothing of it is computed while it is off
+    assert ('encoder' in calls) == (is_active or stage == 'autoencode')
+
+
+def test_resting_adapter_does_not_move_under_weight_decay_and_momentum():
+    detector = build('RetinaNet')
+    optimizer = torch.optim.SGD(detector.parameters(), 0.01, momentum=0.9, weight_decay=0.1)
+    before = {k: v.clone() for k, v in detector.labelenc.adapter.state_dict().items()}
+    batch = data(detector)
+    for iteration, moves in ((0, False), (1, False), (600, True)):
+        optimizer.zero_grad()
+        with training_at(iteration):
+            loss, _ = detector.parse_losses(detector(**batch, mode='loss'))
+        loss.backward()
+        optimizer.step()
+        after = detector.labelenc.adapter.state_dict()
+        assert any(not torch.equal(after[k], v) for k, v in before.items()) == moves
+
+
+def test_losses_of_the_image_branch_are_the_stock_detectors():
+    """C2: feature injection changes nothing; same weights and seed give bit-equal stock losses."""
+    detector = build('FasterRCNN')
+    stock = MODELS.build(stock_model_config('FasterRCNN'))
+    stock.load_state_dict(
+        {k: v for k, v in detector.state_dict().items() if not k.startswith('labelenc.')}
+    )
+    batch = data(detector)
+    detector.labelenc.eval()  # no draw of random scales before the head samples its proposals
+    torch.manual_seed(3)
+    with training_at(0):
+        losses = detector(**batch, mode='loss')
+    torch.manual_seed(3)
+    expected = stock.train()(**batch, mode='loss')
+    assert {k for k in losses if not k.startswith('ae_')} == set(expected)
+    for key, value in expected.items():
+        for mine, theirs in zip(*([v] if torch.is_tensor(v) else v for v in (losses[key], value))):
+            assert torch.equal(mine, theirs), key
+
+
+@pytest.mark.parametrize('name', ['RetinaNet', 'MaskRCNN'])
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
+def test_same_keys_and_gradients_without_any_object(name, stage):
+    """C7: images without objects give the same loss keys and the same parameters in the graph."""
+    detector = build(name, stage)
+    keys, graphs = [], []
+    for num_items in ((2, 1), (0, 0)):
+        detector.zero_grad()
+        with training_at(600):
+            losses = detector(**data(detector, num_items), mode='loss')
+        loss, log_vars = detector.parse_losses(losses)
+        loss.backward()
+        keys.append(set(log_vars))
+        graphs.append({n for n, p in detector.named_parameters() if p.grad is not None})
+        assert torch.isfinite(loss)
+    assert keys[0] == keys[1]
+    ours = [{n for n in graph if n.startswith('labelenc.')} for graph in graphs]
+    assert ours[0] == ours[1]
+
+
+def test_num_classes_and_paths_of_options_are_the_users():
+    model = stock_model_config('RetinaNet')
+    model.bbox_head.num_classes = 3
+    detector = build('RetinaNet', model=model)
+    assert detector.labelenc.encoder.num_classes == 3
+    batch = data(detector, num_classes=3)
+    losses = []
+    with training_at(600):
+        for weight in (0.5, 1.0):
+            detector.labelenc.loss_weight = weight
+            torch.manual_seed(0)
+            losses.append(float(detector(**batch, mode='loss')['loss_labelenc']))
+    assert losses[0] == pytest.approx(losses[1] / 2)
+
+
+def test_a_class_id_out_of_range_names_the_image():
+    model = stock_model_config('RetinaNet')
+    model.bbox_head.num_classes = 3
+    detector = build('RetinaNet', model=model)
+    batch = data(detector, num_classes=3)
+    batch['data_samples'][1].gt_instances.labels[0] = 3
+    batch['data_samples'][1].set_metainfo(dict(img_path='images/odd.jpg'))
+    with training_at(600), pytest.raises(ValueError, match=r'images/odd\.jpg.*3 classes'):
+        detector(**batch, mode='loss')
+
+
+def test_degenerate_boxes_and_ignored_instances_do_not_reach_the_label_maps():
+    detector = build('RetinaNet')
+    batch = data(detector)
+    sample = batch['data_samples'][0]
+    expected = detector.labelenc.draw(sample, (128, 128))
+    objects = sample.gt_instances
+    bad = torch.tensor([[5.0, 5, 5, 9], [float('nan'), 1, 2, 3]])
+    sample.gt_instances = InstanceData(
+        bboxes=torch.cat([objects.bboxes, bad]),
+        labels=torch.cat([objects.labels, torch.tensor([7, 8])]),
+    )
+    sample.ignored_instances = InstanceData(
+        bboxes=torch.tensor([[0.0, 0, 64, 64]]), labels=torch.tensor([5])
+    )
+    found = detector.labelenc.draw(sample, (128, 128))
+    assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
+
+
+def test_mask_detectors_draw_masks():
+    detector = build('MaskRCNN')
+    assert detector.labelenc.label_source == 'mask'
+    sample = data(detector)['data_samples'][0]
+    _, maps = detector.labelenc.draw(sample, (128, 128))
+    detector.labelenc.label_source = 'box'
+    _, boxes = detector.labelenc.draw(sample, (128, 128))
+    assert (maps <= boxes).all() and not torch.equal(maps, boxes)
+    del sample.gt_instances.masks
+    detector.labelenc.label_source = 'mask'
+    with pytest.raises(ValueError, match='with_mask=True'):
+        detector.labelenc.draw(sample, (128, 128))
+
+
+def test_bfloat16_autocast_stays_finite_with_a_float32_distance():
+    detector = build('RetinaNet')
+    with training_at(600), torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = detector(**data(detector), mode='loss')
+    assert losses['loss_labelenc'].dtype == torch.float32
+    loss, _ = detector.parse_losses(losses)
+    loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in detector.parameters() if p.grad is not None)
+
+
+def test_float16_autocast_keeps_the_encoder_in_float32():
+    detector = build('RetinaNet')
+    samples = data(detector)['data_samples']
+    detector.labelenc.eval()
+    expected = detector.labelenc.encode(samples, (128, 128))
+    with torch.autocast('cpu', dtype=torch.float16):
+        found = detector.labelenc.encode(samples, (128, 128))
+    assert all(level.dtype == torch.float32 for level in found)
+    assert all(map(torch.equal, found, expected))
+
+
+def test_a_loss_that_is_not_finite_stops_before_backward():
+    detector = build('RetinaNet')
+    with torch.no_grad():
+        detector.bbox_head.retina_cls.bias.fill_(float('nan'))
+    with training_at(600):
+        losses = detector(**data(detector), mode='loss')
+        with pytest.raises(FloatingPointError, match=r'iteration 600.*loss_cls'):
+            detector.parse_losses(losses)
+
+
+def test_finite_losses_pass():
+    stop_if_not_finite({'loss': torch.tensor(1.0), 'acc': torch.tensor(float('nan'))})
+
+
+def test_training_outside_a_runner_is_an_error():
+    detector = build('RetinaNet')
+    with pytest.raises(RuntimeError, match='MessageHub'):
+        detector(**data(detector), mode='loss')
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(stage='encode'), "stage='encode' is unknown"),
+        (dict(label_source='keypoints'), 'label_source'),
+        (dict(stage='autoencode', init_from='x.safetensors'), 'init_from belongs'),
+        (dict(distance_begin=1.5), 'share of the training'),
+    ],
+)
+def test_bad_options_are_refused_when_the_model_is_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        build('RetinaNet', **{'stage': 'autoencode', **options})
+
+
+@pytest.mark.parametrize('end', [13, -13])
+def test_an_end_beyond_the_training_is_refused_at_the_first_iteration(end):
+    detector = build('RetinaNet', 'supervise', distance_end=end)
+    with training_at(0), pytest.raises(ValueError, match='outside the training of 12 epochs'):
+        detector(**data(detector), mode='loss')
+
+
+def test_supervision_needs_a_learned_encoder():
+    detector = build('RetinaNet', 'supervise')
+    detector.labelenc.encoder_is_loaded.fill_(0)
+    with training_at(0), pytest.raises(RuntimeError, match='init_from'):
+        detector(**data(detector), mode='loss')
+
+
+def test_unfit_detectors_are_refused_with_the_reason():
+    with pytest.raises(TypeError, match="another model's 1 times"):
+        labelenc_detector(LAD)
+    with pytest.raises(TypeError, match='self.extract_feat 0 times'):
+        labelenc_detector(SemiBaseDetector)
+    with pytest.raises(TypeError, match='LAD cannot be label-encoded'):
+        MODELS.build(dict(type='LabelEncLAD'))
+
+
+def test_a_users_own_detector_is_encoded_too():
+    class MyDetector(RetinaNet):
+        def loss(self, batch_inputs, batch_data_samples):
+            losses = super().loss(batch_inputs, batch_data_samples)
+            return {f'my_{key}': value for key, value in losses.items()}
+
+    cls = labelenc_detector(MyDetector)
+    assert cls.__name__ == 'LabelEncMyDetector' and cls.stock_type == 'MyDetector'
+    assert issubclass(cls, LabelEncMixin) and issubclass(cls, RetinaNet)
+    assert issubclass(MODELS.get('LabelEncFCOS'), FCOS)
+
+
+def test_encoder_outputs_follow_the_strides_of_the_backbone():
+    init_default_scope('mmdet')
+    for outputs, expected in (((0, 1, 2, 3), (0, 1, 2, 3)), ((1, 2), (1, 2)), ((2,), (2,))):
+        backbone = MODELS.build(dict(type='ResNet', depth=18, out_indices=outputs))
+        assert find_encoder_outputs(backbone) == expected
+        assert backbone.training
+    dilated = MODELS.build(
+        dict(type='ResNet', depth=18, strides=(1, 2, 2, 4), out_indices=(0, 3))
+    )
+    with pytest.raises(ValueError, match=r'strides \[4, 64\]'):
+        find_encoder_outputs(dilated)
