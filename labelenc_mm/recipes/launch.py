@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shlex
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +43,14 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
     if stage.kind == 'command':
         return [run.fill(word, work_dir) for word in shlex.split(stage.target)]
     tools = _tools_dir(run, settings.tools_dir)
-    script = str(tools / f'{settings_prefix(settings.launcher)}{stage.kind}')
+    prefix = {'none': '', 'pytorch': 'dist_', 'slurm': 'slurm_'}[settings.launcher]
+    script = str(tools / f'{prefix}{stage.kind}')
     head = [str(run.config_path())]
     if stage.checkpoint:
         head.append(_follow(Path(run.fill(stage.checkpoint, work_dir))))
     tail: list[str] = []
-    if stage.kind == 'train' and _can_resume(work_dir / run.name):
-        # Only then: with nothing to resume, --resume would drop the load_from of a config.
+    if stage.kind == 'train' and any((work_dir / run.name).glob('*.pth')):
+        # Only then: with nothing to resume, the toolboxes' --resume drops a config's load_from.
         tail.append('--resume')
     if options := run.option_strings(work_dir):
         tail += ['--cfg-options', *options]
@@ -56,14 +58,9 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
         head.append(str(settings.nproc))
         return ['bash', f'{script}.sh', *head, '--work-dir', folder, *tail]
     if settings.launcher == 'slurm':
-        where = [folder] if stage.kind == 'train' else ['--work-dir', folder]
-        return ['bash', f'{script}.sh', settings.partition, run.name, *head, *where, *tail]
+        head = [settings.partition, run.name, *head]
+        return ['bash', f'{script}.sh', *head, '--work-dir', folder, *tail]
     return [run.known['python'], f'{script}.py', *head, '--work-dir', folder, *tail]
-
-
-def settings_prefix(launcher: str) -> str:
-    """How the names of the toolboxes' launch scripts begin."""
-    return {'none': '', 'pytorch': 'dist_', 'slurm': 'slurm_'}[launcher]
 
 
 def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
@@ -73,7 +70,8 @@ def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
         settings: How runs are started.
         slot: Which of the ``jobs`` places at a time the run takes.
     """
-    env = {'PYTHONUNBUFFERED': '1', 'GPUS': str(settings.nproc), **os.environ}
+    env = {'PYTHONUNBUFFERED': '1', **os.environ}
+    env.update(PYTHON=sys.executable, GPUS=str(settings.nproc))  # read by the launch scripts
     is_local = settings.launcher != 'slurm'
     processes = settings.jobs * (settings.nproc if is_local else 1)
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
@@ -106,15 +104,6 @@ def _tools_dir(run: Run, ours: Path) -> Path:
             'python -m labelenc_mm.toolbox says what is'
         )
     return folder
-
-
-def _can_resume(folder: Path) -> bool:
-    """Whether ``--resume`` finds a checkpoint."""
-    try:
-        name = (folder / 'last_checkpoint').read_text(encoding='utf-8').strip()
-    except OSError:
-        return False
-    return Path(name).is_file()
 
 
 def _follow(path: Path) -> str:

@@ -17,12 +17,12 @@ from labelenc_mm.recipes import (
 )
 
 RECIPE = """
-    variables: {epochs: 3, broken: false, die_after: 0, pause: 0}
+    variables: {epochs: 3, broken: false, die_after: 0}
     options: {train_cfg.max_epochs: '{epochs}'}
     stages:
       step1:
         train: step1.py
-        options: {broken: '{broken}', die_after: '{die_after}', pause: '{pause}'}
+        options: {broken: '{broken}', die_after: '{die_after}'}
         outputs: ['{step1}/artefact']
       baseline: {train: baseline.py}
       step2: {train: step2.py, options: {init_from: '{step1}/artefact'}}
