@@ -44,10 +44,23 @@ def stock_model_config(name):
     return model
 
 
+def small_model_config(num_classes=80):
+    """RetinaNet for tests that are not about one detector: ResNet-18 of few channels."""
+    model = stock_model_config('RetinaNet')
+    channels = [8, 16, 32, 64]
+    model.backbone.update(depth=18, base_channels=8)
+    model.neck.update(in_channels=channels, out_channels=16)
+    model.bbox_head.update(
+        num_classes=num_classes, in_channels=16, feat_channels=16, stacked_convs=1
+    )
+    return model
+
+
 def build(name, stage='autoencode', model=None, **labelenc):
     """A label-encoded detector, initialised and in training mode."""
     init_default_scope('mmdet')
-    model = model or stock_model_config(name)
+    if model is None:
+        model = small_model_config() if name == 'small' else stock_model_config(name)
     labelenc = {'stage': stage, 'encoder': SMALL_ENCODER, **labelenc}
     model.update(type=f'LabelEnc{model.type}', labelenc=labelenc)
     detector = MODELS.build(model)

@@ -1,0 +1,112 @@
+"""The stock detector that a training leaves behind."""
+
+import pytest
+import torch
+from detection_models import SMALL_ENCODER, small_model_config
+from mmdet.apis import DetInferencer
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from labelenc_mm.detection.export import (
+    ExportError,
+    export_detector,
+    stock_config,
+    stock_state_dict,
+)
+
+
+def training_config():
+    config = Config.fromstring(
+        "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'", file_format='.py'
+    )
+    config.model = small_model_config(3)
+    config.merge_from_dict(
+        dict(
+            model=dict(
+                type='LabelEncRetinaNet',
+                labelenc=dict(stage='autoencode', encoder=SMALL_ENCODER),
+            ),
+            default_hooks=dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook')),
+            custom_hooks=[dict(type='NumClassCheckHook'), dict(type='LabelEncHook')],
+            custom_imports=dict(imports=['labelenc_mm', 'json'], allow_failed_imports=False),
+            model_wrapper_cfg=dict(type='CPUCapableDistributedDataParallel'),
+            val_cfg=dict(type='LabelEncValLoop'),
+        )
+    )
+    return config
+
+
+@pytest.fixture
+def trained():
+    config = training_config()
+    init_default_scope('mmdet')
+    model = MODELS.build(config.model)
+    model.init_weights()
+    return config, model.state_dict()
+
+
+def test_stock_config_has_nothing_of_ours_and_all_of_theirs():
+    stock = stock_config(training_config())
+    assert 'labelenc' not in stock.pretty_text.lower()
+    assert stock.model.type == 'RetinaNet'
+    assert stock.custom_imports.imports == ['json']
+    assert [hook.type for hook in stock.custom_hooks] == ['NumClassCheckHook']
+    assert 'checkpoint' in stock.default_hooks and 'reseed' not in stock.default_hooks
+    assert stock.val_cfg.type == 'ValLoop'
+    assert 'model_wrapper_cfg' not in stock
+
+
+def test_exported_file_is_the_stock_detector(trained, tmp_path):
+    config, state_dict = trained
+    out = export_detector(config, state_dict, str(tmp_path / 'x' / 'd.pth'), dict(classes=('a', 'b', 'c')))
+    checkpoint = torch.load(out, weights_only=True)  # PyTorch's own rules: plain types alone
+    assert checkpoint['meta']['dataset_meta'] == {'classes': ('a', 'b', 'c')}
+    stock = MODELS.build(small_model_config(3))
+    assert set(checkpoint['state_dict']) == set(stock.state_dict())
+    stock.load_state_dict(checkpoint['state_dict'], strict=True)
+    for key, value in stock.state_dict().items():
+        assert torch.equal(value, state_dict[key])
+    # Version numbers, by which modules rename keys of older checkpoints, stay with them.
+    versions = checkpoint['state_dict']._metadata
+    assert versions['backbone.bn1'] == state_dict._metadata['backbone.bn1']
+    assert not any(key.startswith('labelenc') for key in versions)
+
+
+def test_exported_file_works_in_the_toolboxs_inferencer(trained, tmp_path):
+    config, state_dict = trained
+    out = export_detector(config, state_dict, str(tmp_path / 'd.pth'), dict(classes=('a', 'b', 'c')))
+    inferencer = DetInferencer(weights=out, device='cpu', show_progress=False)
+    assert type(inferencer.model).__name__ == 'RetinaNet'
+    assert inferencer.model.dataset_meta['classes'] == ('a', 'b', 'c')
+
+
+def test_a_wrong_export_is_refused_and_leaves_the_old_file(trained, tmp_path, monkeypatch):
+    config, state_dict = trained
+    out = tmp_path / 'd.pth'
+    out.write_bytes(b'old')
+    incomplete = {k: v for k, v in state_dict.items() if k != 'bbox_head.retina_cls.bias'}
+    with pytest.raises(ExportError, match='retina_cls.bias'):
+        export_detector(config, incomplete, str(out))
+
+    def lossy(weights):
+        stock = stock_state_dict(weights)
+        stock['bbox_head.retina_cls.bias'] = stock['bbox_head.retina_cls.bias'] + 1
+        return stock
+
+    monkeypatch.setattr('labelenc_mm.detection.export.stock_state_dict', lossy)
+    with pytest.raises(ExportError, match='retina_cls.bias differs'):
+        export_detector(config, state_dict, str(out))
+
+    def other_backbone_mode(config):
+        stock = stock_config(config)
+        stock.model.backbone.style = 'caffe'
+        stock.model.neck.upsample_cfg = dict(mode='bilinear')
+        return stock
+
+    monkeypatch.undo()
+    monkeypatch.setattr('labelenc_mm.detection.export.stock_config', other_backbone_mode)
+    with pytest.raises(ExportError, match='does not predict the same'):
+        export_detector(config, state_dict, str(out))
+    assert out.read_bytes() == b'old'
+    assert [path.name for path in tmp_path.iterdir()] == ['d.pth']
