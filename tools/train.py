@@ -38,6 +38,7 @@ def enable_amp(cfg: Config) -> None:
     if get_device() == 'cpu':
         raise RuntimeError('--amp needs a GPU, and none was found. Train without it on CPU.')
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = getattr(kind, '__name__', kind)  # a config in the new style names classes
     if kind == 'AmpOptimWrapper':
         return
     if kind != 'OptimWrapper':

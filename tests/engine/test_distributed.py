@@ -70,6 +70,17 @@ def test_wrapper_keeps_what_the_config_says(group_of_one):
     assert wrapped.broadcast_buffers
 
 
+@pytest.mark.gpu
+def test_wrapper_leaves_a_cuda_module_to_ddp(group_of_one):
+    wrapped = CPUCapableDistributedDataParallel(
+        Model().cuda(), device_ids=[0], find_unused_parameters=True
+    )
+    assert wrapped.device_ids == [0]
+    assert isinstance(wrapped.module.net[1], nn.SyncBatchNorm)
+    wrapped(torch.randn(2, 3, 4, 4, device='cuda'))['loss'].backward()
+    assert wrapped.module.net[0].weight.grad.isfinite().all()
+
+
 def test_unsynchronised_replicas_are_refused(alone):
     alone.setenv('WORLD_SIZE', '2')
     with pytest.raises(RuntimeError, match=r'one of 2 processes.*--launcher pytorch'):
