@@ -1,0 +1,181 @@
+"""The wheel and the editable install, in throwaway environments of the toolbox that runs the tests.
+
+Such an environment sees all packages of this one, so that pip decides as it would for someone who
+already has a toolbox; whatever pip adds lands in the throwaway folder and is looked at there.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import labelenc_mm
+
+ROOT = Path(labelenc_mm.__file__).resolve().parents[1]
+CONTENT = ('labelenc_mm', 'configs', 'tools')
+FILES = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'model-index.yml', 'README.md', 'LICENSE')
+TOOLBOX_OR_TORCH = ('torch', 'mm', 'onedl')
+
+
+def run(*command, **options):
+    environment = {**os.environ, 'PYTHONPATH': '', 'PYTHONNOUSERSITE': '1', 'PIP_NO_INDEX': '1'}
+    result = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=900,
+        **options,
+    )
+    assert result.returncode == 0, f'{command}\n{result.stdout}\n{result.stderr}'
+    return result.stdout
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+    """A copy of the repository, so that builds leave nothing in the working tree."""
+    copy = tmp_path_factory.mktemp('source')
+    ignore = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
+    for name in CONTENT:
+        shutil.copytree(ROOT / name, copy / name, ignore=ignore)
+    for name in FILES:
+        if (ROOT / name).exists():
+            shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope='module')
+def wheel(source, tmp_path_factory):
+    """The wheel, built in a folder that holds files of an earlier build."""
+    stale = source / 'build' / 'lib' / 'labelenc_mm' / '.mim' / 'configs' / 'renamed_since.py'
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    target = tmp_path_factory.mktemp('wheel')
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        'wheel',
+        '--no-build-isolation',
+        '--no-deps',
+        '-w',
+        target,
+        source,
+    )
+    (path,) = target.glob('*.whl')
+    return path
+
+
+def make_environment(folder):
+    """Create an environment that sees this one's packages, and return its Python and packages."""
+    run(sys.executable, '-m', 'venv', '--without-pip', folder)
+    python = folder / 'bin' / 'python'
+    packages = Path(
+        run(python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))').strip()
+    )
+    (packages / 'outer.pth').write_text(sysconfig.get_path('purelib'))
+    return python, packages
+
+
+def tracked(folder):
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+
+
+def test_wheel_holds_configs_and_tools(wheel):
+    assert wheel.name.startswith(f'labelenc_mm-{labelenc_mm.__version__}-')
+    with zipfile.ZipFile(wheel) as file:
+        names = set(file.namelist())
+        shipped = {name.removeprefix('labelenc_mm/.mim/') for name in names if '/.mim/' in name}
+        assert shipped == tracked('configs') | tracked('tools') | {'model-index.yml'}
+        modules = {name for name in names if name.startswith('labelenc_mm/') and '.mim' not in name}
+        assert modules == {name for name in tracked('labelenc_mm') if '/.mim/' not in name}
+        index = yaml.safe_load(file.read('labelenc_mm/.mim/model-index.yml'))
+        for metafile in index['Import']:
+            models = yaml.safe_load(file.read(f'labelenc_mm/.mim/{metafile}'))['Models']
+            assert all(f'labelenc_mm/.mim/{model["Config"]}' in names for model in models)
+
+
+def test_wheel_requires_neither_torch_nor_a_toolbox(wheel):
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith('.dist-info/METADATA'))
+        metadata = Parser().parsestr(file.read(name).decode())
+    requirements = [Requirement(text) for text in metadata.get_all('Requires-Dist')]
+    hard = [requirement.name for requirement in requirements if requirement.marker is None]
+    assert hard
+    assert not [name for name in hard if name.startswith(TOOLBOX_OR_TORCH)]
+    for requirement in requirements:
+        operators = {specifier.operator for specifier in requirement.specifier}
+        if requirement.name != 'setuptools':  # upstream mmengine imports what setuptools 82 dropped
+            assert operators <= {'>=', '!='}, f'{requirement} has an upper bound'
+    extras = {
+        extra: {r.name for r in requirements if r.marker and r.marker.evaluate({'extra': extra})}
+        for extra in ('fork', 'upstream')
+    }
+    assert not extras['fork'] & extras['upstream'], 'no distribution belongs to both families'
+
+
+CHECK = """
+import sys
+from pathlib import Path
+import labelenc_mm
+from mmengine.config import Config
+
+wanted = Path(sys.argv[1]).resolve()
+assert wanted in Path(labelenc_mm.__file__).resolve().parents, labelenc_mm.__file__
+name = 'labelenc/_base_/labelenc.py'
+path = Path(labelenc_mm.config(name))
+assert path.is_absolute() and path.is_file(), path
+assert wanted in path.resolve().parents, path
+try:
+    labelenc_mm.config('labelenc/no_such_config.py')
+except FileNotFoundError as error:
+    assert 'no_such_config' in str(error)
+for base in ('labelenc_mm::' + name, str(path)):
+    Path('child.py').write_text(f'_base_ = {base!r}')
+    config = Config.fromfile('child.py')
+    assert config.custom_imports.imports == ['labelenc_mm'], config
+Path('child.py').write_text(f'_base_ = __import__("labelenc_mm").config({name!r})')
+assert Config.fromfile('child.py').custom_imports.imports == ['labelenc_mm']
+"""
+
+
+@pytest.mark.parametrize('editable', [False, True])
+def test_installation_beside_a_toolbox(source, wheel, editable, tmp_path):
+    """pip adds us and nothing else, and our configs resolve by prefix, path and expression."""
+    python, packages = make_environment(tmp_path / 'environment')
+    before = {path.name for path in packages.iterdir()}
+    pip = (python, '-m', 'pip', 'install', '--no-build-isolation', '--no-compile')
+    run(*pip, *(['-e', source] if editable else [wheel]), cwd=tmp_path)
+    added = {path.name for path in packages.iterdir()} - before
+    assert added, 'pip has installed something'
+    assert not [name for name in added if 'labelenc_mm' not in name]
+    run(python, '-c', CHECK, source if editable else packages, cwd=tmp_path)
+    if editable:
+        mim = source / 'labelenc_mm' / '.mim'
+        assert (mim / 'configs').is_symlink()
+        assert (mim / 'configs').samefile(source / 'configs'), 'edits are seen at once'
+        # A second installation replaces the links.
+        run(*pip, '-e', source, cwd=tmp_path)
+        assert (mim / 'model-index.yml').samefile(source / 'model-index.yml')
+
+
+def test_clone_without_installation(source, tmp_path):
+    """From a plain clone our configs are reached by path."""
+    shutil.copytree(source / 'labelenc_mm', tmp_path / 'labelenc_mm', symlinks=True)
+    shutil.rmtree(tmp_path / 'labelenc_mm' / '.mim', ignore_errors=True)
+    shutil.copytree(source / 'configs', tmp_path / 'configs')
+    code = 'import labelenc_mm; print(labelenc_mm.config("labelenc/_base_/labelenc.py"))'
+    path = run(sys.executable, '-c', code, cwd=tmp_path).strip().splitlines()[-1]
+    assert Path(path) == tmp_path / 'configs' / 'labelenc' / '_base_' / 'labelenc.py'
