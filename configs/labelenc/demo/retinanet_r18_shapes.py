@@ -2,6 +2,8 @@
 _base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
 
 classes = ('house', 'tree', 'person', 'car', 'boat', 'bird', 'fish', 'lamp')
+# Normalisation in neck and head: a few hundred iterations from scratch go nowhere without.
+norm_cfg = dict(type='GN', num_groups=16)
 model = dict(
     backbone=dict(
         base_channels=32,
@@ -9,9 +11,10 @@ model = dict(
         norm_eval=False,
         init_cfg=None,
     ),
-    neck=dict(in_channels=[32, 64, 128, 256], out_channels=64, num_outs=4),
+    neck=dict(in_channels=[32, 64, 128, 256], out_channels=64, num_outs=4, norm_cfg=norm_cfg),
     bbox_head=dict(
         num_classes=len(classes),
+        norm_cfg=norm_cfg,
         in_channels=64,
         feat_channels=64,
         stacked_convs=2,
@@ -24,6 +27,7 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),  # the colours of val differ from those of train
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
@@ -36,7 +40,7 @@ test_pipeline = [
     ),
 ]
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=16,
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
@@ -63,14 +67,14 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=12, val_interval=3)
+train_cfg = dict(max_epochs=12, val_interval=2)
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=0.001, weight_decay=0.05),
+    optimizer=dict(_delete_=True, type='AdamW', lr=0.002, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=10.0),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[9, 11], gamma=0.1),
+    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[8, 11], gamma=0.1),
 ]
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2), logger=dict(interval=25))
 randomness = dict(seed=0)

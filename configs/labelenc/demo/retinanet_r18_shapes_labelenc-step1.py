@@ -1,0 +1,16 @@
+_base_ = ['./retinanet_r18_shapes.py', '../_base_/labelenc.py']
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='autoencode',
+        # A quarter of the paper's width: the detector is that much narrower, too.
+        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+    ),
+)
+default_hooks = dict(labelenc=dict(type='LabelEncHook'))
+val_cfg = dict(type='LabelEncValLoop')
+train_cfg = dict(max_epochs=16)
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(type='MultiStepLR', begin=0, end=16, by_epoch=True, milestones=[12, 15], gamma=0.1),
+]

@@ -1,0 +1,10 @@
+_base_ = ['./retinanet_r18_shapes.py', '../_base_/labelenc.py']
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='supervise',
+        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+        init_from='work_dirs/demo/step1-seed=0/label_encoding.safetensors',
+    ),
+)
+default_hooks = dict(labelenc=dict(type='LabelEncHook'))
