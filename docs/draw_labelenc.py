@@ -35,15 +35,28 @@ def pyramid(canvas, x, y, color, text):
 
 
 def arrow(canvas, start, end, color=INK, **options):
+    """An arrow between two points of the canvas."""
     style = {'arrowstyle': '-|>', 'mutation_scale': 12, 'color': color, 'linewidth': 1.5}
     canvas.add_patch(FancyArrowPatch(start, end, **{**style, **options}))
 
 
 def box(canvas, x, y, text, color, dashed=False):
+    """Text in a rounded frame; dashed for what exists in training only."""
     canvas.text(
-        x, y, text, ha='center', va='center', fontsize=9, color=INK,
-        bbox={'boxstyle': 'round,pad=0.5', 'facecolor': 'white', 'edgecolor': color,
-              'linewidth': 1.5, 'linestyle': '--' if dashed else '-'},
+        x,
+        y,
+        text,
+        ha='center',
+        va='center',
+        fontsize=9,
+        color=INK,
+        bbox={
+            'boxstyle': 'round,pad=0.5',
+            'facecolor': 'white',
+            'edgecolor': color,
+            'linewidth': 1.5,
+            'linestyle': '--' if dashed else '-',
+        },
     )
 
 
@@ -58,16 +71,28 @@ def main():
     canvas.set(xlim=(0, 1), ylim=(0, 1))
     canvas.axis('off')
 
-    axes = picture(figure, (0.015, 0.1, 0.17, 0.34), scene.image[..., ::-1], 'image and boxes', IMAGE_SIDE)
+    axes = picture(
+        figure, (0.015, 0.1, 0.17, 0.34), scene.image[..., ::-1], 'image and boxes', IMAGE_SIDE
+    )
     for (x1, y1, x2, y2), label in zip(scene.boxes, scene.labels, strict=True):
-        color = [value / 255 for value in PALETTE[label + 1 if len(PALETTE) > len(CLASSES) else label]]
-        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.8))
+        color = [
+            value / 255 for value in PALETTE[label + 1 if len(PALETTE) > len(CLASSES) else label]
+        ]
+        axes.add_patch(
+            Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.8)
+        )
     # The fullest map lies in front.
     shown = sorted(zip(classes.tolist(), maps, strict=True), key=lambda pair: -pair[1].sum())[:3]
     for place, (label, label_map) in reversed(list(enumerate(shown))):
         axes = picture(
-            figure, (0.015 + 0.04 * place, 0.56 + 0.05 * place, 0.15, 0.28), label_map,
-            CLASSES[label] if place == 0 else '', LABEL_SIDE, cmap='magma', vmin=0, vmax=1,
+            figure,
+            (0.015 + 0.04 * place, 0.56 + 0.05 * place, 0.15, 0.28),
+            label_map,
+            CLASSES[label] if place == 0 else '',
+            LABEL_SIDE,
+            cmap='magma',
+            vmin=0,
+            vmax=1,
         )
         axes.title.set_position((0.12, 1))
     canvas.text(0.02, 0.51, 'label maps, one per present class', fontsize=9, color=INK)
@@ -87,13 +112,35 @@ def main():
     arrow(canvas, (0.755, 0.27), (0.83, 0.27), INK)
     arrow(canvas, (0.49, 0.575), (0.49, 0.54), DISTANCE)
     arrow(canvas, (0.49, 0.46), (0.49, 0.385), DISTANCE)
-    arrow(canvas, (0.535, 0.72), (0.7, 0.33), LABEL_SIDE, linestyle='--',
-          connectionstyle='arc3,rad=-0.25')
-    canvas.text(0.685, 0.68, 'step 1: the head reads the boxes back\nfrom the label features, which shapes them',
-                fontsize=9, color=INK)
-    canvas.text(0.685, 0.52, 'step 2: the frozen label features\nsupervise the image features', fontsize=9, color=INK)
-    canvas.text(0.6, 0.06, 'solid: stock detector, all that is left at test time     dashed: training only',
-                fontsize=8.5, color=INK)
+    arrow(
+        canvas,
+        (0.535, 0.72),
+        (0.7, 0.33),
+        LABEL_SIDE,
+        linestyle='--',
+        connectionstyle='arc3,rad=-0.25',
+    )
+    canvas.text(
+        0.685,
+        0.68,
+        'step 1: the head reads the boxes back\nfrom the label features, which shapes them',
+        fontsize=9,
+        color=INK,
+    )
+    canvas.text(
+        0.685,
+        0.52,
+        'step 2: the frozen label features\nsupervise the image features',
+        fontsize=9,
+        color=INK,
+    )
+    canvas.text(
+        0.6,
+        0.06,
+        'solid: stock detector, all that is left at test time     dashed: training only',
+        fontsize=8.5,
+        color=INK,
+    )
     out = Path(__file__).with_name('labelenc.png')
     figure.savefig(out)
     print(out)

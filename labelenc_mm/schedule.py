@@ -51,9 +51,7 @@ class TrainingWindow:
             ValueError: If a limit lies outside the training, seen at the first call.
         """
         hub = MessageHub.get_current_instance()
-        progress = {
-            key: hub.get_info(key) for key in ('iter', 'epoch', 'max_iters', 'max_epochs')
-        }
+        progress = {key: hub.get_info(key) for key in ('iter', 'epoch', 'max_iters', 'max_epochs')}
         if any(value is None for value in progress.values()):
             missing = ', '.join(key for key, value in progress.items() if value is None)
             raise RuntimeError(

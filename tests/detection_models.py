@@ -75,8 +75,11 @@ def data(detector, num_items=(2, 1), sizes=((3, 128, 128), (3, 112, 128)), num_c
     with_mask = detector.labelenc.label_source == 'mask'
     torch.manual_seed(0)
     batch = demo_mm_inputs(
-        len(num_items), [list(size) for size in sizes], num_items=list(num_items),
-        num_classes=num_classes, with_mask=with_mask,
+        len(num_items),
+        [list(size) for size in sizes],
+        num_items=list(num_items),
+        num_classes=num_classes,
+        with_mask=with_mask,
     )
     return detector.data_preprocessor(batch, True)
 

@@ -38,13 +38,17 @@ def test_active_iterations(window, expected):
     assert active_iterations(window) == list(expected)
 
 
-@pytest.mark.parametrize('limits', [(0, 5), (-5, None), (21, None), (0, 0), (2, 2), (3, 1), (0.5, 2)])
+@pytest.mark.parametrize(
+    'limits', [(0, 5), (-5, None), (21, None), (0, 0), (2, 2), (3, 1), (0.5, 2)]
+)
 def test_limits_outside_the_training_are_refused_at_the_first_iteration(limits):
     with pytest.raises(ValueError, match='labelenc.distance_'):
         active_iterations(TrainingWindow(*limits, name='labelenc.distance'))
 
 
-@pytest.mark.parametrize('begin, error', [(1.0, ValueError), (-0.5, ValueError), ('4e', TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    'begin, error', [(1.0, ValueError), (-0.5, ValueError), ('4e', TypeError), (True, TypeError)]
+)
 def test_bad_limits_are_refused_by_the_constructor(begin, error):
     with pytest.raises(error, match='window_begin'):
         TrainingWindow(begin)

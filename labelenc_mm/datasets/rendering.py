@@ -178,7 +178,7 @@ def _background(
     image = np.empty((height, width, 3), np.uint8)
     x = np.arange(width) / width
     rows = np.arange(height)[:, None]
-    top = np.zeros(width)
+    top: np.ndarray = np.zeros(width)
     image[:] = sample_color(bands[0].material, split, rng)
     for index, band in enumerate(bands):
         if index:

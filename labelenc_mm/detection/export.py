@@ -12,7 +12,7 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import MODEL_WRAPPERS, DefaultScope
-from torch import Tensor, nn
+from torch import Tensor
 
 import labelenc_mm
 from labelenc_mm.checkpoint import load_checkpoint_file
@@ -36,9 +36,7 @@ def stock_state_dict(state_dict: Mapping[str, Tensor]) -> 'OrderedDict[str, Tens
     if metadata is not None:
         # Version numbers that some modules use to rename the keys of older checkpoints.
         stock._metadata = OrderedDict(  # type: ignore[attr-defined]
-            (key, value)
-            for key, value in metadata.items()
-            if not f'{key}.'.startswith(_SUBTREE)
+            (key, value) for key, value in metadata.items() if not f'{key}.'.startswith(_SUBTREE)
         )
     return stock
 
@@ -56,7 +54,11 @@ def stock_config(config: Config) -> Config:
         del hooks[name]
     if result.get('custom_hooks'):
         result['custom_hooks'] = [h for h in result['custom_hooks'] if not _is_ours(h, HOOKS)]
-    for key, default in (('train_cfg', 'EpochBasedTrainLoop'), ('val_cfg', 'ValLoop'), ('test_cfg', 'TestLoop')):
+    for key, default in (
+        ('train_cfg', 'EpochBasedTrainLoop'),
+        ('val_cfg', 'ValLoop'),
+        ('test_cfg', 'TestLoop'),
+    ):
         if result.get(key) and _is_ours(result[key], LOOPS):
             result[key]['type'] = default
     if result.get('model_wrapper_cfg') and _is_ours(result['model_wrapper_cfg'], MODEL_WRAPPERS):
@@ -152,7 +154,7 @@ def _verify(
 
 
 @torch.no_grad()
-def _run(model: nn.Module, image: Tensor) -> list[Tensor]:
+def _run(model: Any, image: Tensor) -> list[Tensor]:
     """All tensors that a detector computes for an image: features and predictions."""
     height, width = image.shape[-2:]
     sample = DetDataSample(
@@ -170,7 +172,7 @@ def _run(model: nn.Module, image: Tensor) -> list[Tensor]:
     return features + [value for value in prediction.values() if isinstance(value, Tensor)]
 
 
-def _build(config: Config) -> nn.Module:
+def _build(config: Config) -> Any:
     model = copy.deepcopy(config.model)
     if model.get('labelenc'):
         model.labelenc.pop('init_from', None)

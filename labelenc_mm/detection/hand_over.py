@@ -22,7 +22,7 @@ _KIND = 'labelenc_mm label encoding'
 
 
 def save_label_encoding(
-    detector: nn.Module,
+    detector: Any,
     state_dict: Mapping[str, Tensor],
     path: str,
     classes: Sequence[str] | None = None,
@@ -37,15 +37,20 @@ def save_label_encoding(
     """
     tensors = {}
     for key, value in state_dict.items():
-        for source, target in (('labelenc.encoder.', 'encoder.'), ('labelenc.pyramid.', 'pyramid.')):
+        for source, target in (
+            ('labelenc.encoder.', 'encoder.'),
+            ('labelenc.pyramid.', 'pyramid.'),
+        ):
             if key.startswith(source):
                 tensors[target + key[len(source) :]] = value
         if key.split('.')[0] not in NOT_HEAD:
             tensors[f'head.{key}'] = value
-    save_tensors(path, tensors, {**describe(detector), 'classes': list(classes) if classes else None})
+    save_tensors(
+        path, tensors, {**describe(detector), 'classes': list(classes) if classes else None}
+    )
 
 
-def load_label_encoding(detector: nn.Module, path: str) -> None:
+def load_label_encoding(detector: Any, path: str) -> None:
     """Start step 2 from a hand-over file, checking it before anything is changed.
 
     Encoder and pyramid are loaded strictly; so is the head (``labelenc.init_head``). The neck takes the
@@ -65,7 +70,9 @@ def load_label_encoding(detector: nn.Module, path: str) -> None:
             'its work dir. To resume step 2 without the file set labelenc.init_from=None'
         ) from error
     if metadata.get('kind') != _KIND:
-        raise ArtefactError(f'{path} is not a label encoding of step 1 (kind: {metadata.get("kind")})')
+        raise ArtefactError(
+            f'{path} is not a label encoding of step 1 (kind: {metadata.get("kind")})'
+        )
 
     parts = {'encoder.': head.encoder, 'pyramid.': head.pyramid}
     differences = _compare_metadata(describe(detector), metadata, with_head=head.init_head)
@@ -94,11 +101,12 @@ def load_label_encoding(detector: nn.Module, path: str) -> None:
     head.encoder_is_loaded.fill_(1)
     head.step1_classes = metadata.get('classes')
     print_log(
-        f'Label encoding, pyramid{" and head" if head.init_head else ""} loaded from {path}', 'current'
+        f'Label encoding, pyramid{" and head" if head.init_head else ""} loaded from {path}',
+        'current',
     )
 
 
-def check_classes(detector: nn.Module, classes: Sequence[str] | None) -> None:
+def check_classes(detector: Any, classes: Sequence[str] | None) -> None:
     """Compare the data set's classes with those of the step-1 file that was loaded.
 
     Raises:
@@ -121,7 +129,7 @@ def check_classes(detector: nn.Module, classes: Sequence[str] | None) -> None:
     )
 
 
-def describe(detector: nn.Module) -> dict[str, Any]:
+def describe(detector: Any) -> dict[str, Any]:
     """What must agree between the two steps, as plain JSON values."""
     head = detector.labelenc
     return {

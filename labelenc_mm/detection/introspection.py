@@ -12,8 +12,6 @@ NOT_HEAD = ('backbone', 'neck', 'labelenc', 'data_preprocessor')
 """Children of a detector that do not belong to its head in the sense of LabelEnc, sec. 3.1."""
 
 
-
-
 def head_children(detector: nn.Module) -> dict[str, nn.Module]:
     """The children that make up the head: everything outside backbone, neck and our subtree."""
     return {name: child for name, child in detector.named_children() if name not in NOT_HEAD}
@@ -46,7 +44,9 @@ def predicts_masks(detector: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def find_encoder_outputs(backbone: nn.Module, encoder_strides: Sequence[int] = (4, 8, 16, 32)) -> tuple:
+def find_encoder_outputs(
+    backbone: nn.Module, encoder_strides: Sequence[int] = (4, 8, 16, 32)
+) -> tuple:
     """Indices of the label encoder's outputs whose strides the backbone has.
 
     Measured by one pass over a small blank image.

@@ -222,7 +222,9 @@ class LabelEncodingHead(BaseModule):
         Returns:
             ``loss_labelenc`` and, for the log, ``labelenc_corr_l``, the correlation of level l.
         """
-        shapes = [[tuple(level.shape[1:]) for level in side] for side in (image_features, label_features)]
+        shapes = [
+            [tuple(level.shape[1:]) for level in side] for side in (image_features, label_features)
+        ]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f'image features have (channels, height, width) {shapes[0]}, label features '
@@ -230,7 +232,9 @@ class LabelEncodingHead(BaseModule):
                 "match the backbone's with labelenc.encoder_outputs"
             )
         adapted = self.adapter(image_features)
-        distance, correlations = feature_distance(adapted, [level.detach() for level in label_features])
+        distance, correlations = feature_distance(
+            adapted, [level.detach() for level in label_features]
+        )
         losses = {'loss_labelenc': self.loss_weight * distance}
         losses.update({f'labelenc_corr_{i}': rho for i, rho in enumerate(correlations)})
         return losses

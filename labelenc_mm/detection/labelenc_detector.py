@@ -8,7 +8,7 @@ the subtree ``labelenc``.
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -32,7 +32,15 @@ from labelenc_mm.detection.introspection import (
 LABEL_PREFIX = 'ae_'
 """Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
 
-class LabelEncMixin:
+
+# The mixin stands before a detector class in the bases; type checkers see the detector.
+if TYPE_CHECKING:
+    from mmdet.models.detectors import BaseDetector as _Detector
+else:
+    _Detector = object
+
+
+class LabelEncMixin(_Detector):
     """Adds LabelEnc to the detector class that follows it in the bases.
 
     Args:
@@ -151,7 +159,7 @@ def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
     copies = []
     for sample in data_samples:
         copied = sample.new()
-        for key in sample.keys():
+        for key in sample.keys():  # noqa: SIM118  (a sample is no mapping)
             value = sample.get(key)
             if isinstance(value, BaseDataElement):
                 setattr(copied, key, value.new())

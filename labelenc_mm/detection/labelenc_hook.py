@@ -10,7 +10,6 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
 from labelenc_mm.detection import hand_over
 from labelenc_mm.detection.export import FILE_NAME, export_detector, log_export
@@ -55,7 +54,7 @@ class LabelEncHook(Hook):
                 log_export(export_detector(runner.cfg, state_dict, out, metainfo, device))
 
 
-def averaged_state_dict(runner: Runner, detector: nn.Module) -> dict[str, torch.Tensor]:
+def averaged_state_dict(runner: Runner, detector: Any) -> dict[str, torch.Tensor]:
     """The weights that a checkpoint of this run would hold: averaged ones under EMA."""
     checkpoint: dict[str, Any] = {'state_dict': detector.state_dict()}
     for hook in runner.hooks:
@@ -64,7 +63,7 @@ def averaged_state_dict(runner: Runner, detector: nn.Module) -> dict[str, torch.
     return checkpoint['state_dict']
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
+def _unwrap(model: Any) -> Any:
     return model.module if is_model_wrapper(model) else model
 
 

@@ -28,14 +28,12 @@ class LabelEncValLoop(ValLoop):
     without a label branch, are validated as usual.
     """
 
-    def __init__(
-        self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False
-    ) -> None:
-        config = copy.deepcopy(evaluator)
-        super().__init__(runner, dataloader, evaluator, fp16)
-        if not isinstance(config, dict | list):
+    def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:
+        if not isinstance(evaluator, dict | list):
             raise TypeError('LabelEncValLoop needs val_evaluator as a config, not as an object')
-        self.evaluator = _PairEvaluator(self.evaluator, runner.build_evaluator(config))
+        self.reconstruction = runner.build_evaluator(copy.deepcopy(evaluator))
+        pair = _PairEvaluator(runner.build_evaluator(evaluator), self.reconstruction)
+        super().__init__(runner, dataloader, pair, fp16)
         self.boxes_are_unscaled = _loads_boxes_after_resize(self.dataloader.dataset)
 
     @torch.no_grad()
@@ -58,26 +56,32 @@ class LabelEncValLoop(ValLoop):
         if self.boxes_are_unscaled:
             samples = [_scaled_to_input(sample) for sample in samples]
         outputs = detector.reconstruct(data['inputs'], samples)
-        self.evaluator.process_reconstruction(outputs, data_batch)
+        self.reconstruction.process(data_samples=outputs, data_batch=data_batch)
+        self.evaluator.has_reconstruction = True
 
 
 class _PairEvaluator(Evaluator):
-    """The evaluator of the image branch, with a second one for the reconstruction."""
+    """The evaluator of the image branch, which adds the metrics of the reconstruction."""
 
     def __init__(self, images: Evaluator, reconstruction: Evaluator) -> None:
         super().__init__(images.metrics)
         self.reconstruction = reconstruction
-        self.dataset_meta = images.dataset_meta
-        self.reconstruction.dataset_meta = images.dataset_meta
         self.has_reconstruction = False
 
-    def process_reconstruction(
-        self, data_samples: Sequence[DetDataSample], data_batch: Any
-    ) -> None:
-        self.has_reconstruction = True
-        self.reconstruction.process(data_samples=data_samples, data_batch=data_batch)
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Meta information of the data set, the same for both."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        self._dataset_meta = dataset_meta
+        for metric in self.metrics:
+            metric.dataset_meta = dataset_meta
+        self.reconstruction.dataset_meta = dataset_meta
 
     def evaluate(self, size: int) -> dict:
+        """Metrics of ``size`` images on both branches."""
         metrics = super().evaluate(size)
         if self.has_reconstruction:
             print_log('Reconstruction: head(label features) of the ground truth', 'current')

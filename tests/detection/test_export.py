@@ -59,7 +59,9 @@ def test_stock_config_has_nothing_of_ours_and_all_of_theirs():
 
 def test_exported_file_is_the_stock_detector(trained, tmp_path):
     config, state_dict = trained
-    out = export_detector(config, state_dict, str(tmp_path / 'x' / 'd.pth'), dict(classes=('a', 'b', 'c')))
+    out = export_detector(
+        config, state_dict, str(tmp_path / 'x' / 'd.pth'), dict(classes=('a', 'b', 'c'))
+    )
     checkpoint = torch.load(out, weights_only=True)  # PyTorch's own rules: plain types alone
     assert checkpoint['meta']['dataset_meta'] == {'classes': ('a', 'b', 'c')}
     stock = MODELS.build(small_model_config(3))
@@ -75,7 +77,9 @@ def test_exported_file_is_the_stock_detector(trained, tmp_path):
 
 def test_exported_file_works_in_the_toolboxs_inferencer(trained, tmp_path):
     config, state_dict = trained
-    out = export_detector(config, state_dict, str(tmp_path / 'd.pth'), dict(classes=('a', 'b', 'c')))
+    out = export_detector(
+        config, state_dict, str(tmp_path / 'd.pth'), dict(classes=('a', 'b', 'c'))
+    )
     inferencer = DetInferencer(weights=out, device='cpu', show_progress=False)
     assert type(inferencer.model).__name__ == 'RetinaNet'
     assert inferencer.model.dataset_meta['classes'] == ('a', 'b', 'c')

@@ -1,5 +1,7 @@
 """What step 1 hands to step 2, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from detection_models import SMALL_ENCODER, build, small_model_config
@@ -91,7 +93,10 @@ def test_only_the_head_strides_of_the_encoder_feed_a_narrower_neck():
 @pytest.mark.parametrize(
     'change, messages',
     [
-        (dict(num_classes=3), ['num_classes: 3 here, 80 in the file', 'encoder.stem.weight: shape']),
+        (
+            dict(num_classes=3),
+            ['num_classes: 3 here, 80 in the file', 'encoder.stem.weight: shape'],
+        ),
         (dict(neck='PAFPN'), ['neck: "PAFPN" here, "FPN" in the file']),
         (dict(head='FreeAnchorRetinaHead'), ['head: {"bbox_head": "FreeAnchorRetinaHead"}']),
         (dict(encoder=dict(SMALL_ENCODER, stem_channels=16)), ['encoder.stem.weight: shape (16']),
@@ -130,7 +135,7 @@ def test_missing_foreign_and_truncated_files(tmp_path):
     with pytest.raises(ArtefactError, match='not a label encoding.*something else'):
         load_label_encoding(detector, foreign)
     broken = tmp_path / 'broken.safetensors'
-    broken.write_bytes(open(foreign, 'rb').read()[:-2])
+    broken.write_bytes(Path(foreign).read_bytes()[:-2])
     with pytest.raises(ArtefactError, match='broken.safetensors'):
         load_label_encoding(detector, str(broken))
 

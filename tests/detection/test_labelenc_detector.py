@@ -59,8 +59,11 @@ def test_every_detector_of_the_table_trains_and_predicts(name):
     for part in ('encoder', 'pyramid', 'adapter'):
         assert has_gradient(getattr(detector.labelenc, part)), part
     assert has_gradient(detector.backbone) and has_gradient(detector.neck)
-    assert all(has_gradient(child) for child in head_children(detector).values() if any(
-        p.requires_grad for p in child.parameters()))
+    assert all(
+        has_gradient(child)
+        for child in head_children(detector).values()
+        if any(p.requires_grad for p in child.parameters())
+    )
     # Batch norms of the head have seen the image pass, once, and never the label pass.
     state = detector.state_dict()
     for key, before in head_buffers.items():
@@ -81,10 +84,13 @@ def test_label_pass_leaves_head_statistics_bit_unchanged(name):
         torch.manual_seed(1)
         with training_at(0):  # the distance is off in step 1; step 2 has no label pass of the head
             detector(**data(detector), mode='loss')
-        buffers.append({
-            key: value for key, value in detector.bbox_head.state_dict().items()
-            if 'running' in key or 'num_batches' in key
-        })
+        buffers.append(
+            {
+                key: value
+                for key, value in detector.bbox_head.state_dict().items()
+                if 'running' in key or 'num_batches' in key
+            }
+        )
     assert len(buffers[0]) == 36
     for key, value in buffers[0].items():
         assert torch.equal(value, buffers[1][key]), key
@@ -125,7 +131,9 @@ def test_step_2_trains_only_the_detector_and_the_adapter():
         losses = detector(**data(detector), mode='loss')
     assert not any(key.startswith('ae_') for key in losses)
     losses['loss_labelenc'].backward()
-    assert not has_gradient(detector.labelenc.encoder) and not has_gradient(detector.labelenc.pyramid)
+    assert not has_gradient(detector.labelenc.encoder) and not has_gradient(
+        detector.labelenc.pyramid
+    )
     assert not has_gradient(detector.bbox_head)
     assert has_gradient(detector.labelenc.adapter) and has_gradient(detector.neck)
     optimizer.step()
@@ -139,8 +147,12 @@ def test_step_2_trains_only_the_detector_and_the_adapter():
 @pytest.mark.parametrize(
     'stage, iteration, is_active',
     [
-        ('autoencode', 0, False), ('autoencode', 299, False), ('autoencode', 300, True),
-        ('autoencode', 1199, True), ('supervise', 0, True), ('supervise', 1099, True),
+        ('autoencode', 0, False),
+        ('autoencode', 299, False),
+        ('autoencode', 300, True),
+        ('autoencode', 1199, True),
+        ('supervise', 0, True),
+        ('supervise', 1099, True),
         ('supervise', 1100, False),
     ],
 )
@@ -365,8 +377,6 @@ def test_encoder_outputs_follow_the_strides_of_the_backbone():
         backbone = MODELS.build(dict(type='ResNet', depth=18, out_indices=outputs))
         assert find_encoder_outputs(backbone) == expected
         assert backbone.training
-    dilated = MODELS.build(
-        dict(type='ResNet', depth=18, strides=(1, 2, 2, 4), out_indices=(0, 3))
-    )
+    dilated = MODELS.build(dict(type='ResNet', depth=18, strides=(1, 2, 2, 4), out_indices=(0, 3)))
     with pytest.raises(ValueError, match=r'strides \[4, 64\]'):
         find_encoder_outputs(dilated)

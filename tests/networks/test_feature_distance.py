@@ -20,8 +20,10 @@ def plain_distance(features, targets):
 def pyramids(offset=0.0):
     generator = torch.Generator().manual_seed(0)
     return [
-        [offset + torch.randn(2, 6, *size, generator=generator) * (level + 1)
-         for level, size in enumerate(SIZES)]
+        [
+            offset + torch.randn(2, 6, *size, generator=generator) * (level + 1)
+            for level, size in enumerate(SIZES)
+        ]
         for _ in range(2)
     ]
 

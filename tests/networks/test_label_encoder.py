@@ -119,8 +119,12 @@ def test_initialisation_bounds():
 
 
 @pytest.mark.parametrize(
-    'options', [dict(num_classes=0), dict(num_classes=3, out_channels=(8, 8, 8)),
-                dict(num_classes=3, out_channels=(6, 8, 8, 8))]
+    'options',
+    [
+        dict(num_classes=0),
+        dict(num_classes=3, out_channels=(8, 8, 8)),
+        dict(num_classes=3, out_channels=(6, 8, 8, 8)),
+    ],
 )
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError):

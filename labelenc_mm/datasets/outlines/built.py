@@ -130,7 +130,7 @@ def boat(rng: Generator) -> list[Part]:
             Part('wall', polygon((left, deck), (left, roof), (right - 0.08, roof), (right, deck))),
         ]
         for x in np.arange(left + 0.11, right - 0.14, 0.16):
-            parts.append(Part('glass', ellipse(x, (roof + deck) / 2, 0.055, 0.055, 12)))
+            parts.append(Part('glass', ellipse(float(x), (roof + deck) / 2, 0.055, 0.055, 12)))
     return [*parts, Part('hull', hull), Part('door', band)]
 
 
