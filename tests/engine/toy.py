@@ -5,6 +5,7 @@ Imported by configs (``custom_imports``) and run as a script by the tests:
 own, for mmengine's MessageHub and the generators belong to the process.
 """
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -122,6 +123,9 @@ if __name__ == '__main__':
     with open(sys.argv[1]) as jobs_file:
         jobs = json.load(jobs_file)
     # Nothing has run in this process, so forking is safe, and saves importing torch for every job.
+    # The optimizer and the visualizer would import these two, the slowest, when they are built.
+    for module in ('torch._dynamo', 'matplotlib.pyplot'):
+        importlib.import_module(module)
     context = multiprocessing.get_context('fork')
     for job in jobs:
         process = context.Process(target=train, kwargs=job)
