@@ -189,20 +189,17 @@ class LabelEncodingHead(BaseModule):
             masks = masks[:, : size[0], : size[1]]
         scales = sample_label_scales(len(labels), device=device) if augment else None
         try:
-            classes, maps = draw_label_maps(
-                boxes, labels, size, masks=masks, scales=scales, pixel_offset=self.pixel_offset
+            return draw_label_maps(
+                boxes,
+                labels,
+                size,
+                masks=masks,
+                scales=scales,
+                pixel_offset=self.pixel_offset,
+                num_classes=self.num_classes,
             )
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
-        if len(labels):
-            lowest, highest = torch.stack(torch.aminmax(labels)).tolist()
-            if lowest < 0 or highest >= self.num_classes:
-                raise ValueError(
-                    f'{path}: labels run from {lowest} to {highest}, but the detector has '
-                    f'{self.num_classes} classes (0 to {self.num_classes - 1}). Check num_classes '
-                    'and the metainfo of the data set'
-                )
-        return classes, maps
 
     def is_distance_active(self) -> bool:
         """Whether the distance counts at the iteration that the MessageHub tells."""

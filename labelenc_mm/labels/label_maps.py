@@ -30,6 +30,7 @@ def draw_label_maps(
     masks: Tensor | None = None,
     scales: Tensor | None = None,
     pixel_offset: float = 0.5,
+    num_classes: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw one image's objects into one map per present class.
 
@@ -45,13 +46,14 @@ def draw_label_maps(
         scales: (N,) factors on the values of each object, see :func:`sample_label_scales`.
         pixel_offset: position of a sample inside its pixel. 0.5 fits MMDetection's boxes, whose pixel
             centres lie at halves; 0 is the released formula, bit for bit.
+        num_classes: Number of classes of the data set; given, labels outside are an error.
 
     Returns:
         ``classes`` (K,) int64, sorted, and ``maps`` (K, H, W) float32 in [0, 1], both on the device
         of ``bboxes``. K = 0 without drawable objects.
 
     Raises:
-        ValueError: If the shapes of the arguments do not fit together.
+        ValueError: If the shapes of the arguments do not fit together, or a label is out of range.
     """
     height, width = int(size[0]), int(size[1])
     num_objects = len(bboxes)
@@ -62,6 +64,11 @@ def draw_label_maps(
     host = torch.cat([boxes.double(), labels.detach().reshape(-1, 1).double()], dim=1).tolist()
     drawable: list[tuple[int, int, tuple[int, int, int, int]]] = []
     for index, (x1, y1, x2, y2, label) in enumerate(host):
+        if num_classes is not None and not 0 <= label < num_classes:
+            raise ValueError(
+                f'object {index} has label {label:.0f}, but there are {num_classes} classes (0 to '
+                f'{num_classes - 1}). Check num_classes of the model and the metainfo of the data set'
+            )
         window = _window(x1, y1, x2, y2, height, width)
         if window is not None:
             drawable.append((index, int(label), window))

@@ -135,6 +135,14 @@ def test_shapes_are_checked(arguments, message):
         draw_label_maps(**{**inputs, **arguments})
 
 
+@pytest.mark.parametrize('label', [-1, 3])
+def test_labels_out_of_range_are_refused(label):
+    with pytest.raises(ValueError, match=f'label {label}, but there are 3 classes'):
+        draw_label_maps(
+            torch.tensor([[1.0, 1, 5, 5]]), torch.tensor([label]), (8, 8), num_classes=3
+        )
+
+
 def test_label_scales_follow_the_released_distribution():
     scales = sample_label_scales(20000, generator=torch.Generator().manual_seed(0))
     assert (scales == 1).float().mean() == pytest.approx(0.5, abs=0.02)
