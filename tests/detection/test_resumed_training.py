@@ -1,0 +1,95 @@
+"""A training that is interrupted at an epoch boundary and resumed ends bit-equal to one that is not."""
+
+import pytest
+import torch
+from training_configs import HOOKS, STEP1, STEP2, write_config
+from training_runs import (
+    ENCODING,
+    EXPORTED,
+    differing,
+    shared_data,
+    shared_step1,
+    shared_step2,
+    train,
+    weights,
+)
+
+from labelenc_mm.artefact import load_tensors
+
+STOP = "dict(type='StopHook', after_epoch={epoch})"
+WORKERS = """
+train_dataloader = dict(num_workers=2, persistent_workers={persistent})
+"""
+
+
+def optimizer_state(run):
+    path = run.work_dir / 'epoch_4.pth'
+    state = torch.load(path, weights_only=False)['optimizer']['state']
+    return {f'{i}.{key}': value for i, entry in state.items() for key, value in entry.items()}
+
+
+def assert_bit_equal(left, right):
+    for run in (left, right):
+        assert run.statuses == [0]
+    assert differing(*(weights(run.work_dir / 'epoch_4.pth') for run in (left, right))) == []
+    assert differing(optimizer_state(left), optimizer_state(right)) == []
+    assert differing(*(weights(run.work_dir / EXPORTED) for run in (left, right))) == []
+    assert (left.work_dir / ENCODING).exists() == (right.work_dir / ENCODING).exists()
+    if (left.work_dir / ENCODING).exists():
+        assert differing(*(load_tensors(run.work_dir / ENCODING)[0] for run in (left, right))) == []
+
+
+def interrupt_and_resume(tmp_path, *parts, epoch, options=(), **values):
+    hooks = STOP.format(epoch=epoch)
+    stopped = write_config(tmp_path / 'c.py', shared_data(), *parts, HOOKS, hooks=hooks, **values)
+    train(stopped, tmp_path / 'run', expect=9)
+    assert not (tmp_path / 'run' / f'epoch_{epoch + 1}.pth').exists()
+    config = write_config(tmp_path / 'c.py', shared_data(), *parts, **values)
+    resumed = train(config, tmp_path / 'run', *options, resume=True)
+    assert f'epoch_{epoch}.pth' in resumed.output
+    return resumed
+
+
+@pytest.mark.parametrize('epoch', [1, 2])
+def test_step_1_with_random_augmentation(tmp_path, epoch):
+    """Interrupted right before the distance counts, and after."""
+    assert_bit_equal(interrupt_and_resume(tmp_path, STEP1, epoch=epoch), shared_step1())
+
+
+def test_step_2_no_longer_needs_the_file_of_step_1(tmp_path):
+    """What was frozen is in the checkpoint; interrupted before the epoch without the distance."""
+    resumed = interrupt_and_resume(
+        tmp_path,
+        STEP2,
+        epoch=3,
+        step1=shared_step1().work_dir / ENCODING,
+        options=('model.labelenc.init_from=None',),
+    )
+    assert_bit_equal(resumed, shared_step2())
+
+
+@pytest.mark.parametrize('persistent', [True, False])
+def test_step_1_with_two_workers(tmp_path, persistent):
+    parts = (STEP1, WORKERS)
+    config = write_config(tmp_path / 'c.py', shared_data(), *parts, persistent=persistent)
+    whole = train(config, tmp_path / 'whole', 'train_cfg.val_interval=9')
+    resumed = interrupt_and_resume(
+        tmp_path, *parts, epoch=2, persistent=persistent, options=('train_cfg.val_interval=9',)
+    )
+    assert_bit_equal(whole, resumed)
+    # The augmentation is random: with other generators, in the workers, the end is another one.
+    assert differing(*(weights(r.work_dir / EXPORTED) for r in (whole, shared_step1()))) != []
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_run_can_go_on(tmp_path):
+    hooks = "dict(type='SpoilImagesHook', at=3)"
+    spoiled = write_config(tmp_path / 'c.py', shared_data(), STEP1, HOOKS, hooks=hooks)
+    stopped = train(spoiled, tmp_path / 'run', expect=1)
+    assert (
+        'FloatingPointError: iteration 3: not finite on at least one process: loss'
+        in stopped.output
+    )
+    assert 'Training stops before the backward pass' in stopped.output
+    assert not (tmp_path / 'run' / 'epoch_2.pth').exists()
+    config = write_config(tmp_path / 'c.py', shared_data(), STEP1)
+    assert_bit_equal(train(config, tmp_path / 'run', resume=True), shared_step1())

@@ -1,0 +1,180 @@
+"""Whole trainings through ``tools/train.py``: what step 1 leaves, what step 2 takes and keeps, export."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mmdet
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from training_runs import (
+    ENCODING,
+    EXPORTED,
+    active_per_epoch,
+    differing,
+    is_stock,
+    shared_data,
+    shared_folder,
+    shared_step1,
+    shared_step2,
+    train,
+    weights,
+    with_prefix,
+)
+
+from labelenc_mm.artefact import load_tensors
+from labelenc_mm.datasets import CLASSES
+
+
+@pytest.fixture(scope='module')
+def step1():
+    return shared_step1()
+
+
+@pytest.fixture(scope='module')
+def step2():
+    return shared_step2()
+
+
+def test_step_1_leaves_hand_over_export_and_ordinary_checkpoints(step1):
+    state = weights(step1.work_dir / 'epoch_4.pth')
+    tensors, metadata = load_tensors(step1.work_dir / ENCODING)
+    expected = with_prefix(state, 'labelenc.encoder.', 'encoder.')
+    expected |= with_prefix(state, 'labelenc.pyramid.', 'pyramid.')
+    expected |= with_prefix(state, 'bbox_head.', 'head.bbox_head.')
+    assert differing(tensors, expected) == []
+    assert metadata['classes'] == list(CLASSES)
+    assert metadata['num_classes'] == len(CLASSES)
+    assert (metadata['detector'], metadata['neck']) == ('RetinaNet', 'FPN')
+    exported = weights(step1.work_dir / EXPORTED)
+    assert differing(exported, {k: v for k, v in state.items() if is_stock(k)}) == []
+    assert str(step1.work_dir / EXPORTED) in step1.output
+    assert differing(weights(step1.work_dir / 'last_rank0.pth'), state) == []
+
+
+def test_step_1_validates_both_branches(step1):
+    metrics = step1.metrics()
+    for name in ('coco/bbox_mAP', 'coco/bbox_AR@1000'):
+        assert 0 <= metrics[f'reconstruction/{name}'] <= 1
+    assert metrics['coco/bbox_AR@1000'] > 0 and metrics['reconstruction/coco/bbox_AR@1000'] > 0
+
+
+def test_the_distance_counts_when_it_should(step1, step2):
+    assert active_per_epoch(step1) == [0, 2, 2, 2]  # after a quarter
+    assert active_per_epoch(step2) == [2, 2, 2, 0]  # not in the last epoch
+
+
+def test_every_part_of_step_1_learns(step1):
+    first, last = (weights(step1.work_dir / f'{name}_rank0.pth') for name in ('first', 'last'))
+    moved = {key.rsplit('.', 2)[0] for key in differing(first, last)}
+    for part in (
+        'backbone.layer1',
+        'neck.fpn_convs',
+        'bbox_head',
+        'labelenc.encoder',
+        'labelenc.pyramid',
+        'labelenc.adapter',
+    ):
+        assert any(key.startswith(part) for key in moved), part
+
+
+def test_step_2_keeps_the_encoding_and_moves_the_rest(step1, step2):
+    tensors, _ = load_tensors(step1.work_dir / ENCODING)
+    state = weights(step2.work_dir / 'epoch_4.pth')
+    for part in ('encoder.', 'pyramid.'):
+        frozen = with_prefix(tensors, part)
+        assert frozen and differing(with_prefix(state, f'labelenc.{part}'), frozen) == []
+    head = with_prefix(tensors, 'head.')
+    assert set(differing({k: state[k] for k in head}, head)) == {
+        key for key in head if not key.endswith('num_batches_tracked')
+    }
+    assert not (step2.work_dir / ENCODING).exists()
+
+
+def test_predictions_of_the_export_are_the_trained_detectors(step2):
+    """The stock class from the config inside the file, against ours from the checkpoint."""
+    checkpoint = torch.load(step2.work_dir / EXPORTED, weights_only=True)
+    stock_config = Config.fromstring(checkpoint['meta']['cfg'], file_format='.py')
+    init_default_scope('mmdet')
+    stock = MODELS.build(stock_config.model).eval()
+    stock.load_state_dict(checkpoint['state_dict'], strict=True)
+    config = Config.fromfile(next(step2.work_dir.glob('step2.py')))
+    ours = MODELS.build(config.model).eval()
+    ours.load_state_dict(weights(step2.work_dir / 'epoch_4.pth'), strict=True)
+    assert type(stock).__mro__[0].__module__.startswith('mmdet.') and type(stock) is not type(ours)
+    torch.manual_seed(0)
+    image = torch.randint(0, 256, (3, 96, 160), dtype=torch.uint8)
+    meta = dict(img_shape=(96, 160), ori_shape=(96, 160), scale_factor=(1.0, 1.0))
+    results = []
+    for model in (stock, ours):
+        data = {'inputs': [image], 'data_samples': [DetDataSample(metainfo=meta)]}
+        results.append(model.test_step(data)[0].pred_instances)
+    assert len(results[0]) == len(results[1]) > 100
+    for key in ('bboxes', 'scores', 'labels'):
+        assert torch.equal(results[0][key], results[1][key])
+
+
+STOCK_TOOLS = """
+import json, runpy, sys
+sys.modules['labelenc_mm'] = None  # importing it is an error from here on
+from mmengine.config import Config
+from mmengine.fileio import load
+checkpoint, folder, test, image = sys.argv[1:]
+import torch
+config = folder + '/stock.py'
+open(config, 'w').write(torch.load(checkpoint, weights_only=True)['meta']['cfg'])
+sys.argv = ['test.py', config, checkpoint, '--work-dir', folder + '/stock',
+            '--out', folder + '/stock.pkl']
+runpy.run_path(test, run_name='__main__')
+from mmdet.apis import DetInferencer
+inferencer = DetInferencer(weights=checkpoint, device='cpu', show_progress=False)
+predictions = inferencer(image, pred_score_thr=0.0)['predictions'][0]
+tested = next(r for r in load(folder + '/stock.pkl') if r['img_path'] == image)['pred_instances']
+print(json.dumps(dict(
+    classes=inferencer.visualizer.dataset_meta['classes'], inferred=predictions['scores'],
+    tested=tested['scores'].tolist())))
+"""
+
+
+def test_export_works_in_the_stock_tools_without_us(step2, tmp_path):
+    """mmdet's own tools/test.py and DetInferencer, where labelenc_mm cannot be imported."""
+    image = str(shared_data() / 'images/val/000000.png')
+    test = Path(mmdet.__file__).parent / '.mim/tools/test.py'
+    done = subprocess.run(
+        [sys.executable, '-c', STOCK_TOOLS, step2.work_dir / EXPORTED, tmp_path, test, image],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    scalars = next((tmp_path / 'stock').glob('*/*.json')).read_text()
+    tested = json.loads(scalars.splitlines()[-1])
+    ours = {key: value for key, value in step2.metrics().items() if key.startswith('coco/')}
+    assert ours['coco/bbox_AR@1000'] > 0
+    assert {key: tested[key] for key in ours} == ours
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert tuple(result['classes']) == CLASSES
+    assert len(result['tested']) > 100
+    assert result['inferred'] == pytest.approx(result['tested'], abs=1e-6)
+
+
+def test_a_finished_run_that_is_resumed_writes_its_files_again(step1):
+    """After a crash between the last checkpoint and the export, the command is repeated."""
+    paths = [step1.work_dir / name for name in (ENCODING, EXPORTED)]
+    before = [path.read_bytes() for path in paths]
+    kept = [load_tensors(paths[0])[0], weights(paths[1])]
+    try:
+        for path in paths:
+            path.unlink()
+        train(shared_folder() / 'step1.py', step1.work_dir, resume=True)
+        assert differing(load_tensors(paths[0])[0], kept[0]) == []
+        assert differing(weights(paths[1]), kept[1]) == []
+    finally:
+        for path, content in zip(paths, before, strict=True):
+            path.write_bytes(content)

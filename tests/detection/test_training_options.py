@@ -1,0 +1,152 @@
+"""Trainings with what users add to a config: averaging, accumulation, augmentation, options."""
+
+import pytest
+from training_configs import HOOKS, STEP1, STEP2, write_config
+from training_runs import (
+    ENCODING,
+    EXPORTED,
+    active_per_epoch,
+    differing,
+    is_stock,
+    shared_data,
+    shared_folder,
+    shared_step1,
+    train,
+    weights,
+    with_prefix,
+)
+
+from labelenc_mm.artefact import load_tensors
+
+
+@pytest.fixture(scope='module')
+def step1():
+    return shared_step1()
+
+
+EMA = """
+dict(
+    type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.3, update_buffers={buffers}
+), dict(type='KeepWeightsHook')
+"""
+
+
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
+def test_averaged_weights_are_handed_over_and_exported(stage, step1, tmp_path):
+    part = STEP1 if stage == 'autoencode' else STEP2
+    hooks = EMA.format(buffers=stage == 'supervise')
+    path = step1.work_dir / ENCODING
+    config = write_config(tmp_path / 'ema.py', shared_data(), part, HOOKS, hooks=hooks, step1=path)
+    run = train(config, tmp_path / 'run', 'train_cfg.val_interval=9')
+    raw = weights(run.work_dir / 'last_rank0.pth')
+    averaged = weights(run.work_dir / 'epoch_4.pth')  # where mmengine swaps the two
+    assert 'backbone.conv1.weight' in differing(raw, averaged)
+    exported = weights(run.work_dir / EXPORTED)
+    assert differing(exported, {k: v for k, v in averaged.items() if is_stock(k)}) == []
+    if stage == 'autoencode':
+        handed = with_prefix(load_tensors(run.work_dir / ENCODING)[0], 'encoder.')
+        assert differing(handed, with_prefix(averaged, 'labelenc.encoder.')) == []
+        assert differing(handed, with_prefix(raw, 'labelenc.encoder.')) != []
+    else:
+        frozen = with_prefix(load_tensors(path)[0], 'encoder.')
+        for state in (raw, averaged):
+            assert differing(frozen, with_prefix(state, 'labelenc.encoder.')) == []
+
+
+ACCUMULATION = """
+train_cfg = dict(max_epochs=2, val_interval=9)
+optim_wrapper = dict(
+    accumulative_counts=2,
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        custom_keys={'labelenc.encoder': dict(lr_mult=0.0), 'backbone': dict(lr_mult=0.1)},
+    ),
+)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomChoiceResize', scales=[(96, 64), (150, 100), (192, 128)], keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]
+train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
+"""
+
+
+def test_accumulation_multi_scale_and_learning_rates_by_name(tmp_path):
+    config = write_config(
+        tmp_path / 'c.py',
+        shared_data(),
+        STEP1,
+        ACCUMULATION,
+        HOOKS,
+        hooks="dict(type='KeepWeightsHook')",
+    )
+    run = train(config, tmp_path / 'run')
+    # Iterations are those of the loop, two to an update: 8 in all, the distance after a quarter.
+    assert active_per_epoch(run) == [2, 4]
+    first, last = (weights(run.work_dir / f'{name}_rank0.pth') for name in ('first', 'last'))
+    moved = differing(first, last)
+    assert not [key for key in moved if key.startswith('labelenc.encoder.')]
+    assert [key for key in moved if key.startswith('labelenc.pyramid.')]
+    assert (run.work_dir / EXPORTED).exists()
+
+
+MOSAIC = """
+model = dict(
+    data_preprocessor=dict(
+        batch_augments=[
+            dict(
+                type='BatchSyncRandomResize', random_size_range=(64, 160), size_divisor=32,
+                interval=1,
+            )
+        ],
+    )
+)
+train_cfg = dict(val_interval=9)
+scale = (96, 96)
+train_pipeline = [
+    dict(type='Mosaic', img_scale=scale, pad_val=114.0),
+    dict(type='RandomAffine', scaling_ratio_range=(0.5, 1.5), border=(-48, -48)),
+    dict(type='MixUp', img_scale=scale, ratio_range=(0.8, 1.6), pad_val=114.0),
+    dict(type='YOLOXHSVRandomAug'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='Resize', scale=scale, keep_ratio=True),
+    dict(type='Pad', pad_to_square=True, pad_val=dict(img=(114.0, 114.0, 114.0))),
+    dict(type='FilterAnnotations', min_gt_bbox_wh=(1, 1), keep_empty=False),
+    dict(type='PackDetInputs'),
+]
+_source = _base_.train_dataloader.dataset
+_source.pipeline = [
+    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)
+]
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='MultiImageMixDataset', dataset=_source, pipeline=train_pipeline
+    )
+)
+"""
+
+
+def test_mosaic_mixup_and_batch_resize(step1, tmp_path):
+    """Step 2: the label maps have the size and the boxes of what the network really sees."""
+    path = step1.work_dir / ENCODING
+    config = write_config(tmp_path / 'c.py', shared_data(), STEP2, MOSAIC, step1=path)
+    run = train(config, tmp_path / 'run')
+    assert active_per_epoch(run) == [2, 2, 2, 0]
+    assert (
+        differing(
+            with_prefix(weights(run.work_dir / EXPORTED), 'backbone.'),
+            with_prefix(weights(run.work_dir / 'epoch_4.pth'), 'backbone.'),
+        )
+        == []
+    )
+
+
+def test_weight_of_the_distance_from_the_command_line(step1, tmp_path):
+    options = ('model.labelenc.loss_weight=0.25', 'train_cfg.val_interval=9')
+    run = train(shared_folder() / 'step1.py', tmp_path / 'run', *options)
+    pairs = [[entry for entry in each.scalars() if 'loss' in entry][2] for each in (run, step1)]
+    # The first iteration with the distance: nothing has been different before.
+    assert pairs[0]['loss_labelenc'] == pytest.approx(0.25 * pairs[1]['loss_labelenc'], rel=1e-6)
+    assert pairs[0]['loss_cls'] == pairs[1]['loss_cls']

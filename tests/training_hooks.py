@@ -1,0 +1,53 @@
+"""Hooks that tests put into the config of a training, by ``custom_imports``."""
+
+import os
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class KeepWeightsHook(Hook):
+    """Saves each rank's weights right before training and right after it."""
+
+    priority = 'LOWEST'
+
+    def before_train(self, runner):
+        self._keep(runner, 'first')
+
+    def after_train(self, runner):
+        self._keep(runner, 'last')
+
+    def _keep(self, runner, name):
+        model = getattr(runner.model, 'module', runner.model)
+        torch.save(model.state_dict(), f'{runner.work_dir}/{name}_rank{runner.rank}.pth')
+
+
+@HOOKS.register_module()
+class SpoilImagesHook(Hook):
+    """From an iteration on, one rank's images are not finite."""
+
+    def __init__(self, at, rank=0):
+        self.at = at
+        self.rank = rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter >= self.at and runner.rank == self.rank:
+            data_batch['inputs'] = [
+                image.float().fill_(float('nan')) for image in data_batch['inputs']
+            ]
+
+
+@HOOKS.register_module()
+class StopHook(Hook):
+    """Ends the process after an epoch, once its checkpoint is written, as if it had been killed."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, after_epoch):
+        self.after_epoch = after_epoch
+
+    def after_train_epoch(self, runner):
+        if runner.epoch + 1 == self.after_epoch:
+            os._exit(9)
