@@ -41,7 +41,7 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
     """
     stage, folder = run.stage, str(work_dir / run.name)
     if stage.kind == 'command':
-        return [run.fill(word, work_dir) for word in shlex.split(stage.target)]
+        return [str(run.fill(word, work_dir)) for word in shlex.split(stage.target)]
     tools = _tools_dir(run, settings.tools_dir)
     prefix = {'none': '', 'pytorch': 'dist_', 'slurm': 'slurm_'}[settings.launcher]
     script = str(tools / f'{prefix}{stage.kind}')

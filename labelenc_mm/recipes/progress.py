@@ -65,6 +65,6 @@ class ProgressDisplay:
         folder = self.work_dir / name
         progress = read_progress(folder / 'output.log', max_epochs)
         metrics = list(latest_metrics(folder).items())[:1]
-        parts = [progress.text if progress else 'no training line yet']
+        parts = [progress.text if progress else 'running']
         parts += [f'{metric} {value:.4g}' for metric, value in metrics]
         return f'{name}: {"  ".join(parts)}'

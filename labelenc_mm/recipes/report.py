@@ -134,9 +134,9 @@ def format_table(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
 
 
 def format_spread(values: Sequence[float]) -> str:
-    """Mean, and the standard deviation over seeds (n - 1) where there are several."""
+    """Mean, and the standard deviation over seeds (n - 1) where there are several; - for none."""
     if not values:
-        return ''
+        return '-'
     digits = 3 if max(map(abs, values)) <= 1 else 2
     mean = f'{statistics.mean(values):.{digits}f}'
     return f'{mean} ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else mean

@@ -157,3 +157,17 @@ def test_a_stage_of_another_toolbox_uses_its_tools(execute, capsys):
     text = RECIPE.replace("last_checkpoint'}", "last_checkpoint', tools: no_such_toolbox}")
     with pytest.raises(RecipeError, match='tools: no_such_toolbox is not installed'):
         execute(text)
+
+
+def test_words_of_a_command_may_be_numbers_and_folders_with_blanks(
+    write_recipe, fake_tools, tmp_path
+):
+    path = write_recipe("""
+        variables: {count: 3}
+        stages:
+          note: {command: '{python} -c "import sys; print(sys.argv)" {count} {work_dir}/a'}
+    """)
+    work_dir = tmp_path / 'my folder'
+    plan = make_plan(read_recipe(path), work_dir, fake_tools)
+    assert Executor(plan, work_dir, LaunchSettings(fake_tools)).execute() == 0
+    assert f"['-c', '3', '{work_dir}/a']" in log_of(work_dir, 'note')

@@ -95,7 +95,7 @@ def test_progress_is_read_from_the_last_training_line(tmp_path):
 
 @pytest.mark.parametrize(
     ('values', 'text'),
-    [([], ''), ([0.4567], '0.457'), ([45.678], '45.68'), ([0.4, 0.5, 0.6], '0.500 ± 0.100')],
+    [([], '-'), ([0.4567], '0.457'), ([45.678], '45.68'), ([0.4, 0.5, 0.6], '0.500 ± 0.100')],
 )
 def test_spread(values, text):
     assert format_spread(values) == text
