@@ -88,8 +88,8 @@ setup(
     # says what is missing and how to get it.
     install_requires=[
         'numpy>=1.23',  # the first for Python 3.10 and 3.11 alike
-        'safetensors>=0.4',  # the first with `safe_open(...).metadata()` for every framework
-        'packaging>=21',  # version comparison; the first with type information we rely on
+        'safetensors>=0.4',  # the first with wheels for Python 3.12
+        'packaging>=21',  # version comparison; the first without Python 2, nothing newer is used
     ],
     extras_require={
         'fork': FORK,
