@@ -96,10 +96,14 @@ def _scaled_to_input(sample: DetDataSample) -> DetDataSample:
     scaled = sample.new()
     instances = sample.gt_instances.new()
     bboxes = instances.bboxes
-    factor = bboxes.new_tensor(sample.scale_factor).repeat(bboxes.shape[-1] // 2)
-    instances.bboxes = bboxes * factor
+    height, width = sample.img_shape[:2]
+    pairs = bboxes.shape[-1] // 2
+    factor = bboxes.new_tensor(sample.scale_factor).repeat(pairs)
+    border = bboxes.new_tensor((width, height)).repeat(pairs)
+    # Clipped as Resize does: a box that leaves the image would have another centre on the label map.
+    instances.bboxes = (bboxes * factor).clamp(min=0).minimum(border)
     if 'masks' in instances:
-        instances.masks = instances.masks.resize(sample.img_shape[:2])
+        instances.masks = instances.masks.resize((height, width))
     scaled.gt_instances = instances
     return scaled
 

@@ -1,0 +1,138 @@
+"""The reconstruction is evaluated on the boxes that the network input has, whatever the pipeline."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from detection_models import build, small_model_config, stock_model_config
+from mmengine.config import ConfigDict
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData
+from training_configs import SIZE, edit_annotations
+from training_runs import shared_data
+
+from labelenc_mm.datasets import CLASSES
+from labelenc_mm.detection import LabelEncValLoop
+
+META = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
+LOAD = dict(type='LoadImageFromFile')
+PACK = dict(type='PackDetInputs', meta_keys=META)
+
+
+class Recorder:
+    """Stands for the detector: keeps what it is given to reconstruct from."""
+
+    def __init__(self, detector):
+        self.data_preprocessor = detector.data_preprocessor
+        self.labelenc = detector.labelenc
+        self.maps = []
+
+    def val_step(self, data_batch):
+        return self._answers(self.data_preprocessor(data_batch, False)['data_samples'])
+
+    def reconstruct(self, inputs, samples):
+        size = tuple(inputs.shape[-2:])
+        self.maps += [self.labelenc.draw(sample, size) for sample in samples]
+        return self._answers(samples)
+
+    def _answers(self, samples):
+        for sample in samples:
+            sample.pred_instances = InstanceData(
+                bboxes=torch.tensor([[0.0, 0, 9, 9]]),
+                labels=torch.tensor([0]),
+                scores=torch.tensor([0.5]),
+            )
+        return samples
+
+    def eval(self):
+        return self
+
+
+def maps_seen(detector, ann_file, pipeline, batch_size=2):
+    """The label maps of the validation set's images, in order, and the metrics."""
+    init_default_scope('mmdet')
+    dataset = dict(
+        type='CocoDataset',
+        data_root=str(shared_data()),
+        ann_file=str(ann_file),
+        test_mode=True,
+        data_prefix=dict(img='images/val/'),
+        metainfo=dict(classes=CLASSES),
+        pipeline=pipeline,
+    )
+    loader = dict(batch_size=batch_size, dataset=dataset, num_workers=0)
+    loader['sampler'] = dict(type='DefaultSampler', shuffle=False)
+    recorder = Recorder(detector)
+    runner = SimpleNamespace(
+        build_evaluator=Evaluator,
+        call_hook=lambda *args, **kwargs: None,
+        model=recorder,
+        visualizer=SimpleNamespace(),
+        timestamp='now',
+    )
+    evaluator = dict(type='CocoMetric', ann_file=str(ann_file), metric='bbox')
+    loader = Runner.build_dataloader(ConfigDict(loader), seed=0)
+    metrics = LabelEncValLoop(runner, loader, ConfigDict(evaluator)).run()
+    return recorder.maps, metrics
+
+
+@pytest.fixture(scope='module')
+def overhanging(tmp_path_factory):
+    """The validation set with a box that leaves the image."""
+
+    def edit(coco):
+        box = [SIZE[1] - 20, -10, 40, 30]
+        coco['annotations'].append(
+            dict(
+                id=10**6,
+                image_id=0,
+                category_id=1,
+                bbox=box,
+                area=1200,
+                iscrowd=0,
+                segmentation=[[80, 0, 96, 0, 96, 20, 80, 20]],
+            )
+        )
+
+    path = tmp_path_factory.mktemp('annotations') / 'val.json'
+    return edit_annotations(shared_data() / 'annotations/val.json', edit, path)
+
+
+RESIZES = {
+    'larger': dict(type='Resize', scale=(150, 100), keep_ratio=True),
+    'stretched': dict(type='Resize', scale=(160, 90), keep_ratio=False),
+    'random': dict(type='RandomResize', scale=[(72, 48), (72, 48)], keep_ratio=True),
+}
+
+
+@pytest.mark.parametrize('resize', RESIZES)
+@pytest.mark.parametrize('source', ['box', 'mask'])
+def test_order_of_loading_and_resizing_does_not_matter(resize, source, overhanging):
+    """The toolbox's test pipelines load boxes after the resize, unscaled, for the metric's sake."""
+    if source == 'mask':
+        model = stock_model_config('MaskRCNN')
+        model.roi_head.bbox_head.num_classes = model.roi_head.mask_head.num_classes = len(CLASSES)
+        detector = build('MaskRCNN', model=model)
+    else:
+        detector = build('small', model=small_model_config(len(CLASSES)))
+    detector.labelenc.eval()
+    load = dict(type='LoadAnnotations', with_bbox=True, with_mask=source == 'mask')
+    late, metrics = maps_seen(detector, overhanging, [LOAD, RESIZES[resize], load, PACK])
+    early, _ = maps_seen(detector, overhanging, [LOAD, load, RESIZES[resize], PACK])
+    assert len(late) == len(early) == 8
+    for (classes, maps), (expected_classes, expected) in zip(late, early, strict=True):
+        assert torch.equal(classes, expected_classes)
+        assert torch.equal(maps, expected)
+    assert any(len(classes) for classes, _ in early)
+    assert any(not len(classes) for classes, _ in early)  # the image without objects
+    assert {'coco/bbox_mAP', 'reconstruction/coco/bbox_mAP'} <= set(metrics)
+
+
+def test_pipelines_without_boxes_are_validated_as_usual(overhanging):
+    detector = build('small', model=small_model_config(len(CLASSES)))
+    maps, metrics = maps_seen(detector, overhanging, [LOAD, RESIZES['larger'], PACK])
+    assert maps == []
+    assert 'coco/bbox_mAP' in metrics
+    assert not any(key.startswith('reconstruction/') for key in metrics)
