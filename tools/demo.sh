@@ -15,7 +15,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --quick)
       work_dir=work_dirs/demo-quick
-      arguments+=(--set epochs=2 step1_epochs=2 train=48 val=16 pictures=2)
+      arguments+=(--set epochs=3 step1_epochs=3 train=160 val=24 pictures=2)
       ;;
     *) arguments+=("$1") ;;
   esac

@@ -7,10 +7,11 @@ model = dict(
         encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
     ),
 )
-default_hooks = dict(labelenc=dict(type='LabelEncHook'))
+default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
 val_cfg = dict(type='LabelEncValLoop')
-train_cfg = dict(max_epochs=16)
+# The detector's own schedule, after a quarter of the training without the distance.
+train_cfg = dict(max_epochs=12)
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(type='MultiStepLR', begin=0, end=16, by_epoch=True, milestones=[12, 15], gamma=0.1),
+    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[9, 11], gamma=0.1),
 ]

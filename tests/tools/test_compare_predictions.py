@@ -1,0 +1,64 @@
+"""Pictures of predictions: how many, of what size, and checkpoints given by last_checkpoint."""
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('mmdet')
+ROOT = Path(__file__).parents[2]
+CONFIG = str(ROOT / 'configs' / 'labelenc' / 'demo' / 'retinanet_r18_shapes.py')
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location(
+        'compare_predictions', ROOT / 'tools' / 'compare_predictions.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """A data set of two images and a checkpoint of an untrained detector."""
+    import torch
+    from mmdet.registry import MODELS
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from labelenc_mm.datasets import write_shape_scenes
+
+    write_shape_scenes(tmp_path / 'shapes', 1, 2, (64, 96), 0)
+    init_default_scope('mmdet')
+    model = MODELS.build(Config.fromfile(CONFIG).model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, tmp_path / 'a.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'a.pth'))
+    return tmp_path
+
+
+def test_ground_truth_stands_left_of_each_checkpoint(tool, inputs):
+    out = inputs / 'out'
+    data = f'val_dataloader.dataset.data_root={inputs}/shapes/'
+    checkpoints = [str(inputs / 'a.pth'), str(inputs / 'last_checkpoint')]
+    options = ['--titles', 'one', 'two', '--num', '5', '--score-thr', '1.0', '--cfg-options', data]
+    tool.main([CONFIG, *checkpoints, '--out-dir', str(out), *options])
+    assert sorted(path.name for path in out.iterdir()) == ['000000.png', '000001.png']
+    picture = cv2.imread(str(out / '000000.png'))
+    assert picture.shape == (2 * 64 + 24 + tool.BORDER, 3 * (2 * 96 + tool.BORDER), 3)
+    truth, first, second = np.split(picture[24:], 3, axis=1)
+    image = cv2.imread(str(inputs / 'shapes' / 'images' / 'val' / '000000.png'))
+    plain = cv2.resize(image, (192, 128)).astype(int)
+    # no prediction reaches the threshold, so only the ground truth is drawn
+    assert np.abs(first[:128, :192] - plain).mean() < 3
+    assert np.abs(truth[:128, :192] - plain).mean() > 3
+    assert np.array_equal(first, second)
+
+
+def test_titles_must_be_as_many_as_checkpoints(tool, capsys):
+    with pytest.raises(SystemExit):
+        tool.parse_args([CONFIG, 'a.pth', 'b.pth', '--titles', 'one', '--out-dir', 'out'])
+    assert '2 checkpoints, but 1 titles' in capsys.readouterr().err
