@@ -1,0 +1,257 @@
+"""Bad input and faults in whole trainings: what is harmless changes nothing, the rest is named."""
+
+import os
+import re
+
+import pytest
+import torch
+from test_checkpoint import RunsCode, getattr_gadget, replace_pickle
+from training_configs import SIZE, STEP1, STEP2, edit_annotations, write_config
+from training_runs import (
+    ENCODING,
+    EXPORTED,
+    TEST,
+    differing,
+    run_script,
+    shared_data,
+    shared_folder,
+    shared_step1,
+    train,
+    weights,
+)
+
+from labelenc_mm.artefact import load_tensors, save_tensors
+from labelenc_mm.datasets import CLASSES
+
+TRAIN_JSON = 'annotations/train.json'
+
+
+@pytest.fixture(scope='module', autouse=True)
+def step1():
+    return shared_step1()
+
+
+def annotate(tmp_path, edit):
+    """An edited copy of the training annotations, as an option for the command line."""
+    path = edit_annotations(shared_data() / TRAIN_JSON, edit, tmp_path / 'edited.json')
+    return f'train_dataloader.dataset.ann_file={path}'
+
+
+def add_harmless_faults(coco):
+    """Crowds, ignored objects and boxes that no object can have."""
+    height, width = SIZE
+    crowd = dict(iscrowd=1, segmentation=dict(counts=[0, height * width], size=[height, width]))
+    faults = [
+        dict(bbox=[0, 0, width, height], **crowd),
+        dict(bbox=[5, 5, 30, 30], ignore=True),
+        dict(bbox=[10, 10, 0, 20]),
+        dict(bbox=[10, 10, 20, -5]),
+        dict(bbox=[10, 10, 0.2, 20]),
+        dict(bbox=[width + 10, 10, 20, 20]),
+        dict(bbox=[-30, -30, 20, 20]),
+        dict(bbox=[40, 10, 20, 20], category_id=99),
+    ]
+    for image in coco['images']:
+        for fault in faults:
+            entry = dict(
+                id=len(coco['annotations']) + 1000,
+                image_id=image['id'],
+                category_id=1,
+                area=abs(fault['bbox'][2] * fault['bbox'][3]),
+                iscrowd=0,
+                segmentation=[],
+            )
+            coco['annotations'].append(entry | fault)
+
+
+def test_crowds_ignored_and_degenerate_boxes_change_nothing(tmp_path):
+    run = train(
+        shared_folder() / 'step1.py', tmp_path / 'run', annotate(tmp_path, add_harmless_faults)
+    )
+    ends = (weights(each.work_dir / 'epoch_4.pth') for each in (run, shared_step1()))
+    assert differing(*ends) == []
+
+
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
+def test_no_object_in_any_image(stage, tmp_path):
+    option = annotate(tmp_path, lambda coco: coco.update(annotations=[]))
+    part = STEP1 if stage == 'autoencode' else STEP2
+    file = shared_step1().work_dir / ENCODING
+    config = write_config(tmp_path / 'c.py', shared_data(), part, step1=file)
+    run = train(config, tmp_path / 'run', option)
+    state = weights(run.work_dir / EXPORTED)
+    assert all(torch.isfinite(value).all() for value in state.values())
+    names = {key for entry in run.scalars() for key in entry if 'loss' in key}
+    assert names == {
+        'loss',
+        'loss_cls',
+        'loss_bbox',
+        'loss_labelenc',
+        *(('ae_loss_cls', 'ae_loss_bbox') if stage == 'autoencode' else ()),
+    }
+
+
+def spoil_image(tmp_path):
+    """The same data set with a damaged image: another folder of images, annotations as they are."""
+    source = shared_data() / 'images' / 'train'
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for path in source.iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / '000005.png').unlink()
+    content = (source / '000005.png').read_bytes()
+    (folder / '000005.png').write_bytes(content[:40])
+    return [f'train_dataloader.dataset.data_prefix.img={folder}/']
+
+
+def reversed_classes(tmp_path):
+    text = str(tuple(reversed(CLASSES))).replace(' ', '')
+    return [f'train_dataloader.dataset.metainfo.classes={text}']
+
+
+def truncated(tmp_path):
+    path = tmp_path / 'short.safetensors'
+    content = (shared_step1().work_dir / ENCODING).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return [f'model.labelenc.init_from={path}']
+
+
+def foreign(tmp_path):
+    save_tensors(tmp_path / 'x.safetensors', {'weight': torch.zeros(2)}, {'kind': 'a filter'})
+    return [f'model.labelenc.init_from={tmp_path}/x.safetensors']
+
+
+def without_a_tensor(tmp_path):
+    tensors, metadata = load_tensors(shared_step1().work_dir / ENCODING)
+    tensors.pop('encoder.stem.bias')
+    save_tensors(tmp_path / 'less.safetensors', tensors, metadata)
+    return [f'model.labelenc.init_from={tmp_path}/less.safetensors']
+
+
+def options(*texts):
+    return lambda tmp_path: list(texts)
+
+
+# Name, options of the training, error.
+FAULTS = [
+    ('unreadable image', spoil_image, r'SampleError: LoadImageFromFile .*000005\.png'),
+    (
+        'other classes',
+        reversed_classes,
+        r"ArtefactError: .*0: 'lamp' \(step 1: 'house'\).*\n.*1: '",
+    ),
+    (
+        'another number of classes',
+        options('model.bbox_head.num_classes=3'),
+        r'ArtefactError: .*num_classes: 3 here, 8 in the file.*\n.*encoder\.stem\.weight: shape',
+    ),
+    (
+        'another neck',
+        options('model.neck.type=PAFPN'),
+        r'ArtefactError: .*neck: "PAFPN" here, "FPN" in',
+    ),
+    ('truncated file', truncated, r'ArtefactError: .*short\.safetensors is truncated'),
+    (
+        'foreign file',
+        foreign,
+        r'ArtefactError: .*x\.safetensors is not a label encoding .*a filter',
+    ),
+    ('incomplete file', without_a_tensor, r'ArtefactError: .*encoder\.stem\.bias: missing'),
+    (
+        'ordinary checkpoint',
+        lambda _: [f'model.labelenc.init_from={shared_step1().work_dir}/epoch_4.pth'],
+        r'ArtefactError: .*epoch_4\.pth is truncated or not a safetensors file',
+    ),
+    (
+        'no such file',
+        options('model.labelenc.init_from=gone.safetensors'),
+        r'gone\.safetensors: no such file. Train step 1',
+    ),
+    (
+        'no file at all',
+        options('model.labelenc.init_from=None'),
+        r'RuntimeError: .*set labelenc\.init_from',
+    ),
+    (
+        'a checkpoint of step 1 instead',
+        lambda _: [
+            'model.labelenc.init_from=None',
+            f'load_from={shared_step1().work_dir}/epoch_4.pth',
+        ],
+        r'RuntimeError: .*do not give a checkpoint of step 1 to load_from',
+    ),
+    (
+        'unknown stage',
+        options('model.labelenc.stage=encode'),
+        r"stage='encode' is unknown; write 'autoencode'",
+    ),
+    (
+        'end beyond training',
+        options('model.labelenc.distance_end=5'),
+        r'distance_end=5 lies outside the training of 4 epochs',
+    ),
+    (
+        'end before the start',
+        options('model.labelenc.distance_end=-5'),
+        r'distance_end=-5 lies outside',
+    ),
+    (
+        'unknown option',
+        options('model.labelenc.loss_wieght=1.0'),
+        r"unexpected keyword argument 'loss_wieght'",
+    ),
+]
+
+
+@pytest.fixture(scope='module')
+def step2_config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('faults')
+    return write_config(
+        folder / 'c.py', shared_data(), STEP2, step1=shared_step1().work_dir / ENCODING
+    )
+
+
+@pytest.mark.parametrize('name, make, message', FAULTS, ids=[fault[0] for fault in FAULTS])
+def test_fault_is_named_and_nothing_is_written(name, make, message, step2_config, tmp_path):
+    run = train(step2_config, tmp_path / 'run', *make(tmp_path), expect=1)
+    assert re.search(message, run.output, re.S), run.output[-2000:]
+    left = [
+        path.name
+        for path in (tmp_path / 'run').glob('*')
+        if path.suffix in ('.pth', '.safetensors')
+    ]
+    assert left == []
+
+
+def test_class_id_out_of_range_names_the_image(tmp_path):
+    """The data set has eight classes, the head of the detector five."""
+    config = write_config(tmp_path / 'c.py', shared_data(), STEP1, num_classes=5)
+    run = train(config, tmp_path / 'run', expect=1)
+    message = (
+        r'ValueError: .*images/train/00000\d\.png: object \d+ has label [567], but there are 5'
+    )
+    assert re.search(message, run.output), run.output[-2000:]
+
+
+@pytest.mark.parametrize('kind', ['reduce', 'getattr gadget'])
+@pytest.mark.parametrize('way', ['--resume', 'load_from', 'test'])
+def test_hostile_checkpoint_does_not_execute(kind, way, tmp_path):
+    path, marker = tmp_path / 'hostile.pth', tmp_path / 'marker'
+    if kind == 'reduce':
+        torch.save({'state_dict': {}, 'x': RunsCode(f'touch {marker}')}, path)
+    else:
+        replace_pickle(path, getattr_gadget(f'__import__("os").system("touch {marker}")'))
+    config = shared_folder() / 'step1.py'
+    if way == 'test':
+        run = run_script(
+            TEST, config, path, '--work-dir', tmp_path / 'run', work_dir=tmp_path / 'run', expect=1
+        )
+    elif way == 'load_from':
+        run = train(config, tmp_path / 'run', f'load_from={path}', expect=1)
+    else:
+        os.makedirs(tmp_path / 'run')
+        path.rename(tmp_path / 'run' / 'epoch_1.pth')
+        (tmp_path / 'run' / 'last_checkpoint').write_text(str(tmp_path / 'run' / 'epoch_1.pth'))
+        run = train(config, tmp_path / 'run', resume=True, expect=1)
+    assert re.search(r'CheckpointError: .*(hostile|epoch_1)\.pth', run.output), run.output[-2000:]
+    assert not marker.exists()
