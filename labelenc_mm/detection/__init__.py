@@ -1,5 +1,9 @@
 """What plugs into MMDetection: label-encoded detectors, their hooks and their export."""
 
+from typing import Any
+
+from mmdet.registry import MODELS
+
 from labelenc_mm.detection.export import export_detector, stock_config, stock_state_dict
 from labelenc_mm.detection.hand_over import load_label_encoding, save_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
@@ -12,6 +16,14 @@ from labelenc_mm.detection.labelenc_hook import LabelEncHook
 from labelenc_mm.detection.reconstruction_loop import LabelEncValLoop
 
 register_labelenc_detectors()
+
+
+def __getattr__(name: str) -> Any:
+    """``LabelEnc<Name>`` as an attribute, for configs that import classes."""
+    if name.startswith('LabelEnc') and name in MODELS.module_dict:
+        return MODELS.module_dict[name]
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
 
 __all__ = [
     'LabelEncHook',

@@ -11,6 +11,7 @@ from mmdet.registry import HOOKS, LOOPS, MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS, DefaultScope
 from torch import Tensor
 
@@ -177,7 +178,8 @@ def _build(config: Config) -> Any:
     if model.get('labelenc'):
         model.labelenc.pop('init_from', None)
     with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmdet')):
-        return MODELS.build(model)
+        # As the Runner does outside a distributed run, where both will be used.
+        return revert_sync_batchnorm(MODELS.build(model))
 
 
 def _is_ours(config: Any, registry: Any) -> bool:

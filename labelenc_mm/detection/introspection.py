@@ -73,12 +73,18 @@ def count_feature_extractions(cls: type) -> tuple[int, int]:
     """How often ``cls.loss`` calls ``self.extract_feat`` and how often that of another object.
 
     Read from the source of ``loss``, following ``super().loss``.
+
+    Raises:
+        TypeError: If there is no source.
     """
     own = others = 0
     mro = [base for base in cls.__mro__ if 'loss' in vars(base)]
     while mro:
         base = mro.pop(0)
-        tree = ast.parse(textwrap.dedent(inspect.getsource(vars(base)['loss'])))
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(vars(base)['loss'])))
+        except OSError as error:
+            raise TypeError(f'{base.__name__}.loss has no source that could be read') from error
         calls_super = False
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):

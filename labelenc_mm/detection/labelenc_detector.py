@@ -18,7 +18,6 @@ from mmengine.dist import all_reduce
 from mmengine.logging import MessageHub
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from labelenc_mm.detection.hand_over import load_label_encoding
 from labelenc_mm.detection.introspection import (
@@ -169,7 +168,7 @@ def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
 
 @contextmanager
 def frozen_head_statistics(detector: nn.Module) -> Iterator[None]:
-    """Batch normalisation of the head in evaluation mode: no buffer of it changes.
+    """Normalisation with running statistics in evaluation mode: no buffer of the head changes.
 
     The label features then pass the very function that the head is at test time.
     """
@@ -177,7 +176,7 @@ def frozen_head_statistics(detector: nn.Module) -> Iterator[None]:
         module
         for child in head_children(detector).values()
         for module in child.modules()
-        if isinstance(module, _BatchNorm) and module.training
+        if isinstance(getattr(module, 'running_mean', None), Tensor) and module.training
     ]
     for norm in norms:
         norm.eval()
@@ -226,7 +225,7 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
         )
     namespace = {
         'stock_type': cls.__name__,
-        '__module__': __name__,
+        '__module__': 'labelenc_mm.detection',
         '__doc__': f'{cls.__name__} with label encoding, see :class:`LabelEncMixin`.',
     }
     return type(f'LabelEnc{cls.__name__}', (LabelEncMixin, cls), namespace)

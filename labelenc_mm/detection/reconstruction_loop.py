@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from mmdet.registry import LOOPS
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import get_box_tensor
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -95,11 +96,13 @@ def _scaled_to_input(sample: DetDataSample) -> DetDataSample:
     """A copy whose ground truth is in the coordinates of the network input."""
     scaled = sample.new()
     instances = sample.gt_instances.new()
-    bboxes = instances.bboxes
-    height, width = sample.img_shape[:2]
-    pairs = bboxes.shape[-1] // 2
-    factor = bboxes.new_tensor(sample.scale_factor).repeat(pairs)
-    border = bboxes.new_tensor((width, height)).repeat(pairs)
+    bboxes = get_box_tensor(instances.bboxes)
+    factors = sample.scale_factor  # width, height
+    # Not img_shape, which a Pad in the pipeline enlarges.
+    height = round(sample.ori_shape[0] * factors[1])
+    width = round(sample.ori_shape[1] * factors[0])
+    factor = bboxes.new_tensor([*factors, *factors])
+    border = bboxes.new_tensor([width, height, width, height])
     # Clipped as Resize does: a box that leaves the image would have another centre on the label map.
     instances.bboxes = (bboxes * factor).clamp(min=0).minimum(border)
     if 'masks' in instances:

@@ -1,5 +1,7 @@
 """Label-encoded detectors from stock configs: one pass each, gradient routing, refusals."""
 
+import pickle
+
 import pytest
 import torch
 from detection_models import (
@@ -22,6 +24,7 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
+from labelenc_mm import detection
 from labelenc_mm.detection import LabelEncMixin, labelenc_detector
 from labelenc_mm.detection.introspection import find_encoder_outputs, head_children
 from labelenc_mm.detection.labelenc_detector import stop_if_not_finite
@@ -369,6 +372,13 @@ def test_a_users_own_detector_is_encoded_too():
     assert cls.__name__ == 'LabelEncMyDetector' and cls.stock_type == 'MyDetector'
     assert issubclass(cls, LabelEncMixin) and issubclass(cls, RetinaNet)
     assert issubclass(MODELS.get('LabelEncFCOS'), FCOS)
+
+
+def test_classes_can_be_imported_by_new_style_configs():
+    assert detection.LabelEncFCOS is MODELS.get('LabelEncFCOS')
+    assert pickle.loads(pickle.dumps(detection.LabelEncFCOS)) is detection.LabelEncFCOS
+    with pytest.raises(AttributeError, match='LabelEncNothing'):
+        _ = detection.LabelEncNothing
 
 
 def test_encoder_outputs_follow_the_strides_of_the_backbone():
