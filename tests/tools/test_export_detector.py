@@ -1,0 +1,156 @@
+"""`tools/export_detector.py` as a user starts it: the trained detector, or nothing."""
+
+import re
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from test_checkpoint import RunsCode
+from training_configs import HOOKS, STEP1, write_config
+from training_runs import (
+    EXPORTED,
+    ROOT,
+    differing,
+    is_stock,
+    run_script,
+    shared_data,
+    shared_folder,
+    shared_step1,
+    train,
+    weights,
+)
+
+from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.datasets import CLASSES
+
+TOOL = ROOT / 'tools' / 'export_detector.py'
+
+
+@pytest.fixture(scope='module')
+def step1():
+    return shared_step1()
+
+
+@pytest.fixture(scope='module')
+def config(step1):
+    return shared_folder() / 'step1.py'
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Runs the tool where it must refuse and leave an existing file alone; gives its output."""
+
+    def run(*arguments):
+        out = tmp_path / 'out.pth'
+        out.write_bytes(b'old')
+        done = run_script(
+            TOOL, *arguments[:2], out, *arguments[2:], work_dir=tmp_path / 'log', expect=1
+        )
+        assert out.read_bytes() == b'old'
+        assert {path.name for path in tmp_path.glob('out*')} == {'out.pth'}
+        assert 'Not exported: ' in done.output and f'{out} was not touched' in done.output
+        assert 'Traceback' not in done.output
+        return done.output
+
+    return run
+
+
+def test_any_checkpoint_of_a_training_can_be_exported(config, step1, tmp_path):
+    out = tmp_path / 'new folder' / 'detector.pth'
+    run_script(TOOL, config, step1.work_dir / 'epoch_2.pth', out, work_dir=tmp_path)
+    exported = torch.load(out, weights_only=True)
+    state = weights(step1.work_dir / 'epoch_2.pth')
+    assert differing(exported['state_dict'], {k: v for k, v in state.items() if is_stock(k)}) == []
+    assert exported['meta']['dataset_meta']['classes'] == CLASSES
+    init_default_scope('mmdet')
+    stock = MODELS.build(Config.fromstring(exported['meta']['cfg'], '.py').model)
+    assert type(stock).__name__ == 'RetinaNet'
+    stock.load_state_dict(exported['state_dict'], strict=True)
+
+
+def test_the_last_checkpoint_gives_what_the_training_wrote(config, step1, tmp_path):
+    out = tmp_path / 'detector.pth'
+    # The config of the work dir is the whole one; the checkpoint says the classes.
+    left = next(step1.work_dir.glob('*.py'))
+    run_script(TOOL, left, step1.work_dir / 'epoch_4.pth', out, work_dir=tmp_path)
+    ours, written = (torch.load(p, weights_only=True) for p in (out, step1.work_dir / EXPORTED))
+    assert differing(ours['state_dict'], written['state_dict']) == []
+    assert ours['meta']['dataset_meta'] == written['meta']['dataset_meta']
+
+
+def test_averaged_weights_are_exported(tmp_path):
+    hooks = "dict(type='EMAHook', momentum=0.3), dict(type='KeepWeightsHook')"
+    config = write_config(tmp_path / 'ema.py', shared_data(), STEP1, HOOKS, hooks=hooks)
+    run = train(config, tmp_path / 'run', 'train_cfg.val_interval=9', 'train_cfg.max_epochs=2')
+    out = tmp_path / 'detector.pth'
+    run_script(TOOL, config, run.work_dir / 'epoch_2.pth', out, work_dir=tmp_path)
+    assert differing(weights(out), weights(run.work_dir / EXPORTED)) == []
+    raw = {k: v for k, v in weights(run.work_dir / 'last_rank0.pth').items() if is_stock(k)}
+    assert 'backbone.conv1.weight' in differing(weights(out), raw)
+
+
+def tampered(step1, tmp_path, change):
+    content = load_checkpoint_file(step1.work_dir / 'epoch_4.pth')
+    change(content)
+    torch.save(content, tmp_path / 'tampered.pth')
+    return tmp_path / 'tampered.pth'
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            lambda c: c['state_dict'].pop('bbox_head.retina_cls.bias'),
+            'Missing key.*retina_cls.bias',
+        ),
+        (
+            lambda c: c['state_dict'].update({'bbox_head.more': torch.ones(1)}),
+            'Unexpected key.*more',
+        ),
+        (
+            lambda c: c['state_dict'].update({'backbone.conv1.weight': torch.ones(1)}),
+            'size mismatch for backbone.conv1.weight',
+        ),
+        (lambda c: c.update(state_dict={'x': torch.ones(1)}), 'no state_dict with a labelenc'),
+        (lambda c: c.update(x=RunsCode('touch marker')), 'tampered.pth was refused.*system'),
+    ],
+    ids=['missing', 'unexpected', 'shape', 'stock', 'hostile'],
+)
+def test_tampered_checkpoint_is_refused(change, message, config, step1, tmp_path, refused):
+    output = refused(config, tampered(step1, tmp_path, change))
+    assert re.search(message, output, re.S), output
+
+
+def test_other_config_is_refused_by_shape_and_by_option(config, step1, refused):
+    checkpoint = step1.work_dir / 'epoch_4.pth'
+    wider = 'model.neck.out_channels=32'
+    assert 'model.neck.out_channels: 32 in the config, 16 trained' in refused(
+        config, checkpoint, '--cfg-options', wider
+    )
+    # All weights would fit, and the detector would be another one.
+    anchors = 'model.bbox_head.anchor_generator.octave_base_scale=4'
+    assert 'octave_base_scale: 4 in the config, 2 trained' in refused(
+        config, checkpoint, '--cfg-options', anchors
+    )
+
+
+def test_test_time_options_are_free(config, step1, tmp_path):
+    out = tmp_path / 'detector.pth'
+    option = 'model.test_cfg.score_thr=0.3'
+    run_script(
+        TOOL,
+        config,
+        step1.work_dir / 'epoch_4.pth',
+        out,
+        '--cfg-options',
+        option,
+        work_dir=tmp_path,
+    )
+    stock = Config.fromstring(torch.load(out, weights_only=True)['meta']['cfg'], '.py')
+    assert stock.model.test_cfg.score_thr == 0.3
+
+
+def test_missing_files_are_named(config, refused, tmp_path):
+    assert 'gone.pth' in refused(config, tmp_path / 'gone.pth')

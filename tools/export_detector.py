@@ -1,0 +1,115 @@
+"""Write the stock detector of a label-encoded training's checkpoint, and prove that it is the same.
+
+Every training does this at its end (LabelEncHook); this tool does it for any other checkpoint. The
+result loads into MMDetection alone. Under an EMAHook it holds the averaged weights.
+"""
+
+import argparse
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+# This also makes our models and configs known, before a config is parsed.
+from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
+from labelenc_mm.detection.export import ExportError, export_detector
+
+# Not part of the detector that was trained: how it was trained, and what a user may choose later.
+_FREE = ('labelenc', 'train_cfg', 'test_cfg', 'init_cfg', 'pretrained', 'init_from')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of the config of the training')
+    parser.add_argument(
+        'checkpoint', help='path of a checkpoint of the training, e.g. epoch_12.pth'
+    )
+    parser.add_argument('out', help='path of the file to write; an existing one is replaced')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='those that the training was given'
+    )
+    return parser.parse_args()
+
+
+def export(config: Config, checkpoint: dict[str, Any], out: str) -> None:
+    """Export a loaded checkpoint.
+
+    Raises:
+        ExportError: The checkpoint holds no label-encoded detector, was trained with another config,
+            or would not give the trained detector; ``out`` is not touched.
+    """
+    state_dict = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
+    if not state_dict or not any(key.startswith('labelenc.') for key in state_dict):
+        raise ExportError(
+            'the checkpoint has no state_dict with a labelenc.* part: give one of a label-encoded '
+            'training (an exported detector needs no export)'
+        )
+    meta = checkpoint.get('meta', {})
+    if isinstance(meta.get('cfg'), str):
+        trained, given = (dict(_options(text)) for text in (meta['cfg'], config.pretty_text))
+        differing = [
+            f'{key}: {given.get(key, "missing")} in the config, {trained.get(key, "missing")} trained'
+            for key in sorted(trained.keys() | given.keys())
+            if trained.get(key) != given.get(key)
+        ]
+        if differing:
+            raise ExportError(
+                'the checkpoint was trained with another model config:\n  '
+                + '\n  '.join(differing)
+                + '\nGive the config that the training left in its work dir'
+            )
+    dataset = config.get('train_dataloader', {}).get('dataset', {})
+    dataset_meta = meta.get('dataset_meta') or dataset.get('metainfo')
+    export_detector(config, state_dict, out, dataset_meta)
+
+
+def _options(text: str) -> Iterator[tuple[str, str]]:
+    """The options of ``model`` in a dumped config, read without running it: it came with a file."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise ExportError(f'the config inside the checkpoint cannot be read: {error}') from error
+    for node in body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'model':
+            yield from _leaves('model', node.value)
+
+
+def _leaves(name: str, node: ast.expr) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
+        children = [(str(keyword.arg), keyword.value) for keyword in node.keywords]
+    elif isinstance(node, ast.Dict):
+        children = [
+            (ast.unparse(key).strip('\'"') if key else '**', value)
+            for key, value in zip(node.keys, node.values, strict=True)
+        ]
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        children = [(str(index), value) for index, value in enumerate(node.elts)]
+    else:
+        yield name, ast.unparse(node)
+        return
+    for key, value in children:
+        if key not in _FREE:
+            yield from _leaves(f'{name}.{key}', value)
+
+
+def main() -> None:
+    """Export."""
+    args = parse_args()
+    if not Path(args.config).is_file():
+        sys.exit(f'Config {args.config!r} does not exist.')
+    config = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        config.merge_from_dict(args.cfg_options)
+    try:
+        export(config, load_checkpoint_file(args.checkpoint), args.out)
+    except (CheckpointError, ExportError, FileNotFoundError) as error:
+        sys.exit(f'Not exported: {error}\n{args.out} was not touched.')
+    print(f'Exported stock detector: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
