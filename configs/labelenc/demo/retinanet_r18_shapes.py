@@ -20,7 +20,7 @@ model = dict(
         in_channels=48,
         feat_channels=48,
         stacked_convs=2,
-        anchor_generator=dict(octave_base_scale=2, strides=[8, 16, 32, 64]),
+        anchor_generator=dict(octave_base_scale=3, strides=[8, 16, 32, 64]),
     ),
 )
 
@@ -76,7 +76,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='MultiStepLR', begin=0, end=9, by_epoch=True, milestones=[6, 8], gamma=0.1),
+    dict(type='MultiStepLR', begin=0, end=9, by_epoch=True, milestones=[7, 8], gamma=0.1),
 ]
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2), logger=dict(interval=25))
 randomness = dict(seed=0)

@@ -3,8 +3,8 @@ model = dict(
     type='LabelEncRetinaNet',
     labelenc=dict(
         stage='autoencode',
-        # A quarter of the paper's width: the detector is that much narrower, too.
-        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+        # An eighth of the paper's width, as the backbone is that much narrower than ResNet-50.
+        encoder=dict(stem_channels=16, out_channels=(32, 64, 128, 256)),
     ),
 )
 default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
@@ -13,5 +13,5 @@ val_cfg = dict(type='LabelEncValLoop')
 train_cfg = dict(max_epochs=12)
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[9, 11], gamma=0.1),
+    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[10, 11], gamma=0.1),
 ]

@@ -3,7 +3,7 @@ model = dict(
     type='LabelEncRetinaNet',
     labelenc=dict(
         stage='supervise',
-        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+        encoder=dict(stem_channels=16, out_channels=(32, 64, 128, 256)),
         init_from='work_dirs/demo/step1-seed=0/label_encoding.safetensors',
     ),
 )
