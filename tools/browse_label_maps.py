@@ -84,7 +84,9 @@ def unpack(item: dict[str, Any], unscaled: bool) -> tuple[np.ndarray, torch.Tens
     from mmdet.structures.bbox import get_box_tensor
 
     sample = item['data_samples']
-    image = np.ascontiguousarray(item['inputs'].permute(1, 2, 0).numpy())
+    # Transforms of colours leave floats, which matplotlib would take for values in [0, 1].
+    pixels = item['inputs'].permute(1, 2, 0).clamp(0, 255).to(torch.uint8)
+    image = np.ascontiguousarray(pixels.numpy())
     if unscaled:
         height, width = sample.ori_shape[:2]
         image = cv2.resize(image, (width, height))

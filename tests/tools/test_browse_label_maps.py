@@ -76,6 +76,14 @@ def test_one_picture_per_image_with_the_maps_of_its_objects(config, tmp_path, dr
             np.testing.assert_array_equal(values > 0, scene.label_map == label + 1)
 
 
+def test_images_of_a_transform_that_leaves_floats_are_shown_as_they_are(config, tmp_path, drawn):
+    jitter = "dict(type='PhotoMetricDistortion', brightness_delta=1)"
+    config.write_text(config.read_text().replace('with_mask=True),', f'with_mask=True), {jitter},'))
+    tool['main']([str(config), '--num', '1', '--output-dir', str(tmp_path / 'out')])
+    image = drawn[0][0]
+    assert image.dtype == np.uint8 and 20 < image.mean() < 235
+
+
 def test_boxes_are_drawn_instead_of_masks_when_the_model_asks_for_them(config, tmp_path, drawn):
     options = ['--cfg-options', 'model.labelenc.label_source=box']
     tool['main']([str(config), '--num', '1', '--output-dir', str(tmp_path / 'out'), *options])
