@@ -168,4 +168,9 @@ setup_env::main() {
   export VIRTUAL_ENV=$env PATH=$env/bin:$PATH
 }
 
-setup_env::main "$@" || { return 1 2>/dev/null || exit 1; }
+# In one block: bash reads a script while it runs, and an update of this file during the long compile
+# must not change what comes next.
+{
+  setup_env::main "$@" || return 1 2>/dev/null || exit 1
+  return 0 2>/dev/null || exit 0
+}
