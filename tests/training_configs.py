@@ -21,7 +21,7 @@ model = dict(
     ),
     # So few iterations find nothing with confidence: let the metrics see every box, so that they are
     # numbers to compare and not zeros.
-    test_cfg=dict(score_thr=0.0, max_per_img=1000),
+    test_cfg=dict(score_thr=0.0, max_per_img=300),
 )
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -66,7 +66,7 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(
-    ann_file='{data}/annotations/val.json', metric_items=['mAP', 'mAP_50', 'AR@100', 'AR@1000']
+    ann_file='{data}/annotations/val.json', metric_items=['mAP', 'mAP_50', 'AR@100', 'AR@300']
 )
 test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=4, val_interval=4)

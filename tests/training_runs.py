@@ -30,7 +30,16 @@ from labelenc_mm.checkpoint import load_checkpoint_file
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ROOT / 'tools' / 'train.py'
 TEST = ROOT / 'tools' / 'test.py'
-_PRELOAD = ('mmdet.apis', 'labelenc_mm.detection', 'labelenc_mm.engine.command_line')
+_PRELOAD = (
+    'labelenc_mm.detection',
+    'labelenc_mm.engine.command_line',
+    'labelenc_mm.engine.resume',
+    'mmdet.apis',
+    'mmdet.engine',
+    'mmdet.visualization',
+    'torch._dynamo',
+    'yapf.yapflib.yapf_api',
+)
 
 ENCODING = 'label_encoding.safetensors'
 EXPORTED = 'exported_detector.pth'
@@ -89,12 +98,30 @@ class Finished:
         return [entry for entry in self.scalars() if 'coco/bbox_mAP' in entry][-1]
 
 
+def _format_once():
+    """mmengine formats the config again for every checkpoint, which takes longer than training."""
+    from mmengine.config import config
+    from yapf.yapflib import yapf_api
+
+    format_code, known = yapf_api.FormatCode, {}
+
+    def format_once(text, **options):
+        if text not in known:
+            known[text] = format_code(text, **options)
+        return known[text]
+
+    yapf_api.FormatCode = format_once
+    if hasattr(config, 'FormatCode'):  # upstream
+        config.FormatCode = format_once
+
+
 def _child(script, arguments, log, variables):
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.environ.update(variables)
     sys.argv = [str(script), *arguments]
+    _format_once()
     runpy.run_path(str(script), run_name='__main__')
 
 

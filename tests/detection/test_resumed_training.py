@@ -50,7 +50,7 @@ def interrupt_and_resume(tmp_path, *parts, epoch, options=(), **values):
     return resumed
 
 
-@pytest.mark.parametrize('epoch', [1, 2])
+@pytest.mark.parametrize('epoch', [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_step_1_with_random_augmentation(tmp_path, epoch):
     """Interrupted right before the distance counts, and after."""
     assert_bit_equal(interrupt_and_resume(tmp_path, STEP1, epoch=epoch), shared_step1())
@@ -68,7 +68,7 @@ def test_step_2_no_longer_needs_the_file_of_step_1(tmp_path):
     assert_bit_equal(resumed, shared_step2())
 
 
-@pytest.mark.parametrize('persistent', [True, False])
+@pytest.mark.parametrize('persistent', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_step_1_with_two_workers(tmp_path, persistent):
     parts = (STEP1, WORKERS)
     config = write_config(tmp_path / 'c.py', shared_data(), *parts, persistent=persistent)
