@@ -30,5 +30,5 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 start=$SECONDS
 python tools/run_recipe.py configs/labelenc/demo/demo.yml --work-dir "$work_dir" --jobs 2 \
   ${arguments[@]+"${arguments[@]}"}
-echo "Demo: $((SECONDS - start)) s. In $work_dir: curves.png (AP while training), predictions/ (on"
-echo "validation images), label_maps/ (what the label encoder sees), table.md and results.json."
+echo "Demo: $((SECONDS - start)) s. In $work_dir: curves.png (AP while training), predictions-seed=0/"
+echo "(on validation images), label_maps/ (what the label encoder sees), table.md and results.json."
