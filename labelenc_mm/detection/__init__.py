@@ -1,6 +1,12 @@
 """What plugs into MMDetection: label-encoded detectors, their hooks and their export."""
 
+# ruff: noqa: E402
+
 from typing import Any
+
+from labelenc_mm import toolbox
+
+toolbox.require('mmcv', 'mmdet')  # says what is wrong with them, and the remedy, before they do
 
 from mmdet.registry import MODELS
 
