@@ -118,7 +118,7 @@ def gradients(model, detector, chosen):
         loss, log_vars = detector.parse_losses(losses)
     loss.backward()
     found = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}
-    return found, {key: float(value) for key, value in log_vars.items()}
+    return found, {key: float(value.detach()) for key, value in log_vars.items()}
 
 
 def main(stage, out):
