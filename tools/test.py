@@ -37,6 +37,7 @@ def enable_pictures(cfg: Config, args: argparse.Namespace) -> None:
             "visualization=dict(type='DetVisualizationHook') or 'SegVisualizationHook'."
         )
     hook.draw = True
+    hook.interval = 1  # every image is asked for; some versions of mmseg draw every 50th batch
     if args.show:
         hook.update(show=True, wait_time=args.wait_time)
     if args.show_dir:
