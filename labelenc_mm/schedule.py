@@ -84,7 +84,7 @@ class TrainingWindow:
                     raise ValueError(
                         f'{self.name}_{side}={limit} lies outside the training of {length} {unit}. '
                         f'Set it between {-length} and {length}, give a share such as 0.25, or '
-                        'change by_epoch.'
+                        f'change {self.name}_by_epoch.'
                     )
                 limits.append((self.by_epoch, count))
         share = [
@@ -93,7 +93,9 @@ class TrainingWindow:
         if share[0] >= share[1]:
             raise ValueError(
                 f'{self.name}_begin={self.begin} is not before {self.name}_end={self.end} in a '
-                f'training of {max_epochs} epochs, {max_iters} iterations: it would never be active.'
+                f'training of {max_epochs} epochs, {max_iters} iterations: it would never be active. '
+                f'Set {self.name}_end to {length} to keep it on until the end, or {self.name}_by_epoch '
+                'to False to count iterations (an iteration-based loop is one epoch).'
             )
         self._resolved = (key, limits[0], limits[1])
         return self._resolved

@@ -95,7 +95,7 @@ def load_label_encoding(detector: Any, path: str) -> None:
     for prefix, module in parts.items():
         module.load_state_dict(_select(tensors, prefix), strict=True)
     if head.init_head:
-        detector.load_state_dict(_select(tensors, 'head.'), strict=False)
+        _update(detector, _select(tensors, 'head.'))
     if head.init_neck and getattr(detector, 'neck', None) is not None:
         _init_neck(detector.neck, _select(tensors, 'pyramid.'))
     head.encoder_is_loaded.fill_(1)
@@ -186,12 +186,25 @@ def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
+def _update(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Replace some tensors of a module.
+
+    Through its whole state dict, which is strict and carries the version numbers by which modules
+    decide whether to rename keys.
+    """
+    state = module.state_dict()
+    state.update(tensors)
+    module.load_state_dict(state, strict=True)
+
+
 def _init_neck(neck: nn.Module, pyramid: Mapping[str, Tensor]) -> None:
     state = neck.state_dict()
     fitting = {k: v for k, v in pyramid.items() if k in state and state[k].shape == v.shape}
-    neck.load_state_dict(fitting, strict=False)
+    _update(neck, fitting)
     left = [key for key in state if key not in fitting]
     message = f'Neck starts from {len(fitting)} of {len(state)} tensors of the pyramid of step 1'
     if left:
-        message += f'; other shapes, left as initialised: {", ".join(left)}'
+        message += (
+            f'; left as initialised, for the pyramid has none of that shape: {", ".join(left)}'
+        )
     print_log(message, 'current')

@@ -5,6 +5,7 @@ loses its content. The average precision of head(label features) shows it.
 """
 
 import copy
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,8 +26,8 @@ PREFIX = 'reconstruction/'
 class LabelEncValLoop(ValLoop):
     """A ValLoop that also evaluates head(label features) of the validation set's ground truth.
 
-    Its metrics bear the prefix ``reconstruction/``. Data sets whose pipelines load no boxes, and models
-    without a label branch, are validated as usual.
+    Its metrics bear the prefix ``reconstruction/``. Data sets whose pipelines do not load what is
+    drawn (boxes, or boxes and masks), and models without a label branch, are validated as usual.
     """
 
     def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:
@@ -47,17 +48,24 @@ class LabelEncValLoop(ValLoop):
             return
         data = detector.data_preprocessor(data_batch, False)
         samples = data['data_samples']
-        if not all('bboxes' in sample.gt_instances for sample in samples):
-            print_log(
-                'The validation pipeline loads no boxes (LoadAnnotations): no reconstruction is '
-                'evaluated',
-                'current',
-            )
+        needed = ['bboxes', 'masks'] if detector.labelenc.label_source == 'mask' else ['bboxes']
+        missing = [key for key in needed if any(key not in s.gt_instances for s in samples)]
+        if missing:
+            if idx == 0:
+                print_log(
+                    f'The validation pipeline loads no {" and no ".join(missing)} (LoadAnnotations): '
+                    'no reconstruction is evaluated',
+                    'current',
+                    logging.WARNING,
+                )
             return
-        if self.boxes_are_unscaled:
-            samples = [_scaled_to_input(sample) for sample in samples]
-        outputs = detector.reconstruct(data['inputs'], samples)
-        self.reconstruction.process(data_samples=outputs, data_batch=data_batch)
+        encoded = [_scaled_to_input(s) if self.boxes_are_unscaled else s.new() for s in samples]
+        outputs = detector.reconstruct(data['inputs'], encoded)
+        # Metrics that compare with the ground truth of the samples want it in its own coordinates.
+        results = [sample.new() for sample in samples]
+        for result, output in zip(results, outputs, strict=True):
+            result.pred_instances = output.pred_instances
+        self.reconstruction.process(data_samples=results, data_batch=data_batch)
         self.evaluator.has_reconstruction = True
 
 
