@@ -72,6 +72,9 @@ def resume_from(cfg: Config, checkpoint: str) -> None:
         raise FileNotFoundError(f'--resume {checkpoint}: there is no such file.')
     cfg.resume = True
     cfg.load_from = checkpoint
+    if cfg.get('model', {}).get('labelenc', {}).get('init_from'):
+        # The checkpoint holds all that step 1 left, so that its file may be gone by now.
+        cfg.model.labelenc.init_from = None
 
 
 def main() -> None:

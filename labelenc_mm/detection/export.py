@@ -169,8 +169,10 @@ def _run(model: Any, image: Tensor) -> list[Tensor]:
     )
     data = model.data_preprocessor({'inputs': [image], 'data_samples': [sample]}, False)
     features = [*model.extract_feat(data['inputs'])]
-    prediction = model(**data, mode='predict')[0].pred_instances
-    return features + [value for value in prediction.values() if isinstance(value, Tensor)]
+    output = model(**data, mode='predict')[0]
+    predictions = [output.get(key) for key in sorted(output.keys()) if key.startswith('pred_')]
+    values = [value for prediction in predictions for value in prediction.values()]
+    return features + [value for value in values if isinstance(value, Tensor)]
 
 
 def _build(config: Config) -> Any:

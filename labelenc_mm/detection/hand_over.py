@@ -67,7 +67,7 @@ def load_label_encoding(detector: Any, path: str) -> None:
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'labelenc.init_from={path}: no such file. Train step 1 first; it leaves {FILE_NAME} in '
-            'its work dir. To resume step 2 without the file set labelenc.init_from=None'
+            'its work dir'
         ) from error
     if metadata.get('kind') != _KIND:
         raise ArtefactError(
