@@ -71,14 +71,6 @@ def build_dataset(cfg: Config, split: str) -> Any:
     return DATASETS.build(loader['dataset'])
 
 
-def boxes_are_unscaled(dataset_cfg: Any) -> bool:
-    """Whether boxes are loaded after the image was resized, as stock validation pipelines do."""
-    kinds = [transform['type'] for transform in dataset_cfg.get('pipeline', [])]
-    if 'LoadAnnotations' not in kinds:
-        return False
-    return any('Resize' in kind for kind in kinds[: kinds.index('LoadAnnotations')])
-
-
 def unpack(item: dict[str, Any], unscaled: bool) -> tuple[np.ndarray, torch.Tensor, Any, Any]:
     """Image (H, W, 3) BGR, boxes (N, 4), labels (N,) and masks (N, H, W), if any, of a sample."""
     from mmdet.structures.bbox import get_box_tensor
@@ -148,7 +140,9 @@ def browse(args: argparse.Namespace) -> Path:
     dataset = build_dataset(cfg, args.split)
     if not len(dataset):
         raise ValueError(f'The data set of {args.split}_dataloader is empty.')
-    unscaled = boxes_are_unscaled(cfg[f'{args.split}_dataloader']['dataset'])
+    from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+
+    unscaled = loads_boxes_after_resize(dataset)
     options = cfg.get('model', {}).get('labelenc') or {}
     folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
     folder.mkdir(parents=True, exist_ok=True)

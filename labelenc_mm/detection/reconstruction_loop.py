@@ -36,7 +36,7 @@ class LabelEncValLoop(ValLoop):
         self.reconstruction = runner.build_evaluator(copy.deepcopy(evaluator))
         pair = _PairEvaluator(runner.build_evaluator(evaluator), self.reconstruction)
         super().__init__(runner, dataloader, pair, fp16)
-        self.boxes_are_unscaled = _loads_boxes_after_resize(self.dataloader.dataset)
+        self.boxes_are_unscaled = loads_boxes_after_resize(self.dataloader.dataset)
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
@@ -119,7 +119,7 @@ def _scaled_to_input(sample: DetDataSample) -> DetDataSample:
     return scaled
 
 
-def _loads_boxes_after_resize(dataset: Dataset) -> bool:
+def loads_boxes_after_resize(dataset: Dataset) -> bool:
     """Whether LoadAnnotations follows a resize, as in the toolbox's own test pipelines.
 
     The boxes are then in coordinates of the original image.
