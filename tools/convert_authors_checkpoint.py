@@ -14,9 +14,9 @@ regression is dropped. Classes keep their order; where there are 80, they are ta
 What the config has to say, so that the head means the same as theirs (the printed one says it):
 
 - Label maps are sampled at whole pixels (labelenc.pixel_offset=0), the released formula. The authors'
-  boxes end at the last pixel, those of MMDetection behind it: on these, whole pixels shift the map by
-  half a pixel, and --pixel-offset 0.5 keeps centres where the authors had them. The config must name
-  what the file was converted with.
+  boxes end at the last pixel, those of MMDetection behind it, so that in images enlarged by s the maps
+  lie s / 2 pixels off the authors'; --pixel-offset 0.5 leaves (s - 1) / 2. The config must name what
+  the file was converted with.
 - RetinaNet: ReLU between P6 and P7, anchors on the centres of their cells, box targets divided by
   (0.1, 0.1, 0.2, 0.2), smooth L1 loss with beta 0.11 and a quarter of the weight.
 - FCOS: convolutions of the towers have biases (the stock config of the plain one has none). Files of
