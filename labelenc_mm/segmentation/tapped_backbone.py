@@ -97,8 +97,9 @@ def tapped_backbone(
         taps: Paths of modules, as in ``named_modules()``, whose outputs are wanted (``relu``,
             ``layer3.5``, …), or ``output0``, ``output1``, … for the backbone's own.
         in_channels: Channels of the images.
-        probe_size: Side in pixels of an image of zeros that the backbone sees once, in evaluation mode,
-            so that ``tap_channels`` and ``tap_strides`` are known. Must be a multiple of all strides.
+        probe_size: Side in pixels of an image of zeros that the backbone sees in evaluation mode, and
+            another of twice the side, so that ``tap_channels`` and ``tap_strides`` are known. Must be a
+            multiple of all strides.
 
     Returns:
         The backbone, with ``taps``, ``tap_channels`` and ``tap_strides``.
@@ -132,13 +133,18 @@ def _probe(model: TapMixin, in_channels: int, size: int) -> tuple[tuple[int, ...
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        maps = model(torch.zeros(1, in_channels, size, size))
+        # Of two sizes: 3 cells of 72 pixels are 24 a cell, or 32 rounded up.
+        probes = [model(torch.zeros(1, in_channels, side, side)) for side in (size, 2 * size)]
     model.train(was_training)
-    for name, feature in zip(model.taps, maps, strict=True):
-        if size % feature.shape[-1] or feature.shape[-1] != feature.shape[-2]:
+    strides = []
+    for name, small, large in zip(model.taps, *probes, strict=True):
+        stride = size // small.shape[-1]
+        sizes = [(size // stride,) * 2, (2 * size // stride,) * 2]
+        if size % stride or [feature.shape[-2:] for feature in (small, large)] != sizes:
             raise ValueError(
-                f'tap {name!r} of {type(model).__name__} has {tuple(feature.shape[-2:])} cells for '
-                f'{size} x {size} pixels, which is no whole stride: try another probe_size'
+                f'tap {name!r} of {type(model).__name__} has {tuple(small.shape[-2:])} cells for '
+                f'{size} x {size} pixels and {tuple(large.shape[-2:])} for twice as many, which is no '
+                'whole stride: try another probe_size'
             )
-    channels = tuple(feature.shape[1] for feature in maps)
-    return channels, tuple(size // feature.shape[-1] for feature in maps)
+        strides.append(stride)
+    return tuple(feature.shape[1] for feature in probes[0]), tuple(strides)
