@@ -225,7 +225,14 @@ def test_full_size_networks_are_those_of_the_papers():
     assert taps67.tap_strides == (2, 4, 8, 16, 16)
     assert taps121.tap_channels == (64, 256, 512, 1024, 1024)
     assert taps121.tap_strides == (2, 4, 8, 16, 32)
-    assert sum(TappedVGG(base_channels=1).tap_channels) * 64 == 4224
+    with torch.device('meta'):
+        vgg = TappedVGG()
+        assert sum(vgg.tap_channels) == 4224
+        image = torch.empty(1, 3, 96, 64)
+        for backbone in (vgg, taps67, taps121):
+            announced = zip(backbone.tap_channels, backbone.tap_strides)
+            shapes = [(1, channels, 96 // stride, 64 // stride) for channels, stride in announced]
+            assert [tuple(output.shape) for output in backbone(image)] == shapes
 
 
 def test_nothing_behind_the_last_tap_is_built_and_all_parameters_get_gradients():
