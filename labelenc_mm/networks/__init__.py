@@ -2,6 +2,26 @@
 
 from labelenc_mm.networks.feature_adaptation import FeatureAdaptationBlock
 from labelenc_mm.networks.feature_distance import feature_distance
+from labelenc_mm.networks.hypercolumn import HypercolumnProjection
 from labelenc_mm.networks.label_encoder import LabelEncoder
+from labelenc_mm.networks.point_sampling import (
+    draw_points,
+    pixel_grid,
+    sample_points,
+    upsample_by_stride,
+)
+from labelenc_mm.networks.tapped_densenet import TappedDenseNet
+from labelenc_mm.networks.tapped_vgg import TappedVGG
 
-__all__ = ['FeatureAdaptationBlock', 'LabelEncoder', 'feature_distance']
+__all__ = [
+    'FeatureAdaptationBlock',
+    'HypercolumnProjection',
+    'LabelEncoder',
+    'TappedDenseNet',
+    'TappedVGG',
+    'draw_points',
+    'feature_distance',
+    'pixel_grid',
+    'sample_points',
+    'upsample_by_stride',
+]
