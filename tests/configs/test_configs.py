@@ -197,14 +197,15 @@ def tiny(name, folder, **labelenc):
 def finished(name):
     """The config's tiny training, run once for all tests that need what it leaves."""
     folder = shared_folder() / 'configs' / name
-    options = {}
+    labels = {}
     labelenc = parsed(name).model.get('labelenc', {})
     if 'teacher' in labelenc:
-        options['init_from'] = str(random_teacher(labelenc.teacher))
+        labels['init_from'] = str(random_teacher(labelenc.teacher))
     elif 'init_from' in labelenc:
-        options['init_from'] = str(finished(step1_of(name)).work_dir / ENCODING)
-    every = 'default_hooks.logger.interval=1'
-    return train(tiny(name, folder / 'config', **options), folder / 'run', every, timeout=900)
+        labels['init_from'] = str(finished(step1_of(name)).work_dir / ENCODING)
+    hooks = ('logger.interval=1', 'checkpoint.interval=3', 'checkpoint.save_optimizer=False')
+    options = [f'default_hooks.{option}' for option in hooks]
+    return train(tiny(name, folder / 'config', **labels), folder / 'run', *options, timeout=900)
 
 
 @cache
@@ -250,6 +251,8 @@ def test_config_trains(name):
         images = expected if labelenc.get('joint', True) else set()
         expected = images | {f'reconstruction/{prefix}' for prefix in expected}
     assert prefixes == expected
+    for path in run.work_dir.glob('*.pth'):  # hundreds of MB each
+        path.unlink()
 
 
 def passes(config):
