@@ -57,6 +57,10 @@ class LabelEncodingHead(BaseModule):
         pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`.
     """
 
+    # Replaced where other forms of the same functions are compared.
+    draw_maps = staticmethod(draw_label_maps)
+    distance = staticmethod(feature_distance)
+
     def __init__(
         self,
         stage: str,
@@ -189,7 +193,7 @@ class LabelEncodingHead(BaseModule):
             masks = masks[:, : size[0], : size[1]]
         scales = sample_label_scales(len(labels), device=device) if augment else None
         try:
-            return draw_label_maps(
+            return self.draw_maps(
                 boxes,
                 labels,
                 size,
@@ -229,7 +233,7 @@ class LabelEncodingHead(BaseModule):
                 "match the backbone's with labelenc.encoder_outputs"
             )
         adapted = self.adapter(image_features)
-        distance, correlations = feature_distance(
+        distance, correlations = self.distance(
             adapted, [level.detach() for level in label_features]
         )
         losses = {'loss_labelenc': self.loss_weight * distance}

@@ -1,0 +1,237 @@
+"""One iteration of a training on synthetic data: the detector's own ``train_step``, nothing read from disk.
+
+Shape legend: N images of a batch, (H, W) their size in pixels.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import MessageHub
+from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from labelenc_mm.detection.introspection import count_classes, predicts_masks
+
+AMP_DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a batch holds.
+
+    Attributes:
+        size: (H, W) in pixels, the same for all images.
+        batch_size: Images.
+        num_objects: Objects of each image.
+        num_present: Classes that each image's objects belong to.
+        seed: Of pixels and boxes.
+    """
+
+    size: tuple[int, int] = (800, 1344)
+    batch_size: int = 1
+    num_objects: int = 7  # COCO's mean per image is 7.3, of 2.9 classes
+    num_present: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(*self.size, self.batch_size) < 1 or self.num_objects < 0:
+            raise ValueError(f'size and batch size must be positive, got {self}')
+        if self.num_objects and not 1 <= self.num_present <= self.num_objects:
+            raise ValueError(
+                f'{self.num_objects} objects cannot be of {self.num_present} classes; give 1 to '
+                f'{self.num_objects}'
+            )
+
+
+def make_batch(workload: Workload, num_classes: int, with_mask: bool) -> dict[str, list]:
+    """A batch as a data loader gives it: uint8 images and samples with ground truth, on the CPU.
+
+    Boxes have sides of 1/16 to 1/2 of the image's and the masks are the ellipses inside them; the
+    classes lie evenly between the first and the last.
+
+    Raises:
+        ValueError: If more classes are asked for than there are.
+    """
+    if workload.num_present > num_classes:
+        raise ValueError(f'{workload.num_present} classes asked for, the model has {num_classes}')
+    generator = torch.Generator().manual_seed(workload.seed)
+    height, width = workload.size
+    present = torch.linspace(0, num_classes - 1, workload.num_present).round().long()
+    inputs, samples = [], []
+    for index in range(workload.batch_size):
+        image = torch.randint(
+            0, 256, (3, height, width), dtype=torch.uint8, generator=generator
+        )
+        shares = torch.rand(workload.num_objects, 4, generator=generator)
+        sides = 2 ** (3 * shares[:, 2:] - 4) * torch.tensor([width, height])
+        corners = shares[:, :2] * (torch.tensor([width, height]) - sides)
+        instances = InstanceData(
+            bboxes=torch.cat([corners, corners + sides], dim=1),
+            labels=present[torch.arange(workload.num_objects) % workload.num_present],
+        )
+        if with_mask:
+            instances.masks = _ellipses(instances.bboxes, workload.size)
+        sample = DetDataSample(
+            metainfo=dict(
+                img_id=index,
+                img_path=f'synthetic image {index}',
+                img_shape=workload.size,
+                ori_shape=workload.size,
+                scale_factor=(1.0, 1.0),
+                flip=False,
+            )
+        )
+        sample.gt_instances = instances
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
+        )
+        inputs.append(image)
+        samples.append(sample)
+    return {'inputs': inputs, 'data_samples': samples}
+
+
+def _ellipses(bboxes: Tensor, size: tuple[int, int]) -> BitmapMasks:
+    y, x = np.ogrid[: size[0], : size[1]]
+    masks = [
+        ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2 <= 1
+        for x1, y1, x2, y2 in bboxes.numpy()
+    ]
+    return BitmapMasks(np.array(masks, np.uint8).reshape(-1, *size), *size)
+
+
+class TrainStep:
+    """A detector of a config, from random weights, with its optimizer, ready to train on one batch.
+
+    Args:
+        config: Of the detector, stock or label-encoded. The distance of a label-encoded one is
+            active, the encoder of step 2 has random weights.
+        workload: What the batch holds.
+        device: 'cpu' or 'cuda'.
+        amp: None, 'fp16' or 'bf16' (on the CPU bf16 alone).
+    """
+
+    def __init__(
+        self, config: Config, workload: Workload, device: str = 'cpu', amp: str | None = None
+    ) -> None:
+        self.device = torch.device(device)
+        torch.manual_seed(workload.seed)
+        model = _without_downloads(copy.deepcopy(config.model.to_dict()))
+        if 'labelenc' in model:
+            model['labelenc']['init_from'] = None
+        detector = MODELS.build(model)
+        detector.init_weights()
+        # As the Runner does outside a distributed run.
+        self.detector = revert_sync_batchnorm(detector).to(self.device).train()
+        labelenc = getattr(self.detector, 'labelenc', None)
+        if hasattr(labelenc, 'encoder_is_loaded'):
+            labelenc.encoder_is_loaded.fill_(1)
+        self.progress = _find_active_iteration(config, labelenc)
+        self.optim_wrapper = _build_optim_wrapper(config, self.detector, self.device, amp)
+        self.batch = make_batch(workload, count_classes(detector), predicts_masks(detector))
+
+    def fresh_batch(self) -> dict[str, list]:
+        """A copy of the batch: preprocessor and heads change samples in place."""
+        return copy.deepcopy(self.batch)
+
+    def __call__(self, batch: dict[str, list]) -> dict[str, Tensor]:
+        """Preprocessing, forward, backward and optimizer step; the losses."""
+        with _progress(self.progress):
+            return self.detector.train_step(batch, self.optim_wrapper)
+
+    @torch.no_grad()
+    def draw(self, samples: list[DetDataSample]) -> list[tuple[Tensor, Tensor]]:
+        """The label maps of a batch's samples, drawn as in a training."""
+        labelenc = self.detector.labelenc
+        augment = not labelenc.is_frozen
+        size = self.batch['inputs'][0].shape[-2:]
+        return [labelenc.draw(sample, size, augment, self.device) for sample in samples]
+
+    def persistent_bytes(self) -> int:
+        """Size of what lives between iterations: weights, buffers, state of the optimizer."""
+        tensors = [*self.detector.parameters(), *self.detector.buffers()]
+        for state in self.optim_wrapper.optimizer.state.values():
+            tensors += [value for value in state.values() if isinstance(value, Tensor)]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class CPUAutocastOptimWrapper(OptimWrapper):
+    """Autocast to bfloat16 on a CPU, for which mmengine's AmpOptimWrapper is not made."""
+
+    @contextmanager
+    def optim_context(self, model: Any) -> Iterator[None]:
+        """The forward pass under autocast."""
+        with super().optim_context(model), torch.autocast('cpu', torch.bfloat16):
+            yield
+
+
+def _build_optim_wrapper(
+    config: Config, detector: Any, device: torch.device, amp: str | None
+) -> OptimWrapper:
+    options = copy.deepcopy(config.optim_wrapper.to_dict())
+    for key in ('dtype', 'loss_scale', 'use_fsdp'):
+        options.pop(key, None)
+    options['type'] = 'OptimWrapper'
+    if amp is not None and device.type == 'cuda':
+        options.update(type='AmpOptimWrapper', dtype=str(AMP_DTYPES[amp]).removeprefix('torch.'))
+    elif amp == 'bf16':
+        OPTIM_WRAPPERS.register_module(module=CPUAutocastOptimWrapper, force=True)
+        options['type'] = 'CPUAutocastOptimWrapper'
+    elif amp is not None:
+        raise ValueError(f'{amp} needs a GPU; on a CPU there is bf16')
+    # The first value of the usual warm-up, so that random weights do not diverge.
+    options['optimizer']['lr'] = options['optimizer'].get('lr', 1.0) * 1e-3
+    return build_optim_wrapper(detector, ConfigDict(options))
+
+
+def _without_downloads(config: Any) -> Any:
+    """Nested options without pretrained weights."""
+    if isinstance(config, dict):
+        init = config.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            config['init_cfg'] = None
+        config.pop('pretrained', None)
+        for value in config.values():
+            _without_downloads(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            _without_downloads(value)
+    return config
+
+
+def _find_active_iteration(config: Config, labelenc: Any) -> dict[str, int]:
+    """What the MessageHub says in the middle of the training, or where the distance is active."""
+    train_cfg = config.get('train_cfg') or {}
+    epochs, per_epoch = int(train_cfg.get('max_epochs') or 1), 1000
+    iterations = int(train_cfg.get('max_iters') or epochs * per_epoch)
+    for share in [index / 20 for index in (10, *range(20))]:
+        now = int(share * iterations)
+        epoch = now * epochs // iterations
+        progress = dict(iter=now, epoch=epoch, max_iters=iterations, max_epochs=epochs)
+        with _progress(progress):
+            if labelenc is None or labelenc.is_distance_active():
+                return progress
+    raise ValueError('the distance is active at none of 20 points of the training of the config')
+
+
+@contextmanager
+def _progress(progress: dict[str, int]) -> Iterator[None]:
+    """Let the MessageHub say so, as a Runner would; afterwards what it said before."""
+    hub = MessageHub.get_current_instance()
+    before = {key: hub.get_info(key) for key in progress}
+    hub.update_info_dict(progress)
+    try:
+        yield
+    finally:
+        hub.update_info_dict(before)
