@@ -1,16 +1,7 @@
 """What a training iteration costs beside the stock detector's; ``tools/benchmark_train.py`` prints it."""
 
-from labelenc_mm.benchmark.costs import Costs, count_operations, measure_peak_memory, time_rounds
+from labelenc_mm.benchmark.costs import Costs, measure_costs
 from labelenc_mm.benchmark.plain_form import plain_config
 from labelenc_mm.benchmark.train_step import TrainStep, Workload, make_batch
 
-__all__ = [
-    'Costs',
-    'TrainStep',
-    'Workload',
-    'count_operations',
-    'make_batch',
-    'measure_peak_memory',
-    'plain_config',
-    'time_rounds',
-]
+__all__ = ['Costs', 'TrainStep', 'Workload', 'make_batch', 'measure_costs', 'plain_config']

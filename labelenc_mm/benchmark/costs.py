@@ -1,5 +1,6 @@
 """Time, operations and memory of a training iteration, each measured by running it."""
 
+import functools
 import gc
 import json
 import statistics
@@ -16,26 +17,39 @@ from labelenc_mm.benchmark.train_step import TrainStep
 
 
 @dataclass
+class LabelMapCosts:
+    """What the label maps of a batch cost.
+
+    Attributes:
+        draw_seconds: To draw them, median.
+        map_bytes: Their size.
+        encoding_peak_bytes: Peak of PyTorch's allocator from drawing to label features; in step 1 with
+            what the backward pass needs.
+    """
+
+    draw_seconds: float
+    map_bytes: int
+    encoding_peak_bytes: int
+
+
+@dataclass
 class Costs:
     """What one form of a detector's iteration costs.
 
     Attributes:
+        multiply_adds: Of convolutions and matrix products, forward and backward.
+        peak_bytes: Weights, buffers and optimizer state, and on top the peak of PyTorch's allocator.
+        label_maps: None for a stock detector.
         seconds: Wall clock, one per round.
         cpu_seconds: Time of all threads on the CPU, one per round. Hardly changes with the load of the
             machine, unlike ``seconds``.
-        multiply_adds: Of convolutions and matrix products, forward and backward.
-        peak_bytes: Weights, buffers and optimizer state, and on top the largest sum of tensors alive
-            at a time during an iteration.
-        draw_seconds: Drawing the label maps of a batch, median; None without label maps.
-        map_bytes: Size of these maps.
     """
 
+    multiply_adds: int
+    peak_bytes: int
+    label_maps: LabelMapCosts | None
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
-    multiply_adds: int = 0
-    peak_bytes: int = 0
-    draw_seconds: float | None = None
-    map_bytes: int | None = None
 
     def ratio(self, base: 'Costs', name: str) -> float:
         """The median over rounds of this form's share of another's, round by round."""
@@ -43,23 +57,28 @@ class Costs:
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
-def time_rounds(steps: Mapping[str, TrainStep], costs: Mapping[str, Costs], rounds: int) -> None:
-    """Run all forms in turn, ``rounds`` times, so that a change of load meets all of them."""
+def measure_costs(steps: Mapping[str, TrainStep], rounds: int) -> dict[str, Costs]:
+    """Measure forms of a detector beside each other.
+
+    The forms take turns in every round, so that a change of load meets all of them; counting
+    operations and memory before is their warm-up.
+    """
+    costs = {
+        name: Costs(
+            count_operations(step),
+            measure_peak_memory(step),
+            measure_label_maps(step) if step.draws_label_maps else None,
+        )
+        for name, step in steps.items()
+    }
     for _ in range(rounds):
         for name, step in steps.items():
             batch = step.fresh_batch()
             gc.collect()
-            wall, cpu = _timed(lambda step=step, batch=batch: step(batch), step.device)
+            wall, cpu = _timed(functools.partial(step, batch), step.device)
             costs[name].seconds.append(wall)
             costs[name].cpu_seconds.append(cpu)
-
-
-def time_drawing(step: TrainStep, repeats: int = 5) -> tuple[float, int]:
-    """Median seconds to draw a batch's label maps, and their size in bytes."""
-    data = step.detector.data_preprocessor(step.fresh_batch(), True)
-    maps = step.draw(data['data_samples'])
-    times = [_timed(lambda: step.draw(data['data_samples']), step.device)[0] for _ in range(repeats)]
-    return statistics.median(times), sum(m.numel() * m.element_size() for _, m in maps)
+    return costs
 
 
 def count_operations(step: TrainStep) -> int:
@@ -78,22 +97,37 @@ def measure_peak_memory(step: TrainStep) -> int:
     What libraries take for themselves (workspaces of oneDNN, the CUDA context) and what fragmentation
     costs is not in it.
     """
-    batch = step.fresh_batch()
-    gc.collect()
-    if step.device.type == 'cuda':
-        torch.cuda.synchronize(step.device)
-        before = torch.cuda.memory_allocated(step.device)
-        torch.cuda.reset_peak_memory_stats(step.device)
-        step(batch)
-        torch.cuda.synchronize(step.device)
-        peak = torch.cuda.max_memory_allocated(step.device) - before
-    else:
-        peak = _cpu_peak(lambda: step(batch))
+    peak = _peak(functools.partial(step, step.fresh_batch()), step.device)
     return step.persistent_bytes() + peak
 
 
+def measure_label_maps(step: TrainStep, repeats: int = 5) -> LabelMapCosts:
+    """Draw and encode the label maps of the batch."""
+    samples = step.preprocessed_samples()
+    maps = step.draw(samples)
+    times = [_timed(lambda: step.draw(samples), step.device)[0] for _ in range(repeats)]
+    return LabelMapCosts(
+        statistics.median(times),
+        sum(image.numel() * image.element_size() for _, image in maps),
+        _peak(lambda: step.encode(samples), step.device),
+    )
+
+
+def _peak(function: Callable[[], object], device: torch.device) -> int:
+    """The largest sum of bytes that a function had allocated on a device at a time."""
+    gc.collect()
+    if device.type != 'cuda':
+        return _cpu_peak(function)
+    torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    function()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before
+
+
 def _cpu_peak(function: Callable[[], object]) -> int:
-    """The largest sum of bytes that a function had allocated at a time, as the profiler records it."""
+    """The same on the CPU, where the profiler keeps the sum."""
     with torch.profiler.profile(
         activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
     ) as profiler:

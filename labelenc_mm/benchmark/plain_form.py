@@ -45,10 +45,10 @@ def draw_plain_label_maps(
     labels: Tensor,
     size: tuple[int, int],
     *,
-    num_classes: int,
     masks: Tensor | None = None,
     scales: Tensor | None = None,
     pixel_offset: float = 0.5,
+    num_classes: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Like :func:`labelenc_mm.labels.draw_label_maps`, object by object over the whole image.
 
@@ -56,6 +56,7 @@ def draw_plain_label_maps(
         All classes (C,) and their maps (C, H, W) float32.
     """
     height, width = size
+    assert num_classes is not None
     maps = bboxes.new_zeros(num_classes, height, width, dtype=torch.float32)
     for index, (x1, y1, x2, y2) in enumerate(bboxes.float()):
         y, x = torch.meshgrid(
@@ -80,11 +81,11 @@ def plain_feature_distance(
     features: Sequence[Tensor], targets: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Like :func:`labelenc_mm.networks.feature_distance`, without correlations (none are returned)."""
-    sides = [
+    ours, theirs = (
         torch.cat([F.group_norm(level.float(), 1).flatten(1) for level in side], dim=1)
         for side in (features, targets)
-    ]
-    return F.mse_loss(*sides), sides[0].new_zeros(0)
+    )
+    return F.mse_loss(ours, theirs), ours.new_zeros(0)
 
 
 @MODELS.register_module()

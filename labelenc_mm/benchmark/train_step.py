@@ -71,9 +71,7 @@ def make_batch(workload: Workload, num_classes: int, with_mask: bool) -> dict[st
     present = torch.linspace(0, num_classes - 1, workload.num_present).round().long()
     inputs, samples = [], []
     for index in range(workload.batch_size):
-        image = torch.randint(
-            0, 256, (3, height, width), dtype=torch.uint8, generator=generator
-        )
+        image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
         shares = torch.rand(workload.num_objects, 4, generator=generator)
         sides = 2 ** (3 * shares[:, 2:] - 4) * torch.tensor([width, height])
         corners = shares[:, :2] * (torch.tensor([width, height]) - sides)
@@ -134,11 +132,12 @@ class TrainStep:
         detector.init_weights()
         # As the Runner does outside a distributed run.
         self.detector = revert_sync_batchnorm(detector).to(self.device).train()
-        labelenc = getattr(self.detector, 'labelenc', None)
+        labelenc: Any = getattr(self.detector, 'labelenc', None)
         if hasattr(labelenc, 'encoder_is_loaded'):
             labelenc.encoder_is_loaded.fill_(1)
         self.progress = _find_active_iteration(config, labelenc)
         self.optim_wrapper = _build_optim_wrapper(config, self.detector, self.device, amp)
+        self.size = workload.size
         self.batch = make_batch(workload, count_classes(detector), predicts_masks(detector))
 
     def fresh_batch(self) -> dict[str, list]:
@@ -150,13 +149,25 @@ class TrainStep:
         with _progress(self.progress):
             return self.detector.train_step(batch, self.optim_wrapper)
 
-    @torch.no_grad()
+    @property
+    def draws_label_maps(self) -> bool:
+        """Whether this is a label-encoded detector."""
+        return hasattr(getattr(self.detector, 'labelenc', None), 'draw')
+
+    def preprocessed_samples(self) -> list[DetDataSample]:
+        """The batch's samples as the detector's ``loss`` gets them."""
+        return self.detector.data_preprocessor(self.fresh_batch(), True)['data_samples']
+
     def draw(self, samples: list[DetDataSample]) -> list[tuple[Tensor, Tensor]]:
         """The label maps of a batch's samples, drawn as in a training."""
         labelenc = self.detector.labelenc
         augment = not labelenc.is_frozen
-        size = self.batch['inputs'][0].shape[-2:]
-        return [labelenc.draw(sample, size, augment, self.device) for sample in samples]
+        return [labelenc.draw(sample, self.size, augment, self.device) for sample in samples]
+
+    def encode(self, samples: list[DetDataSample]) -> tuple[Tensor, ...]:
+        """The label features of a batch's samples, as in a training."""
+        with self.optim_wrapper.optim_context(self.detector):
+            return self.detector.labelenc.encode(samples, self.size)
 
     def persistent_bytes(self) -> int:
         """Size of what lives between iterations: weights, buffers, state of the optimizer."""

@@ -10,6 +10,7 @@ Shape legend: C classes of the data set, K classes present in an image, N images
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -113,8 +114,9 @@ class LabelEncoder(BaseModule):
         Returns:
             4 tensors of shape (N, out_channels[i], ceil(H / strides[i]), ceil(W / strides[i])).
         """
-        first, *others = self.stages[0]
-        hidden, identity = zip(*(self._enter(*image) for image in label_maps), strict=True)
+        first_stage: Any = self.stages[0]
+        first, *others = first_stage
+        hidden, identity = zip(*(self._enter(first, *image) for image in label_maps), strict=True)
         x = first.finish(torch.cat(hidden), torch.cat(identity))
         for block in others:
             x = block(x)
@@ -123,8 +125,10 @@ class LabelEncoder(BaseModule):
             features.append(stage(features[-1]))
         return tuple(features)
 
-    def _enter(self, classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Stem and first layers of an image: what ``conv1`` and ``projection`` make of its output.
+    def _enter(
+        self, first: LabelBottleneck, classes: Tensor, maps: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What ``conv1`` and ``projection`` of the first block make of the stem's output for an image.
 
         They are 1x1 convolutions of a linear function of the maps, i.e. the convolutions of the maps
         with the products of both weights, for ``projection`` with the product of both strides.
@@ -135,9 +139,9 @@ class LabelEncoder(BaseModule):
             classes = classes.new_zeros(1)
             maps = maps.new_zeros(1, *maps.shape[1:])
         stem = self.stem.weight.index_select(1, classes)
-        first = self.stages[0][0]
+        layers: tuple[Any, Any] = (first.conv1, first.projection)
         outputs = []
-        for layer in (first.conv1, first.projection):
+        for layer in layers:
             # A product of weights, of which autocast would round the factors, too.
             with torch.autocast(maps.device.type, enabled=False):
                 matrix = layer.weight.flatten(1)
