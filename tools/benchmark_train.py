@@ -13,6 +13,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+# Peak memory on a CPU is read from PyTorch's profiler, which would tell of each start and stop.
+os.environ.setdefault('KINETO_LOG_LEVEL', '99')
+os.environ.setdefault('TORCH_CPP_LOG_LEVEL', 'ERROR')
+
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device

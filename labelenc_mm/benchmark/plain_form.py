@@ -28,15 +28,14 @@ def plain_config(config: Config) -> Config:
     """
     config = Config(config.to_dict())
     options = config.model.labelenc
-    encoder = options.setdefault('encoder', {})
-    for name, part, stock in (
-        ('labelenc', options, LabelEncodingHead),
-        ('labelenc.encoder', encoder, LabelEncoder),
-    ):
+    parts = {'labelenc': (options, LabelEncodingHead)}
+    options.encoder = options.get('encoder') or {}
+    parts['labelenc.encoder'] = (options.encoder, LabelEncoder)
+    for name, (part, stock) in parts.items():
         kind = part.get('type', stock)
         if kind not in (stock, stock.__name__):
             raise ValueError(f'{name} of type {kind} has no plain form; only {stock.__name__} has')
-        part['type'] = f'Plain{stock.__name__}'
+        part.type = f'Plain{stock.__name__}'
     return config
 
 
