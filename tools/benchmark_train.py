@@ -6,10 +6,12 @@ ratio is one to the stock detector in the same round. Nothing is downloaded.
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: a GPU if there is one')
     parser.add_argument(
-        '--amp', choices=['fp16', 'bf16'], help='automatic mixed precision (CPU: bf16 alone)'
+        '--amp',
+        choices=['fp16', 'bf16'],
+        help='automatic mixed precision (CPU: bf16 alone); without it fp32, whatever the config says',
     )
     parser.add_argument(
         '--image-size',
@@ -128,7 +132,7 @@ def measure(forms: dict[str, Config], args: argparse.Namespace) -> list[dict[str
     steps = {
         name: TrainStep(config, workload, args.device, args.amp) for name, config in forms.items()
     }
-    costs = measure_costs(steps, args.rounds)
+    costs = measure_costs(steps, args.rounds, functools.partial(print, file=sys.stderr, flush=True))
     base = next(iter(costs.values()))
     rows = []
     for name, cost in costs.items():

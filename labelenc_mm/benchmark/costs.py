@@ -57,27 +57,36 @@ class Costs:
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
-def measure_costs(steps: Mapping[str, TrainStep], rounds: int) -> dict[str, Costs]:
+def measure_costs(
+    steps: Mapping[str, TrainStep], rounds: int, tell: Callable[[str], object] | None = None
+) -> dict[str, Costs]:
     """Measure forms of a detector beside each other.
 
     The forms take turns in every round, so that a change of load meets all of them; counting
     operations and memory before is their warm-up.
+
+    Args:
+        steps: Forms by name.
+        rounds: Timed iterations of each.
+        tell: Called with a line of text when something was measured: an iteration can take long.
     """
-    costs = {
-        name: Costs(
+    tell = tell or (lambda line: None)
+    costs = {}
+    for name, step in steps.items():
+        costs[name] = cost = Costs(
             count_operations(step),
             measure_peak_memory(step),
             measure_label_maps(step) if step.draws_label_maps else None,
         )
-        for name, step in steps.items()
-    }
-    for _ in range(rounds):
+        tell(f'{name}: {cost.multiply_adds / 1e9:.4g} GMAC, {cost.peak_bytes / 2**20:.0f} MiB')
+    for index in range(rounds):
         for name, step in steps.items():
             batch = step.fresh_batch()
             gc.collect()
             wall, cpu = _timed(functools.partial(step, batch), step.device)
             costs[name].seconds.append(wall)
             costs[name].cpu_seconds.append(cpu)
+            tell(f'round {index + 1}, {name}: {wall:.3g} s, {cpu:.3g} s on the CPU')
     return costs
 
 
@@ -97,8 +106,8 @@ def measure_peak_memory(step: TrainStep) -> int:
     What libraries take for themselves (workspaces of oneDNN, the CUDA context) and what fragmentation
     costs is not in it.
     """
-    peak = _peak(functools.partial(step, step.fresh_batch()), step.device)
-    return step.persistent_bytes() + peak
+    persistent = step.persistent_bytes()
+    return persistent + _peak(functools.partial(step, step.fresh_batch()), step.device)
 
 
 def measure_label_maps(step: TrainStep, repeats: int = 5) -> LabelMapCosts:

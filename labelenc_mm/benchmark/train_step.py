@@ -177,6 +177,7 @@ class TrainStep:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
+@OPTIM_WRAPPERS.register_module()
 class CPUAutocastOptimWrapper(OptimWrapper):
     """Autocast to bfloat16 on a CPU, for which mmengine's AmpOptimWrapper is not made."""
 
@@ -197,7 +198,6 @@ def _build_optim_wrapper(
     if amp is not None and device.type == 'cuda':
         options.update(type='AmpOptimWrapper', dtype=str(AMP_DTYPES[amp]).removeprefix('torch.'))
     elif amp == 'bf16':
-        OPTIM_WRAPPERS.register_module(module=CPUAutocastOptimWrapper, force=True)
         options['type'] = 'CPUAutocastOptimWrapper'
     elif amp is not None:
         raise ValueError(f'{amp} needs a GPU; on a CPU there is bf16')
