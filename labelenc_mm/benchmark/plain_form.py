@@ -9,6 +9,7 @@ Shape legend: N objects, C classes of the data set, (H, W) size of the network i
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,10 +29,12 @@ def plain_config(config: Config) -> Config:
     """
     config = Config(config.to_dict())
     options = config.model.labelenc
-    parts = {'labelenc': (options, LabelEncodingHead)}
     options.encoder = options.get('encoder') or {}
-    parts['labelenc.encoder'] = (options.encoder, LabelEncoder)
-    for name, (part, stock) in parts.items():
+    parts: list[tuple[str, Any, type]] = [
+        ('labelenc', options, LabelEncodingHead),
+        ('labelenc.encoder', options.encoder, LabelEncoder),
+    ]
+    for name, part, stock in parts:
         kind = part.get('type', stock)
         if kind not in (stock, stock.__name__):
             raise ValueError(f'{name} of type {kind} has no plain form; only {stock.__name__} has')
