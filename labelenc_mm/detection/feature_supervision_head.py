@@ -38,9 +38,9 @@ class FeatureSupervisionHead(BaseModule):
     joint = True  # whether the detector learns from images
     # What to do where the levels of the two sides differ, and where `init_from` is missing.
     mismatch_advice: str
+    init_advice: str
     # Replaced where another form of the same function is compared.
     distance = staticmethod(feature_distance)
-    init_advice: str
 
     def __init__(
         self,
