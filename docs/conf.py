@@ -4,8 +4,6 @@ The whole repository is the source, so that README, CONTRIBUTING and the results
 pages as well, and links to any file of the repository work here as they do where it is hosted.
 """
 
-from pathlib import Path
-
 project = 'labelenc_mm'
 author = 'The labelenc_mm contributors'
 extensions = ['myst_parser']
@@ -17,6 +15,3 @@ myst_heading_anchors = 3  # links to headings, named as on GitHub, are checked
 html_theme = 'alabaster'
 html_theme_options = {'page_width': '1200px'}  # the tables are wide
 html_copy_source = False
-# Links beside the configs to one of their folders: shown without a link, there is no page to go to.
-FOLDERS = [path for path in Path(__file__).parents[1].glob('configs/*/*') if path.is_dir()]
-nitpick_ignore = [('myst', path.name + end) for path in FOLDERS for end in ('', '/')]
