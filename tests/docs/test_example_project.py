@@ -118,7 +118,8 @@ def test_from_the_wheel(project, wheel, tmp_path):  # noqa: F811
     mim = packages / 'labelenc_mm' / '.mim'
     tools = mim / 'tools'
     recipe = mim / 'configs' / 'labelenc' / 'demo' / 'demo.yml'
-    plan = start(python, tools / 'run_recipe.py', recipe, '--dry-run', folder=project)
+    dry = ('--dry-run', '--work-dir', tmp_path / 'recipe')  # a recipe takes no path with blanks
+    plan = start(python, tools / 'run_recipe.py', recipe, *dry, folder=project)
     assert 'step2-seed=0 (' in plan and str(tools / 'train.py') in plan
     step2 = train_both_steps(project, partial(start, python, tools / 'train.py', folder=project))
     check_stock_evaluation(project, step2, python)
