@@ -69,14 +69,14 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=9, val_interval=3)
+train_cfg = dict(max_epochs=12, val_interval=3)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=0.002, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=10.0),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='MultiStepLR', begin=0, end=9, by_epoch=True, milestones=[7, 8], gamma=0.1),
+    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[9, 11], gamma=0.1),
 ]
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2), logger=dict(interval=25))
 randomness = dict(seed=0)

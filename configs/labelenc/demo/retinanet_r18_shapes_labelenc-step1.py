@@ -10,8 +10,8 @@ model = dict(
 default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
 val_cfg = dict(type='LabelEncValLoop')
 # The detector's own schedule, after a quarter of the training without the distance.
-train_cfg = dict(max_epochs=12)
+train_cfg = dict(max_epochs=16)
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[10, 11], gamma=0.1),
+    dict(type='MultiStepLR', begin=0, end=16, by_epoch=True, milestones=[13, 15], gamma=0.1),
 ]
