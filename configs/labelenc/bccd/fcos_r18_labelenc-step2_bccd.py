@@ -1,0 +1,11 @@
+_base_ = ['./fcos_r18_bccd.py']
+model = dict(
+    type='LabelEncFCOS',
+    labelenc=dict(
+        stage='supervise',
+        init_from='work_dirs/fcos_r18_labelenc-step1_bccd/label_encoding.safetensors',
+        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+    ),
+)
+default_hooks = dict(labelenc=dict(type='LabelEncHook'))
+model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel', find_unused_parameters=True)
