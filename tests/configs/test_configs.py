@@ -5,6 +5,7 @@ of images, pretrained weights and the number of epochs. LVIS's annotations are r
 format they have, because the package that reads them is no part of either toolbox.
 """
 
+import copy
 import json
 import re
 from functools import cache
@@ -49,7 +50,7 @@ def parsed(name):
 
 
 def parse(name):
-    return parsed(name).copy()
+    return copy.deepcopy(parsed(name))
 
 
 def step1_of(name):
