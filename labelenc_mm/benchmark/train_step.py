@@ -37,9 +37,9 @@ class TrainStep:
     ) -> None:
         self.device = torch.device(device)
         torch.manual_seed(workload.seed)
-        model = _without_downloads(copy.deepcopy(config.model.to_dict()))
+        model = ConfigDict(_without_downloads(copy.deepcopy(config.model.to_dict())))
         if 'labelenc' in model:
-            model['labelenc']['init_from'] = None
+            model.labelenc.init_from = None
         detector = MODELS.build(model)
         detector.init_weights()
         # As the Runner does outside a distributed run.
