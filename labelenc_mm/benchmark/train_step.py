@@ -52,6 +52,10 @@ class TrainStep:
         self.size = workload.size
         self.batch = make_batch(workload, count_classes(detector), predicts_masks(detector))
 
+    def take_weights(self, other: 'TrainStep') -> None:
+        """Start from another form's weights, where both have the same: the same proposals as there."""
+        self.detector.load_state_dict(other.detector.state_dict(), strict=False)
+
     def fresh_batch(self) -> dict[str, list]:
         """A copy of the batch: preprocessor and heads change samples in place."""
         return copy.deepcopy(self.batch)

@@ -61,6 +61,15 @@ def test_trains_with_the_distance(stage):
     assert step.fresh_batch()['data_samples'][0].gt_instances.bboxes.shape == (4, 4)
 
 
+def test_takes_the_weights_that_both_forms_have():
+    stock, ours = TrainStep(config_of(), WORKLOAD), TrainStep(config_of('supervise'), WORKLOAD)
+    encoder = weights(ours.detector.labelenc)
+    ours.take_weights(stock)
+    for name, value in stock.detector.state_dict().items():
+        assert torch.equal(ours.detector.state_dict()[name], value), name
+    assert all_equal(encoder, weights(ours.detector.labelenc))
+
+
 def test_two_stage_detector_with_masks():
     config = config_of()
     config.model = stock_model_config('MaskRCNN')
