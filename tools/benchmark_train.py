@@ -132,6 +132,9 @@ def measure(forms: dict[str, Config], args: argparse.Namespace) -> list[dict[str
     steps = {
         name: TrainStep(config, workload, args.device, args.amp) for name, config in forms.items()
     }
+    stock, *others = steps.values()
+    for step in others:
+        step.take_weights(stock)
     costs = measure_costs(steps, args.rounds, functools.partial(print, file=sys.stderr, flush=True))
     base = next(iter(costs.values()))
     rows = []

@@ -37,9 +37,9 @@ class TrainStep:
     ) -> None:
         self.device = torch.device(device)
         torch.manual_seed(workload.seed)
-        model = _without_downloads(copy.deepcopy(config.model.to_dict()))
+        model = ConfigDict(_without_downloads(copy.deepcopy(config.model.to_dict())))
         if 'labelenc' in model:
-            model['labelenc']['init_from'] = None
+            model.labelenc.init_from = None
         detector = MODELS.build(model)
         detector.init_weights()
         # As the Runner does outside a distributed run.
@@ -51,6 +51,10 @@ class TrainStep:
         self.optim_wrapper = _build_optim_wrapper(config, self.detector, self.device, amp)
         self.size = workload.size
         self.batch = make_batch(workload, count_classes(detector), predicts_masks(detector))
+
+    def take_weights(self, other: 'TrainStep') -> None:
+        """Start from another form's weights, where both have the same: the same proposals as there."""
+        self.detector.load_state_dict(other.detector.state_dict(), strict=False)
 
     def fresh_batch(self) -> dict[str, list]:
         """A copy of the batch: preprocessor and heads change samples in place."""

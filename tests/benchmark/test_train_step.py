@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip('mmdet')
 
-from detection_models import SMALL_ENCODER, small_model_config
+from detection_models import SMALL_ENCODER, small_model_config, stock_model_config
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
@@ -59,6 +59,27 @@ def test_trains_with_the_distance(stage):
         assert all_equal(frozen, weights(step.detector.labelenc.encoder))
     # Two iterations start from the same samples, whatever the first made of them.
     assert step.fresh_batch()['data_samples'][0].gt_instances.bboxes.shape == (4, 4)
+
+
+def test_takes_the_weights_that_both_forms_have():
+    stock, ours = TrainStep(config_of(), WORKLOAD), TrainStep(config_of('supervise'), WORKLOAD)
+    encoder = weights(ours.detector.labelenc)
+    ours.take_weights(stock)
+    for name, value in stock.detector.state_dict().items():
+        assert torch.equal(ours.detector.state_dict()[name], value), name
+    assert all_equal(encoder, weights(ours.detector.labelenc))
+
+
+def test_two_stage_detector_with_masks():
+    config = config_of()
+    config.model = stock_model_config('MaskRCNN')
+    config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='torchvision://resnet50')
+    config.model.update(
+        type='LabelEncMaskRCNN', labelenc=dict(stage='supervise', encoder=dict(SMALL_ENCODER))
+    )
+    step = TrainStep(config, WORKLOAD)
+    losses = step(step.fresh_batch())
+    assert {'loss_mask', 'loss_labelenc'} <= set(losses)
 
 
 def test_leaves_the_message_hub_as_it_was():
