@@ -1,7 +1,8 @@
 """Save pictures of the label maps that the label encoder sees (LabelEnc, sec. 3.4).
 
 Each picture shows an image with its boxes as the pipeline of the config leaves them, and one panel
-per present class with the map that is drawn from them.
+per present class with the map that is drawn from them: from masks for a detector that predicts masks,
+otherwise from boxes, as in training.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         action=DictAction,
         help='override entries of the config: key=value; model.labelenc.label_source=box draws '
-        'boxes where masks are loaded',
+        'boxes also for a detector that predicts masks',
     )
     return parser.parse_args(argv)
 
@@ -71,9 +72,31 @@ def build_dataset(cfg: Config, split: str) -> Any:
     return DATASETS.build(loader['dataset'])
 
 
-def unpack(item: dict[str, Any], unscaled: bool) -> tuple[np.ndarray, torch.Tensor, Any, Any]:
-    """Image (H, W, 3) BGR, boxes (N, 4), labels (N,) and masks (N, H, W), if any, of a sample."""
+def drawing_options(cfg: Config) -> tuple[str, dict[str, Any]]:
+    """What the config's detector draws, 'box' or 'mask', and options of the drawing."""
+    from mmdet.registry import MODELS
+
+    from labelenc_mm.detection.export import stock_config
+    from labelenc_mm.detection.introspection import count_classes, predicts_masks
+
+    if 'type' not in (cfg.get('model') or {}):
+        raise ValueError('The config has no model, which decides what is drawn.')
+    given = cfg.model.get('labelenc') or {}
+    detector = MODELS.build(stock_config(cfg).model)
+    source = given.get('label_source') or ('mask' if predicts_masks(detector) else 'box')
+    options = {'num_classes': count_classes(detector)}
+    if 'pixel_offset' in given:
+        options['pixel_offset'] = given['pixel_offset']
+    return source, options
+
+
+def unpack(
+    item: dict[str, Any], unscaled: bool, source: str
+) -> tuple[np.ndarray, torch.Tensor, Any, Any]:
+    """Image (H, W, 3) BGR, boxes (N, 4), labels (N,) and, for 'mask', masks (N, H, W) of a sample."""
     from mmdet.structures.bbox import get_box_tensor
+
+    from labelenc_mm.detection.reconstruction_loop import missing_annotations
 
     sample = item['data_samples']
     # Transforms of colours leave floats, which matplotlib would take for values in [0, 1].
@@ -83,14 +106,14 @@ def unpack(item: dict[str, Any], unscaled: bool) -> tuple[np.ndarray, torch.Tens
         height, width = sample.ori_shape[:2]
         image = cv2.resize(image, (width, height))
     instances = sample.gt_instances
-    if 'bboxes' not in instances:
+    missing = missing_annotations([sample], source)
+    if missing:
         raise ValueError(
-            f'{sample.img_path}: the pipeline loads no boxes. Add '
-            'LoadAnnotations(with_bbox=True) to it, or choose the other --split.'
+            f'{sample.img_path}: the pipeline loads no {" and no ".join(missing)}. Add '
+            'LoadAnnotations(with_bbox=True, with_mask=...) to it, choose the other --split, or have '
+            'boxes drawn with --cfg-options model.labelenc.label_source=box.'
         )
-    masks = instances.get('masks')
-    if masks is not None:
-        masks = masks.to_tensor(torch.bool, 'cpu')
+    masks = instances.masks.to_tensor(torch.bool, 'cpu') if source == 'mask' else None
     return image, get_box_tensor(instances.bboxes), instances.labels, masks
 
 
@@ -143,7 +166,7 @@ def browse(args: argparse.Namespace) -> Path:
     from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
 
     unscaled = loads_boxes_after_resize(dataset)
-    options = cfg.get('model', {}).get('labelenc') or {}
+    source, options = drawing_options(cfg)
     folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
     folder.mkdir(parents=True, exist_ok=True)
     random.seed(args.seed)
@@ -152,17 +175,14 @@ def browse(args: argparse.Namespace) -> Path:
     indices = np.unique(np.linspace(0, len(dataset) - 1, args.num).round().astype(int)).tolist()
     for index in indices:
         item = dataset[index]
-        image, boxes, labels, masks = unpack(item, unscaled)
-        if options.get('label_source') == 'box':
-            masks = None
-        classes, maps = draw_label_maps(
-            boxes,
-            labels,
-            image.shape[:2],
-            masks=masks,
-            scales=sample_label_scales(len(labels)) if args.augment else None,
-            pixel_offset=options.get('pixel_offset', 0.5),
-        )
+        image, boxes, labels, masks = unpack(item, unscaled, source)
+        scales = sample_label_scales(len(labels)) if args.augment else None
+        try:
+            classes, maps = draw_label_maps(
+                boxes, labels, image.shape[:2], masks=masks, scales=scales, **options
+            )
+        except ValueError as error:
+            raise ValueError(f'{item["data_samples"].img_path}: {error}') from error
         figure = draw_picture(image, boxes, labels, classes, maps, dataset.metainfo['classes'])
         name = f'{index:06d}_{Path(item["data_samples"].img_path).stem}.png'
         figure.savefig(folder / name, dpi=120)

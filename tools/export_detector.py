@@ -30,13 +30,16 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('out', help='path of the file to write; an existing one is replaced')
     parser.add_argument(
+        '--device', default='cpu', help='where the two detectors are compared (default: cpu)'
+    )
+    parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='those that the training was given'
     )
     return parser.parse_args()
 
 
-def export(config: Config, checkpoint: dict[str, Any], out: str) -> None:
-    """Export a loaded checkpoint.
+def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = 'cpu') -> None:
+    """Export a loaded checkpoint, comparing the detectors on ``device``.
 
     Raises:
         ExportError: The checkpoint holds no label-encoded detector, was trained with another config,
@@ -64,7 +67,7 @@ def export(config: Config, checkpoint: dict[str, Any], out: str) -> None:
             )
     dataset = config.get('train_dataloader', {}).get('dataset', {})
     dataset_meta = meta.get('dataset_meta') or dataset.get('metainfo')
-    export_detector(config, state_dict, out, dataset_meta)
+    export_detector(config, state_dict, out, dataset_meta, device)
 
 
 def _options(text: str) -> Iterator[tuple[str, str]]:
@@ -105,7 +108,7 @@ def main() -> None:
     if args.cfg_options is not None:
         config.merge_from_dict(args.cfg_options)
     try:
-        export(config, load_checkpoint_file(args.checkpoint), args.out)
+        export(config, load_checkpoint_file(args.checkpoint), args.out, args.device)
     except (CheckpointError, ExportError, FileNotFoundError) as error:
         sys.exit(f'Not exported: {error}\n{args.out} was not touched.')
     print(f'Exported stock detector: {args.out}')

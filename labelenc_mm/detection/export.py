@@ -3,7 +3,8 @@
 import copy
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -146,12 +147,25 @@ def _verify(
     generator = torch.Generator().manual_seed(0)
     for index, size in enumerate(((256, 256), (256, 320))):
         image = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator)
-        results = [_run(model.to(device).eval(), image) for model in (trained_model, stock_model)]
+        with _deterministic_convolutions():
+            results = [_run(m.to(device).eval(), image) for m in (trained_model, stock_model)]
         if len(results[0]) != len(results[1]) or not all(map(torch.equal, *results)):
             raise ExportError(
                 f'the stock {type(stock_model).__name__} does not predict the same as the trained '
                 f'{type(trained_model).__name__} on test image {index}; nothing was written'
             )
+
+
+@contextmanager
+def _deterministic_convolutions() -> Iterator[None]:
+    """On a GPU the same convolution may otherwise take another algorithm the second time."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 @torch.no_grad()

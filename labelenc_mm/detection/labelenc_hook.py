@@ -12,7 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from labelenc_mm.detection import hand_over
-from labelenc_mm.detection.export import FILE_NAME, export_detector, log_export
+from labelenc_mm.detection.export import FILE_NAME, ExportError, export_detector, log_export
 
 
 @HOOKS.register_module()
@@ -37,7 +37,11 @@ class LabelEncHook(Hook):
         hand_over.check_classes(_unwrap(runner.model), _metainfo(runner).get('classes'))
 
     def after_train(self, runner: Runner) -> None:
-        """Write the files on the main process."""
+        """Write the files on the main process, after the last checkpoint.
+
+        Raises:
+            ExportError: The export failed, for whatever reason; says how to repeat it.
+        """
         if not is_main_process():
             return
         detector = _unwrap(runner.model)
@@ -48,10 +52,23 @@ class LabelEncHook(Hook):
             hand_over.save_label_encoding(detector, state_dict, path, metainfo.get('classes'))
             print_log(f'Label encoding for step 2 (labelenc.init_from): {path}', 'current')
         if self.export:
-            device = next(detector.parameters()).device
-            with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
-                out = osp.join(runner.work_dir, FILE_NAME)
-                log_export(export_detector(runner.cfg, state_dict, out, metainfo, device))
+            try:
+                _export(runner, detector, state_dict, metainfo)
+            except Exception as error:
+                config = osp.join(runner.work_dir, osp.basename(runner.cfg.filename or 'CONFIG'))
+                checkpoint = runner.message_hub.get_info('last_ckpt') or 'CHECKPOINT'
+                raise ExportError(
+                    f'{error}\nThe training is complete and its checkpoints are written; only the '
+                    'export of the stock detector failed. To repeat it:\n  python tools/'
+                    f'export_detector.py {config} {checkpoint} {osp.join(runner.work_dir, FILE_NAME)}'
+                ) from error
+
+
+def _export(runner: Runner, detector: Any, state_dict: dict, metainfo: dict) -> None:
+    device = next(detector.parameters()).device
+    out = osp.join(runner.work_dir, FILE_NAME)
+    with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
+        log_export(export_detector(runner.cfg, state_dict, out, metainfo, device))
 
 
 def averaged_state_dict(runner: Runner, detector: Any) -> dict[str, torch.Tensor]:

@@ -6,7 +6,7 @@ loses its content. The average precision of head(label features) shows it.
 
 import copy
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,8 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import ValLoop
 from torch.utils.data import Dataset
+
+from labelenc_mm.dataset_wrappers import iterate_datasets
 
 PREFIX = 'reconstruction/'
 
@@ -48,8 +50,7 @@ class LabelEncValLoop(ValLoop):
             return
         data = detector.data_preprocessor(data_batch, False)
         samples = data['data_samples']
-        needed = ['bboxes', 'masks'] if detector.labelenc.label_source == 'mask' else ['bboxes']
-        missing = [key for key in needed if any(key not in s.gt_instances for s in samples)]
+        missing = missing_annotations(samples, detector.labelenc.label_source)
         if missing:
             if idx == 0:
                 print_log(
@@ -59,7 +60,7 @@ class LabelEncValLoop(ValLoop):
                     logging.WARNING,
                 )
             return
-        encoded = [_scaled_to_input(s) if self.boxes_are_unscaled else s.new() for s in samples]
+        encoded = [scaled_to_input(s) if self.boxes_are_unscaled else s.new() for s in samples]
         outputs = detector.reconstruct(data['inputs'], encoded)
         # Metrics that compare with the ground truth of the samples want it in its own coordinates.
         results = [sample.new() for sample in samples]
@@ -100,16 +101,26 @@ class _PairEvaluator(Evaluator):
         return metrics
 
 
-def _scaled_to_input(sample: DetDataSample) -> DetDataSample:
-    """A copy whose ground truth is in the coordinates of the network input."""
+def missing_annotations(samples: Sequence[DetDataSample], label_source: str) -> list[str]:
+    """What label maps of ``label_source`` ('box' or 'mask') are drawn from and some sample lacks."""
+    needed = ['bboxes', 'masks'] if label_source == 'mask' else ['bboxes']
+    return [key for key in needed if any(key not in s.gt_instances for s in samples)]
+
+
+def unpadded_size(sample: DetDataSample) -> tuple[int, int]:
+    """(height, width) in the network input of an image that was only resized, without any padding."""
+    width_factor, height_factor = sample.metainfo.get('scale_factor', (1.0, 1.0))
+    # Not img_shape, which a Pad in the pipeline enlarges.
+    return round(sample.ori_shape[0] * height_factor), round(sample.ori_shape[1] * width_factor)
+
+
+def scaled_to_input(sample: DetDataSample) -> DetDataSample:
+    """A copy whose ground truth, loaded after the resize, is in coordinates of the network input."""
     scaled = sample.new()
     instances = sample.gt_instances.new()
     bboxes = get_box_tensor(instances.bboxes)
-    factors = sample.scale_factor  # width, height
-    # Not img_shape, which a Pad in the pipeline enlarges.
-    height = round(sample.ori_shape[0] * factors[1])
-    width = round(sample.ori_shape[1] * factors[0])
-    factor = bboxes.new_tensor([*factors, *factors])
+    height, width = unpadded_size(sample)
+    factor = bboxes.new_tensor([*sample.scale_factor, *sample.scale_factor])
     border = bboxes.new_tensor([width, height, width, height])
     # Clipped as Resize does: a box that leaves the image would have another centre on the label map.
     instances.bboxes = (bboxes * factor).clamp(min=0).minimum(border)
@@ -124,19 +135,12 @@ def loads_boxes_after_resize(dataset: Dataset) -> bool:
 
     The boxes are then in coordinates of the original image.
     """
-    for pipeline in _pipelines(dataset):
-        names = [type(transform).__name__ for transform in pipeline.transforms]
+    for part in iterate_datasets(dataset):
+        # Mixtures of images hold a list of transforms, and other wrappers no pipeline.
+        transforms = getattr(getattr(part, 'pipeline', None), 'transforms', [])
+        names = [type(transform).__name__ for transform in transforms]
         loads = [index for index, name in enumerate(names) if 'LoadAnnotations' in name]
         resizes = [index for index, name in enumerate(names) if 'Resize' in name]
         if loads and resizes and resizes[0] < loads[0]:
             return True
     return False
-
-
-def _pipelines(dataset: Any) -> Iterator[Any]:
-    """The pipelines of a data set and of those that it wraps."""
-    if hasattr(getattr(dataset, 'pipeline', None), 'transforms'):
-        yield dataset.pipeline
-    for inner in [getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', [])]:
-        if inner is not None:
-            yield from _pipelines(inner)

@@ -5,12 +5,13 @@ label map that is no image fails with ``'NoneType' object has no attribute 'sque
 says which file it was.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+
+from labelenc_mm.dataset_wrappers import iterate_datasets
 
 # What names a sample in the pipelines of mmdet and mmseg.
 _NAMES = ('img_path', 'seg_map_path', 'img_id', 'sample_idx')
@@ -70,21 +71,11 @@ class SampleErrorHook(Hook):
         """Exchange the pipelines; the loops are built by now, the workers not yet started."""
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             # A loop that this run does not use is still a config.
-            for dataset in _innermost_datasets(getattr(loop, 'dataloader', None)):
+            dataloader = getattr(loop, 'dataloader', None)
+            for dataset in iterate_datasets(getattr(dataloader, 'dataset', None)):
                 if type(getattr(dataset, 'pipeline', None)) is Compose:
                     dataset.pipeline = SampleNamingCompose(dataset.pipeline)
 
     def before_train_epoch(self, runner: Any) -> None:
         """Exchange pipelines that other hooks have put in; workers are restarted after that."""
         self.before_run(runner)
-
-
-def _innermost_datasets(wrapper: Any) -> Iterator[Any]:
-    """Walk from a dataloader through dataset wrappers, of one or of several datasets, inwards."""
-    inner = [*getattr(wrapper, 'datasets', [])]
-    if getattr(wrapper, 'dataset', None) is not None:
-        inner.append(wrapper.dataset)
-    for dataset in inner:
-        yield from _innermost_datasets(dataset)
-    if not inner and wrapper is not None:
-        yield wrapper

@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from labelenc_mm.detection import export
 from labelenc_mm.detection.export import (
     ExportError,
     export_detector,
@@ -83,6 +84,35 @@ def test_exported_file_works_in_the_toolboxs_inferencer(trained, tmp_path):
     inferencer = DetInferencer(weights=out, device='cpu', show_progress=False)
     assert type(inferencer.model).__name__ == 'RetinaNet'
     assert inferencer.model.dataset_meta['classes'] == ('a', 'b', 'c')
+
+
+def test_comparison_is_deterministic_and_leaves_the_settings_of_the_process(
+    trained, tmp_path, monkeypatch
+):
+    """cuDNN may choose another algorithm for the same convolution the second time."""
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, 'benchmark', True)
+    monkeypatch.setattr(cudnn, 'deterministic', False)
+    settings = []
+
+    def run(*args):
+        settings.append((cudnn.deterministic, cudnn.benchmark))
+        return original(*args)
+
+    original = export._run
+    monkeypatch.setattr(export, '_run', run)
+    config, state_dict = trained
+    export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+    assert settings == [(True, False)] * 4  # two detectors, two images
+    assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
+
+    def fail(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(export, '_run', fail)
+    with pytest.raises(MemoryError):
+        export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+    assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
 
 
 def test_a_wrong_export_is_refused_and_leaves_the_old_file(trained, tmp_path, monkeypatch):

@@ -50,7 +50,20 @@ class Recorder:
         return self
 
 
-def maps_seen(detector, ann_file, pipeline, batch_size=2):
+class Echo(Recorder):
+    """Reconstructs what it is given without a fault; predictions are in coordinates of the original."""
+
+    def reconstruct(self, inputs, samples):
+        super().reconstruct(inputs, samples)
+        for sample in samples:
+            truth = sample.gt_instances
+            boxes = truth.bboxes / truth.bboxes.new_tensor([*sample.scale_factor] * 2)
+            scores = torch.ones(len(truth.labels))
+            sample.pred_instances = InstanceData(bboxes=boxes, labels=truth.labels, scores=scores)
+        return samples
+
+
+def maps_seen(detector, ann_file, pipeline, batch_size=2, stand_in=Recorder, evaluator=None):
     """The label maps of the validation set's images, in order, and the metrics."""
     init_default_scope('mmdet')
     dataset = dict(
@@ -64,7 +77,7 @@ def maps_seen(detector, ann_file, pipeline, batch_size=2):
     )
     loader = dict(batch_size=batch_size, dataset=dataset, num_workers=0)
     loader['sampler'] = dict(type='DefaultSampler', shuffle=False)
-    recorder = Recorder(detector)
+    recorder = stand_in(detector)
     runner = SimpleNamespace(
         build_evaluator=Evaluator,
         call_hook=lambda *args, **kwargs: None,
@@ -72,7 +85,7 @@ def maps_seen(detector, ann_file, pipeline, batch_size=2):
         visualizer=SimpleNamespace(),
         timestamp='now',
     )
-    evaluator = dict(type='CocoMetric', ann_file=str(ann_file), metric='bbox')
+    evaluator = evaluator or dict(type='CocoMetric', ann_file=str(ann_file), metric='bbox')
     loader = Runner.build_dataloader(ConfigDict(loader), seed=0)
     metrics = LabelEncValLoop(runner, loader, ConfigDict(evaluator)).run()
     return recorder.maps, metrics
@@ -107,14 +120,18 @@ RESIZES = {
 }
 
 
+def mask_detector():
+    model = stock_model_config('MaskRCNN')
+    model.roi_head.bbox_head.num_classes = model.roi_head.mask_head.num_classes = len(CLASSES)
+    return build('MaskRCNN', model=model)
+
+
 @pytest.mark.parametrize('resize', RESIZES)
 @pytest.mark.parametrize('source', ['box', 'mask'])
 def test_order_of_loading_and_resizing_does_not_matter(resize, source, overhanging):
     """The toolbox's test pipelines load boxes after the resize, unscaled, for the metric's sake."""
     if source == 'mask':
-        model = stock_model_config('MaskRCNN')
-        model.roi_head.bbox_head.num_classes = model.roi_head.mask_head.num_classes = len(CLASSES)
-        detector = build('MaskRCNN', model=model)
+        detector = mask_detector()
     else:
         detector = build('small', model=small_model_config(len(CLASSES)))
     detector.labelenc.eval()
@@ -136,3 +153,31 @@ def test_pipelines_without_boxes_are_validated_as_usual(overhanging):
     assert maps == []
     assert 'coco/bbox_mAP' in metrics
     assert not any(key.startswith('reconstruction/') for key in metrics)
+
+
+@pytest.mark.parametrize('resize', RESIZES)
+def test_metrics_that_read_the_samples_compare_in_coordinates_of_the_original(resize):
+    """VOCMetric takes the ground truth from the samples, CocoMetric from the annotation file."""
+    detector = build('small', model=small_model_config(len(CLASSES)))
+    path = shared_data() / 'annotations/val.json'
+    load = dict(type='LoadAnnotations', with_bbox=True)
+    for evaluator, name in (
+        (dict(type='VOCMetric', metric='mAP', iou_thrs=[0.9]), 'pascal_voc/mAP'),
+        (None, 'coco/bbox_mAP'),
+    ):
+        pipeline = [LOAD, RESIZES[resize], load, PACK]
+        _, metrics = maps_seen(detector, path, pipeline, stand_in=Echo, evaluator=evaluator)
+        assert metrics[f'reconstruction/{name}'] == pytest.approx(1)
+        assert metrics[name] < 0.1  # the image branch, whose stand-in finds nothing
+
+
+def test_a_mask_detector_whose_pipeline_loads_boxes_alone_is_validated_as_usual(
+    overhanging, capsys
+):
+    load = dict(type='LoadAnnotations', with_bbox=True)
+    pipeline = [LOAD, RESIZES['larger'], load, PACK]
+    maps, metrics = maps_seen(mask_detector(), overhanging, pipeline)
+    assert maps == []
+    assert 'coco/bbox_mAP' in metrics
+    assert not any(key.startswith('reconstruction/') for key in metrics)
+    assert 'The validation pipeline loads no masks (LoadAnnotations)' in capsys.readouterr().out

@@ -32,22 +32,30 @@ def with_hook(dataset, **options):
     return loader
 
 
-@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
-@pytest.mark.parametrize('content', [b'', b'no image', b'\x89PNG\r\n\x1a\n', None])
-def test_unreadable_image_is_named(tmp_path, backend, content, workers=0):
+def error_of(tmp_path, backend, content, **options):
+    """What loading a file of this content (None: no file) in a dataloader raises."""
     path = tmp_path / 'broken picture.png'
     if content is not None:
         path.write_bytes(content)
     dataset = Images(path, pipeline=[LoadImageFromFile(imdecode_backend=backend)])
-    loader = with_hook(dataset, num_workers=workers)
-    with pytest.raises(
-        SampleError, match=r'LoadImageFromFile failed .*broken picture\.png.*img_id=7'
-    ):
-        list(loader)
+    with pytest.raises(SampleError) as error:
+        list(with_hook(dataset, **options))
+    return str(error.value)
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+@pytest.mark.parametrize('content', [b'', b'no image', b'\x89PNG\r\n\x1a\n', None])
+def test_unreadable_image_is_named(tmp_path, backend, content):
+    message = error_of(tmp_path, backend, content)
+    assert message.startswith('LoadImageFromFile failed ')
+    assert 'broken picture.png' in message and 'img_id=7' in message
 
 
 def test_unreadable_image_is_named_from_a_worker(tmp_path):
-    test_unreadable_image_is_named(tmp_path, 'pillow', b'no image', workers=1)
+    """Workers send their errors as text, from which the main process makes a new one."""
+    message = error_of(tmp_path, 'pillow', b'no image', num_workers=1)
+    assert message.startswith('Caught SampleError in DataLoader worker process 0')
+    assert 'broken picture.png' in message and 'img_id=7' in message
 
 
 def test_pipelines_inside_wrappers_are_reached(tmp_path):

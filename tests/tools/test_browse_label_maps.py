@@ -24,9 +24,11 @@ def data_root(tmp_path_factory):
 
 @pytest.fixture
 def config(tmp_path, data_root):
-    """A config with a training pipeline (masks) and a stock validation pipeline (boxes last)."""
+    """A mask detector with a training pipeline and a stock validation pipeline (boxes last)."""
     path = tmp_path / 'tiny.py'
+    heads = 'bbox_head=dict(num_classes=8), mask_head=dict(num_classes=8)'
     path.write_text(f"""
+_base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
 default_scope = 'mmdet'
 def loader(split, pipeline):
     return dict(batch_size=1, dataset=dict(
@@ -40,8 +42,20 @@ val_dataloader = loader('val', [
     dict(type='LoadImageFromFile'), dict(type='Resize', scale=(192, 128), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'))])
-model = dict(labelenc=dict())
+model = dict(type='LabelEncMaskRCNN', labelenc=dict(stage='autoencode'), roi_head=dict({heads}))
 """)
+    return path
+
+
+@pytest.fixture
+def box_config(config, tmp_path):
+    """The same data for a detector that predicts boxes alone, in its stock form."""
+    path = tmp_path / 'boxes.py'
+    data = config.read_text().split('default_scope', 1)[1].split('model = dict(', 1)[0]
+    path.write_text(
+        f"_base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'\ndefault_scope{data}"
+        'model = dict(bbox_head=dict(num_classes=8))\n'
+    )
     return path
 
 
@@ -72,7 +86,7 @@ def test_one_picture_per_image_with_the_maps_of_its_objects(config, tmp_path, dr
         np.testing.assert_array_equal(labels, scene.labels)
         assert classes.tolist() == sorted(set(scene.labels.tolist())) and names == CLASSES
         for label, values in zip(classes.tolist(), maps.numpy(), strict=True):
-            # Masks are loaded, so maps fill exactly the visible pixels of the class.
+            # The detector predicts masks, so maps fill exactly the visible pixels of the class.
             np.testing.assert_array_equal(values > 0, scene.label_map == label + 1)
 
 
@@ -84,16 +98,34 @@ def test_images_of_a_transform_that_leaves_floats_are_shown_as_they_are(config, 
     assert image.dtype == np.uint8 and 20 < image.mean() < 235
 
 
-def test_boxes_are_drawn_instead_of_masks_when_the_model_asks_for_them(config, tmp_path, drawn):
-    options = ['--cfg-options', 'model.labelenc.label_source=box']
-    tool['main']([str(config), '--num', '1', '--output-dir', str(tmp_path / 'out'), *options])
-    _, boxes, labels, classes, maps, _ = drawn[0]
+def assert_first_box_is_full(drawn):
+    _, boxes, labels, classes, maps, _ = drawn
     x1, y1, x2, y2 = boxes[0].int().tolist()
     assert (maps[classes.tolist().index(int(labels[0])), y1:y2, x1:x2] >= 0.5).all()
 
 
-def test_a_validation_pipeline_that_loads_boxes_unscaled_is_drawn_unscaled(config, tmp_path, drawn):
-    tool['main']([str(config), '--split', 'val', '--output-dir', str(tmp_path / 'out')])
+def test_boxes_are_drawn_instead_of_masks_when_the_model_asks_for_them(config, tmp_path, drawn):
+    options = ['--cfg-options', 'model.labelenc.label_source=box']
+    tool['main']([str(config), '--num', '1', '--output-dir', str(tmp_path / 'out'), *options])
+    assert_first_box_is_full(drawn[0])
+
+
+def test_boxes_are_drawn_for_a_box_detector_although_masks_are_loaded(box_config, tmp_path, drawn):
+    """As in its training."""
+    arguments = [str(box_config), '--num', '1', '--output-dir', str(tmp_path / 'out')]
+    tool['main'](arguments)
+    assert_first_box_is_full(drawn[0])
+    tool['main']([*arguments, '--cfg-options', 'model.labelenc.label_source=mask'])
+    with pytest.raises(AssertionError):
+        assert_first_box_is_full(drawn[1])
+    tool['main']([*arguments, '--cfg-options', 'model.labelenc.pixel_offset=0.0'])
+    assert (drawn[2][4] != drawn[0][4]).any()
+
+
+def test_a_validation_pipeline_that_loads_boxes_unscaled_is_drawn_unscaled(
+    box_config, tmp_path, drawn
+):
+    tool['main']([str(box_config), '--split', 'val', '--output-dir', str(tmp_path / 'out')])
     assert len(drawn) == 2
     for index, (image, boxes, *_) in enumerate(drawn):
         scene = ShapeScenes(SIZE, 'val')[index]
@@ -118,8 +150,14 @@ def test_augmentation_scales_values_and_follows_the_seed(config, tmp_path, drawn
         (['CONFIG', '--cfg-options', 'train_dataloader=None'], 'no train_dataloader'),
         (
             ['CONFIG', '--cfg-options', 'train_dataloader.dataset.pipeline.1.with_bbox=False'],
-            r'000000\.png: the pipeline loads no boxes',
+            r'000000\.png: the pipeline loads no bboxes',
         ),
+        (['CONFIG', '--split', 'val'], r'000000\.png: the pipeline loads no masks'),
+        (
+            ['CONFIG', '--cfg-options', 'model.roi_head.bbox_head.num_classes=1'],
+            r'0000\d+\.png: object \d+ has label \d, but there are 1 classes',
+        ),
+        (['CONFIG', '--cfg-options', 'model=None'], 'no model'),
         (
             ['CONFIG', '--cfg-options', 'train_dataloader.dataset.ann_file=none.json'],
             r'none\.json',

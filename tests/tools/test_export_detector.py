@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from test_checkpoint import RunsCode
 from training_configs import HOOKS, STEP1, write_config
 from training_runs import (
+    ENCODING,
     EXPORTED,
     ROOT,
     differing,
@@ -89,6 +90,28 @@ def test_averaged_weights_are_exported(tmp_path):
     assert differing(weights(out), weights(run.work_dir / EXPORTED)) == []
     raw = {k: v for k, v in weights(run.work_dir / 'last_rank0.pth').items() if is_stock(k)}
     assert 'backbone.conv1.weight' in differing(weights(out), raw)
+
+
+def test_a_failed_export_loses_nothing_and_says_how_to_repeat_it(tmp_path):
+    hooks = "dict(type='SpoilExportHook')"
+    config = write_config(tmp_path / 'c.py', shared_data(), STEP1, HOOKS, hooks=hooks)
+    run = train(config, tmp_path / 'run', 'train_cfg.max_epochs=1', expect=1)
+    assert 'ExportError: [Errno 28] No space left on device' in run.output
+    assert {ENCODING, 'epoch_1.pth'} <= {path.name for path in run.work_dir.iterdir()}
+    assert not (run.work_dir / EXPORTED).exists()
+    (arguments,) = re.findall(
+        r'^  python tools/export_detector\.py (.+)$', run.output, re.MULTILINE
+    )
+    run_script(TOOL, *arguments.split(), '--device', 'cpu', work_dir=tmp_path / 'log')
+    trained = {k: v for k, v in weights(run.work_dir / 'epoch_1.pth').items() if is_stock(k)}
+    assert differing(weights(run.work_dir / EXPORTED), trained) == []
+
+
+def test_detectors_are_compared_where_the_user_says(config, step1, tmp_path):
+    out = tmp_path / 'detector.pth'
+    arguments = (config, step1.work_dir / 'epoch_2.pth', out, '--device', 'nowhere')
+    done = run_script(TOOL, *arguments, work_dir=tmp_path / 'log', expect=1)
+    assert 'nowhere' in done.output and not out.exists()
 
 
 def tampered(step1, tmp_path, change):
