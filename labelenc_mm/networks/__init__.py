@@ -2,6 +2,15 @@
 
 from labelenc_mm.networks.feature_adaptation import FeatureAdaptationBlock
 from labelenc_mm.networks.feature_distance import feature_distance
+from labelenc_mm.networks.feature_names import FeatureRecorder
 from labelenc_mm.networks.label_encoder import LabelEncoder
+from labelenc_mm.networks.label_map_coder import LabelMapDecoder, LabelMapEncoder
 
-__all__ = ['FeatureAdaptationBlock', 'LabelEncoder', 'feature_distance']
+__all__ = [
+    'FeatureAdaptationBlock',
+    'FeatureRecorder',
+    'LabelEncoder',
+    'LabelMapDecoder',
+    'LabelMapEncoder',
+    'feature_distance',
+]
