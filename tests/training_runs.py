@@ -3,6 +3,7 @@
 Every training has a process of its own, as a user's has: mmengine's MessageHub, registries' scope and
 loggers are process-wide. The processes are forked from a server that has imported the toolboxes once,
 which saves those seconds per training, and they see no GPU, so that bit-equality can be asked for.
+Only what is asked to run on one (``device='cuda'``) starts afresh and sees it.
 """
 
 import atexit
@@ -142,7 +143,7 @@ def _without_gpu():
             os.environ['CUDA_VISIBLE_DEVICES'] = before
 
 
-def run_script(script, *arguments, work_dir, processes=1, timeout=300, expect=0):
+def run_script(script, *arguments, work_dir, processes=1, timeout=300, expect=0, device='cpu'):
     """Run a script in one process, or as the ranks of a distributed run, to its end.
 
     Args:
@@ -152,13 +153,15 @@ def run_script(script, *arguments, work_dir, processes=1, timeout=300, expect=0)
         processes: Number of processes; more than one get the variables of torchrun.
         timeout: Seconds after which the processes are killed and the test fails.
         expect: Exit status that every process must have, None for any.
+        device: 'cpu', or 'cuda' for processes that see the machine's GPU and thus use it.
     """
     work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(list(_PRELOAD))
-    with _without_gpu():
-        forkserver.ensure_running()
+    context = multiprocessing.get_context('forkserver' if device == 'cpu' else 'spawn')
+    if device == 'cpu':
+        context.set_forkserver_preload(list(_PRELOAD))
+        with _without_gpu():
+            forkserver.ensure_running()
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]

@@ -13,10 +13,11 @@ What changes: names; Faster R-CNN's background goes from the first class to the 
 regression is dropped. Classes keep their order; where there are 80, they are taken for COCO's.
 What the config has to say, so that the head means the same as theirs (the printed one says it):
 
-- Label maps are sampled at whole pixels (labelenc.pixel_offset=0), the released formula. The authors'
-  boxes end at the last pixel, those of MMDetection behind it: on these, whole pixels shift the map by
-  half a pixel, and --pixel-offset 0.5 keeps centres where the authors had them. The config must name
-  what the file was converted with.
+- Where label maps are sampled: the authors' boxes end at the last pixel and theirs are sampled at whole
+  pixels; MMDetection's end behind it, so that the same values stand at pixel centres
+  (labelenc.pixel_offset=0.5, the default). In images enlarged by s that leaves the maps (s - 1) / 2
+  pixels off the authors', the released formula (--pixel-offset 0) s / 2. The config must name what the
+  file was converted with.
 - RetinaNet: ReLU between P6 and P7, anchors on the centres of their cells, box targets divided by
   (0.1, 0.1, 0.2, 0.2), smooth L1 loss with beta 0.11 and a quarter of the weight.
 - FCOS: convolutions of the towers have biases (the stock config of the plain one has none). Files of
@@ -114,8 +115,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--pixel-offset',
         type=float,
-        default=0.0,
-        help='where step 2 shall sample label maps inside a pixel (default: 0, see above)',
+        default=0.5,
+        help='where step 2 shall sample label maps inside a pixel (default: 0.5, see above)',
     )
     return parser.parse_args(argv)
 

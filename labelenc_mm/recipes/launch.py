@@ -75,8 +75,9 @@ def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
     is_local = settings.launcher != 'slurm'
     processes = settings.jobs * (settings.nproc if is_local else 1)
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
-    for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
-        env.setdefault(name, str(threads))
+    # MKL's number too: PyTorch takes it as its own, also where OMP_NUM_THREADS says another.
+    env.setdefault('OMP_NUM_THREADS', str(threads))
+    env.setdefault('MKL_NUM_THREADS', env['OMP_NUM_THREADS'])
     if settings.launcher == 'pytorch':
         with socket.socket() as probe:
             probe.bind(('127.0.0.1', 0))

@@ -24,6 +24,7 @@
       metrics: {AP: coco/bbox_mAP}      # heading: name of the metric in the toolbox's log
       rows: {Baseline: baseline, Ours: step2}      # label: stage, or {stage:, metrics:, pick:}
       pick: last                        # or best
+      reach: {metric: coco/bbox_mAP, stage: baseline}   # a column: first epoch at another's end result
     plots:                              # x: epoch, iteration or a variable of the grid
       - {metric: coco/bbox_mAP, stages: [baseline, step2], x: epoch, file: curves.png}
 
@@ -216,7 +217,12 @@ def _read_grid(grid: Any, where: str) -> list[dict[str, Any]]:
 
 
 def _read_table(table: Any, stages: Mapping[str, Stage], where: str) -> dict[str, Any]:
-    expect_keys(table, ('metrics', 'rows', 'pick'), where)
+    expect_keys(table, ('metrics', 'rows', 'pick', 'reach'), where)
+    reach = table.get('reach')
+    if reach is not None:
+        expect_keys(reach, ('metric', 'stage'), f'{where}: reach')
+        expect(reach.get('metric'), str, f'{where}: reach: metric', 'the name of a metric')
+        expect_known([reach.get('stage')], stages, f'{where}: reach', 'stage')
     default = [name for name, stage in stages.items() if stage.kind != 'command']
     rows = {}
     for label, row in (table.get('rows') or dict(zip(default, default, strict=True))).items():
@@ -226,7 +232,7 @@ def _read_table(table: Any, stages: Mapping[str, Stage], where: str) -> dict[str
         row = {'metrics': table.get('metrics', {}), 'pick': table.get('pick', 'last'), **row}
         expect_known([row['pick']], ('last', 'best'), f'{where}: {label}', 'pick')
         rows[str(label)] = row
-    return {'metrics': table.get('metrics', {}), 'rows': rows}
+    return {'metrics': table.get('metrics', {}), 'rows': rows, 'reach': reach}
 
 
 def _read_plots(plots: Any, stages: Mapping[str, Stage], where: str) -> list[dict[str, Any]]:

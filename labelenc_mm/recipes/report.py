@@ -105,20 +105,54 @@ def make_table(plan: Plan, results: Iterable[Result]) -> list[dict[str, Any]]:
                     'seconds': [r.seconds for r in group],
                 }
             )
+            if reach := plan.recipe.table['reach']:
+                rows[-1]['reached'] = first_to_reach(group, results, **reach)
     return rows
 
 
-def format_table(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
-    """Markdown, readable as plain text too."""
+def first_to_reach(
+    group: Sequence[Result], results: Iterable[Result], metric: str, stage: str
+) -> list[int | None]:
+    """Per run, the first validated epoch at which it is as good as another stage is at its end.
+
+    Args:
+        group: Runs of one point of the grid.
+        results: All runs; of ``stage`` count those of the same point, their mean over seeds.
+        metric: What is compared; higher is better.
+        stage: Whose end is the goal.
+
+    Returns:
+        Epochs (iterations in an iteration-based training), None for a run that never gets there.
+    """
+    point = group[0].point
+    goals = [
+        r.metrics.get(metric)
+        for r in results
+        if r.stage == stage and r.point.items() <= point.items()
+    ]
+    known = [goal for goal in goals if goal is not None]
+    if not known:
+        return []
+    goal = statistics.mean(known)
+    steps = ([step for step, v in r.curves.get(metric, {}).items() if v >= goal] for r in group)
+    return [min(places, default=None) for places in steps]
+
+
+def format_table(
+    rows: Sequence[dict[str, Any]], metrics: Sequence[str], reach: str | None = None
+) -> str:
+    """Markdown, readable as plain text too; ``reach`` names the stage of the column of that name."""
     variables = list(dict.fromkeys(name for row in rows for name in row['point']))
     headings = list(dict.fromkeys([*metrics, *(name for row in rows for name in row['metrics'])]))
-    cells = [['run', *variables, *headings, 'seeds', 'iterations', 'time']]
+    reaches = [f'reaches {reach} at'] if reach else []
+    cells = [['run', *variables, *headings, *reaches, 'seeds', 'iterations', 'time']]
     for row in rows:
         cells.append(
             [
                 row['run'],
                 *(str(row['point'].get(name, '')) for name in variables),
                 *(format_spread(row['metrics'].get(name, [])) for name in headings),
+                *(format_reached(row.get('reached', [])) for _ in reaches),
                 ' '.join(map(str, row['seeds'])),
                 str(max(row['iterations'], default=0) or ''),
                 format_seconds(statistics.mean(row['seconds'])),
@@ -140,6 +174,15 @@ def format_spread(values: Sequence[float]) -> str:
     digits = 3 if max(map(abs, values)) <= 1 else 2
     mean = f'{statistics.mean(values):.{digits}f}'
     return f'{mean} ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else mean
+
+
+def format_reached(epochs: Sequence[int | None]) -> str:
+    """The mean over seeds that got there, and how many did where not all; - for none."""
+    there = [epoch for epoch in epochs if epoch is not None]
+    if not there:
+        return '-'
+    mean = f'{statistics.mean(there):.3g}'
+    return mean if len(there) == len(epochs) else f'{mean} ({len(there)} of {len(epochs)})'
 
 
 def format_seconds(seconds: float) -> str:
@@ -168,7 +211,9 @@ def write_report(plan: Plan, work_dir: Path) -> str:
         notes.append('Mean ± standard deviation over seeds.')
     if missing:
         notes.append(f'Not finished: {", ".join(missing)}.')
-    text = '\n'.join([format_table(rows, list(plan.recipe.table['metrics'])), '', *notes, ''])
+    table = plan.recipe.table
+    goal = table['reach']['stage'] if table['reach'] else None
+    text = '\n'.join([format_table(rows, list(table['metrics']), goal), '', *notes, ''])
     (work_dir / 'table.md').write_text(text, encoding='utf-8')
     content = {
         'recipe': plan.recipe.path.name,

@@ -55,6 +55,22 @@ def test_table_has_mean_and_spread_over_seeds(report):
     assert rows_of(report)[2][3:5] == ['0 2', '30']
 
 
+def test_first_epoch_at_the_end_result_of_another_stage(write_recipe, fake_tools, tmp_path):
+    # the stand-in's metric after an epoch is epoch * weight + seed: the baseline ends at 0.3 + seed,
+    # 1.3 in the mean of seeds 0 and 2; step 2 with weight 0.7 starts at 0.7 + seed.
+    text = RECIPE.replace('[0.1, -0.2]', '[0.7, -0.2]').replace(
+        'table:\n', 'table:\n      reach: {metric: coco/bbox_mAP, stage: baseline}\n'
+    )
+    plan = make_plan(read_recipe(write_recipe(text)), tmp_path / 'work', fake_tools)
+    Executor(plan, tmp_path / 'work', LaunchSettings(fake_tools, jobs=2), 'abc').execute()
+    lines = rows_of(write_report(plan, tmp_path / 'work'))
+    column = lines[0].index('reaches baseline at')
+    reached = {(line[0], line[1]): line[column] for line in lines}
+    assert reached['Ours', '0.7'] == '1.5'  # seed 0: 1.4 at epoch 2; seed 2: 2.7 at epoch 1
+    assert reached['Ours', '-0.2'] == '1 (1 of 2)'  # seed 0 falls; seed 2: 1.8
+    assert reached['Evaluated', ''] == '-'  # no curve
+
+
 def test_seeds_and_commit_stand_below_the_table(report, tmp_path):
     assert 'seeds 0 2, commit abc123' in report
     assert (tmp_path / 'work' / 'table.md').read_text() == report
