@@ -72,22 +72,30 @@ class FrozenLabelDecoderHead(FrozenLabelHead):
         self.to_code = nn.Conv2d(self.in_channels[0], decoder.channels[-1], 1)
         self.loss_decode = MODELS.build(loss_decode or LOSS)
 
-    def forward(self, inputs: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """Predict through the decoder.
+    def predict_code(self, inputs: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Predict the code of the label maps.
 
         Args:
             inputs: Features of the segmentor, each (N, c, h, w).
             size: (H, W) of the label maps.
 
         Returns:
-            (N, K, H, W) logits.
+            (N, C, ceil(H / s), ceil(W / s)): what the decoder of stride s decodes.
         """
         code = self.to_code(self.select(inputs)[0])
         code_size = self.decoder.code_size(size)
         if tuple(code.shape[-2:]) != code_size:
             self.log_resize(code.shape[-2:], code_size, 'a feature')
             code = F.interpolate(code, code_size, mode='bilinear', align_corners=False)
-        return self.decoder(code, size)
+        return code
+
+    def forward(self, inputs: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Predict through the decoder; arguments as in :meth:`predict_code`.
+
+        Returns:
+            (N, K, H, W) logits.
+        """
+        return self.decoder(self.predict_code(inputs, size), size)
 
     def loss_by_maps(self, inputs: Sequence[Tensor], label_maps: Tensor) -> dict[str, Tensor]:
         """The loss of the predictions, and their accuracy in percent (``acc_seg``).

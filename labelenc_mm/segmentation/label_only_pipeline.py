@@ -13,7 +13,7 @@ from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 
 # Change the values of an image and nothing else.
-_PHOTOMETRIC = ('PhotoMetricDistortion', 'CLAHE', 'Rerange', 'AdjustGamma', 'Albu')
+_PHOTOMETRIC = ('PhotoMetricDistortion', 'CLAHE', 'Rerange', 'AdjustGamma')
 
 
 @TRANSFORMS.register_module()

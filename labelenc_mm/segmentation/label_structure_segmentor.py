@@ -49,6 +49,11 @@ class LabelStructureMixin(_Segmentor):
 
     def __init__(self, *, label_structure: dict | list[dict], **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not label_structure:
+            raise ValueError(
+                f'label_structure={label_structure!r} names no head; without one, use type '
+                f'{self.stock_type!r}'
+            )
         several = not isinstance(label_structure, dict)
         configs = [label_structure] if isinstance(label_structure, dict) else list(label_structure)
         configs = copy.deepcopy(configs)
@@ -98,12 +103,20 @@ class LabelStructureMixin(_Segmentor):
         )
         with self._recorder.record() as features:
             losses = super().loss(inputs, data_samples)
-        for head, names, prefix in zip(
-            self.label_structure, self._features, self._prefixes, strict=True
-        ):
-            ours = head.loss_by_maps([features[name] for name in names], label_maps)
+        parts = zip(self.label_structure, self._select(features), self._prefixes, strict=True)
+        for head, head_features, prefix in parts:
+            ours = head.loss_by_maps(head_features, label_maps)
             losses.update({f'{prefix}.{key}': value for key, value in ours.items()})
         return losses
+
+    def features_of_heads(self, inputs: Tensor) -> list[list[Tensor]]:
+        """What each of our heads reads of (N, 3, H, W) images, e.g. to look at its predictions."""
+        with self._recorder.record() as features:
+            self._forward(inputs)
+        return self._select(features)
+
+    def _select(self, features: dict[str, Tensor]) -> list[list[Tensor]]:
+        return [[features[name] for name in names] for names in self._features]
 
     def parse_losses(self, losses: dict) -> tuple[Tensor, dict]:
         """Sum the losses; a loss that is not finite stops all processes before the backward pass.

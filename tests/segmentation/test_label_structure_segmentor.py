@@ -121,6 +121,20 @@ def test_decoder_path_is_convolution_code_decoder_cross_entropy(autoencoder):
     torch.testing.assert_close(losses['label_structure.loss_ce'], expected)
 
 
+def test_predictions_through_the_decoder_can_be_looked_at(autoencoder):
+    segmentor = build(stock_model_config('PSPNet'), decoder_config(autoencoder))
+    segmentor.decode_head.dropout = None
+    batch = data(segmentor)
+    losses = segmentor(**batch, mode='loss')
+    ((feature,),) = segmentor.features_of_heads(batch['inputs'])
+    head = segmentor.label_structure[0]
+    assert head.predict_code([feature], SIZE).shape == (2, CHANNELS[-1], 4, 5)
+    logits = head([feature], SIZE)
+    maps = torch.cat([sample.gt_sem_seg.data for sample in batch['data_samples']])
+    loss = head.loss_decode(logits, maps, ignore_index=255)
+    torch.testing.assert_close(loss, losses['label_structure.loss_ce'])
+
+
 def test_encoder_path_is_the_error_of_two_hypercolumns(autoencoder):
     """Against the plain form, which concatenates upsampled features."""
     names = ['backbone.0', 'decode_head.classifier', 'backbone.3']
@@ -253,6 +267,12 @@ def test_a_head_without_an_autoencoder_is_refused_by_the_first_loss():
         segmentor(**data(segmentor), mode='loss')
     segmentor.label_structure[0].is_loaded.fill_(1)  # as a resumed checkpoint says
     segmentor(**data(segmentor), mode='loss')
+
+
+@pytest.mark.parametrize('empty', [{}, []])
+def test_no_head_at_all_is_refused(empty):
+    with pytest.raises(ValueError, match="names no head; without one, use type 'EncoderDecoder'"):
+        build(stock_model_config('FCN'), empty)
 
 
 def test_an_autoencoder_of_other_classes_or_channels_is_refused(autoencoder):
