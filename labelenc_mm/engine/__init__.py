@@ -5,11 +5,13 @@ it. Nothing here imports mmdet or mmseg.
 """
 
 from labelenc_mm.engine.distributed import CPUCapableDistributedDataParallel, init_distributed
+from labelenc_mm.engine.frozen_phase_hook import FrozenPhaseHook
 from labelenc_mm.engine.reseed_hook import ReseedHook
 from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
 
 __all__ = [
     'CPUCapableDistributedDataParallel',
+    'FrozenPhaseHook',
     'ReseedHook',
     'SampleError',
     'SampleErrorHook',

@@ -1,4 +1,4 @@
-"""What plugs into MMSegmentation: the label autoencoder, and its halves as auxiliary supervision."""
+"""What plugs into MMSegmentation: label structure and hypercolumn networks."""
 
 # ruff: noqa: E402
 
@@ -10,9 +10,11 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 
 from mmseg.registry import MODELS
 
+from labelenc_mm.networks import TappedDenseNet, TappedVGG
 from labelenc_mm.segmentation.export import export_segmentor
 from labelenc_mm.segmentation.frozen_label_decoder_head import FrozenLabelDecoderHead
 from labelenc_mm.segmentation.frozen_label_encoder_head import FrozenLabelEncoderHead
+from labelenc_mm.segmentation.hypercolumn_head import FCNSkipHead, HypercolumnHead
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
 from labelenc_mm.segmentation.label_code import load_label_code, save_label_autoencoder
 from labelenc_mm.segmentation.label_only_pipeline import BlankImageLikeLabelMap, label_only
@@ -23,7 +25,10 @@ from labelenc_mm.segmentation.label_structure_segmentor import (
     register_label_structure_segmentors,
 )
 from labelenc_mm.segmentation.one_hot_mse_loss import OneHotMSELoss
+from labelenc_mm.segmentation.tapped_backbone import tapped_backbone
 
+for _network in (TappedDenseNet, TappedVGG):
+    MODELS.register_module(module=_network)
 register_label_structure_segmentors()
 
 
@@ -36,8 +41,10 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     'BlankImageLikeLabelMap',
+    'FCNSkipHead',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
+    'HypercolumnHead',
     'LabelAutoEncoder',
     'LabelStructureHook',
     'LabelStructureMixin',
@@ -47,4 +54,5 @@ __all__ = [
     'label_structure_segmentor',
     'load_label_code',
     'save_label_autoencoder',
+    'tapped_backbone',
 ]

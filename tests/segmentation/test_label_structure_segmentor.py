@@ -163,6 +163,45 @@ def test_encoder_path_is_the_error_of_two_hypercolumns(autoencoder):
     torch.testing.assert_close(loss, 3 * expected, rtol=1e-4, atol=1e-6)
 
 
+def test_hypercolumn_networks_name_their_taps(autoencoder):
+    """The paper's own base networks, whose linear classifier has no single input."""
+    taps = ('conv1_2', 'conv3_3', 'conv5_3')
+    model = Config(
+        dict(
+            model=dict(
+                type='EncoderDecoder',
+                data_preprocessor=dict(type='SegDataPreProcessor', size=SIZE),
+                backbone=dict(type='TappedVGG', taps=taps, base_channels=2),
+                decode_head=dict(
+                    type='HypercolumnHead',
+                    in_channels=(2, 8, 16),
+                    strides=(1, 4, 16),
+                    num_classes=NUM_CLASSES,
+                ),
+                test_cfg=dict(mode='whole'),
+            )
+        )
+    ).model
+    names = [f'backbone.{tap}' for tap in taps]
+    segmentor = build(
+        model,
+        [
+            decoder_config(autoencoder, features='backbone.conv5_3'),
+            encoder_config(autoencoder, features=names),
+        ],
+    )
+    assert [head.in_channels for head in segmentor.label_structure] == [(16,), (2, 8, 16)]
+    batch = data(segmentor)
+    (feature,), hypercolumn = segmentor.features_of_heads(batch['inputs'])
+    expected = segmentor.backbone(batch['inputs'])
+    assert torch.equal(feature, expected[2])
+    assert all(map(torch.equal, hypercolumn, expected))
+    log_vars = backward(segmentor, batch)
+    assert log_vars['label_structure_0.loss_ce'] > 0 < log_vars['label_structure_1.loss_mse']
+    with pytest.raises(ValueError, match='HypercolumnHead has no classifier layer.*Name an output'):
+        build(model, decoder_config(autoencoder))
+
+
 def test_frozen_parts_stay_as_they_are_and_in_evaluation_mode(autoencoder):
     segmentor = build(
         stock_model_config('FCN'), [decoder_config(autoencoder), encoder_config(autoencoder)]

@@ -1,0 +1,103 @@
+"""Training in two phases: first the classifier alone, then everything (e.g. Mostajabi et al., sec. 4).
+
+In one run, distributed too. Parameters keep ``requires_grad``, which must not change once the optimizer
+and DDP are built; while the phase lasts, the frozen parts compute no gradients, so their parameters
+have none (None, not zero) and no optimizer moves them, whatever its weight decay or momentum.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from torch import nn
+
+from labelenc_mm.schedule import Limit, TrainingWindow
+
+
+@HOOKS.register_module()
+class FrozenPhaseHook(Hook):
+    """Freeze parts of a model for a part of the training.
+
+    In the phase the parts run in evaluation mode and without gradients, so that weights and running
+    statistics do not change by a bit. Which phase it is follows from the iteration alone: a resumed run
+    needs to know nothing more. Nothing that needs a gradient may come before the parts.
+
+    Args:
+        modules: Paths of the parts, as in ``named_modules()``.
+        begin: First epoch (or iteration) of the phase, as in :class:`TrainingWindow`.
+        end: First epoch (or iteration) after it.
+        by_epoch: Whether ``begin`` and ``end`` count epochs.
+
+    Raises:
+        ValueError: When the training starts, if a path names nothing, or if DDP does not look for unused
+            parameters.
+    """
+
+    # After RuntimeInfoHook, which announces the iteration.
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        modules: Sequence[str] = ('backbone',),
+        begin: Limit = 0,
+        end: Limit | None = None,
+        by_epoch: bool = True,
+    ) -> None:
+        self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
+        self.window = TrainingWindow(begin, end, by_epoch, name='frozen_phase')
+        self._parts: list[nn.Module] = []
+        self._handles: list[Any] = []
+        self._is_frozen = False
+        self._grad_modes: list[bool] = []
+
+    def before_train(self, runner: Any) -> None:
+        """Find the parts and prepare them."""
+        model = runner.model
+        if is_model_wrapper(model):
+            if not getattr(model, 'find_unused_parameters', True):
+                raise ValueError(
+                    'FrozenPhaseHook leaves parameters without gradients for a while, which DDP '
+                    'takes for an error: set find_unused_parameters=True in the config'
+                )
+            model = model.module
+        parts = dict(model.named_modules())
+        for name in self.modules:
+            if name not in parts or not name:
+                children = ', '.join(child for child, _ in model.named_children())
+                raise ValueError(
+                    f'FrozenPhaseHook: {type(model).__name__} has no module {name!r}; its children '
+                    f'are {children}'
+                )
+        self._parts = [parts[name] for name in self.modules]
+        for part in self._parts:
+            self._handles.append(part.register_forward_pre_hook(self._enter))
+            self._handles.append(part.register_forward_hook(self._leave, always_call=True))
+
+    def before_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Sequence[dict] | dict | None = None
+    ) -> None:
+        """Follow the phase; an epoch or a validation may have put the parts into training mode."""
+        self._is_frozen = self.window.is_active()
+        for part in self._parts:
+            if self._is_frozen:
+                part.eval()
+            elif not part.training:
+                part.train()
+
+    def after_train(self, runner: Any) -> None:
+        """Leave the model as it was."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._is_frozen = False
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        self._grad_modes.append(torch.is_grad_enabled())
+        if self._is_frozen:
+            torch.set_grad_enabled(False)
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        torch.set_grad_enabled(self._grad_modes.pop())

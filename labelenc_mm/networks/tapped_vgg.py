@@ -1,0 +1,106 @@
+"""VGG-16 with named taps (Simonyan and Zisserman, 2015), the base of three papers' hypercolumns."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from labelenc_mm.networks.tapped_chain import Link, TappedChain, conv_unit
+
+_CONVS = (2, 2, 3, 3, 3)  # convolutions a stage
+_WIDTHS = (1, 2, 4, 8, 8)  # channels of a stage, in multiples of the first one's
+ALL_CONVS = tuple(f'conv{s + 1}_{i + 1}' for s, convs in enumerate(_CONVS) for i in range(convs))
+
+
+class TappedVGG(TappedChain):
+    """VGG-16, its fully connected layers as convolutions where they are tapped.
+
+    ===================== ========== ==================== ===================================
+    tap                   stride     channels             what
+    ===================== ========== ==================== ===================================
+    ``conv1_1`` …         1 … 16     64 128 256 512 512   after ReLU
+    ``pool1`` … ``pool5`` 2 … 32     the same             2x2 max-pooling of the stage
+    ``fc6``               32         4096                 7x7 convolution, padding 3, ReLU
+    ``fc7``               32         4096                 1x1 convolution, ReLU
+    ===================== ========== ==================== ===================================
+
+    Output maps are floor(size / stride) large, fc6 and fc7 included. torchvision's vgg16 and vgg16_bn
+    (``norm_cfg=dict(type='BN')``) load; ``classifier.0`` and ``.3`` become fc6 and fc7.
+
+    Args:
+        taps: Names as in the table. By default all 13 convolutions, 4224 channels in total: the "local
+            slice of every CNN layer" of Mostajabi et al. (CVPR 2018, sec. 3), who leave open which.
+        in_channels: Channels of the images.
+        base_channels: Channels of the first stage; the others are multiples of it.
+        norm_cfg: Normalisation between convolution and ReLU; None for plain VGG.
+        fc_channels: Channels of fc6 and fc7.
+        fc_norm_cfg: Their normalisation, which vgg16_bn has not.
+        fc_dropout: Dropout after fc6 and fc7 in training.
+        init_cfg: As in mmengine; None for training from scratch.
+    """
+
+    def __init__(
+        self,
+        taps: Sequence[str] = ALL_CONVS,
+        in_channels: int = 3,
+        base_channels: int = 64,
+        norm_cfg: dict | None = None,
+        fc_channels: int = 4096,
+        fc_norm_cfg: dict | None = None,
+        fc_dropout: float = 0.5,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        chain = []
+        channels, stride = in_channels, 1
+        for stage, (convs, width) in enumerate(zip(_CONVS, _WIDTHS, strict=True), 1):
+            widths = [channels] + [width * base_channels] * convs
+            for index, (before, after) in enumerate(pairwise(widths), 1):
+                build = partial(conv_unit, before, after, norm_cfg=norm_cfg)
+                chain.append(Link(f'conv{stage}_{index}', build, after, stride))
+            channels, stride = widths[-1], stride * 2
+            chain.append(Link(f'pool{stage}', partial(nn.MaxPool2d, 2, 2), channels, stride))
+        for name, kernel_size in (('fc6', 7), ('fc7', 1)):
+            build = partial(
+                conv_unit,
+                channels,
+                fc_channels,
+                kernel_size,
+                norm_cfg=fc_norm_cfg,
+                dropout=fc_dropout,
+            )
+            chain.append(Link(name, build, fc_channels, stride))
+            channels = fc_channels
+        super().__init__(chain, taps, init_cfg)
+        self.has_norm = norm_cfg is not None
+
+    def from_torchvision(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """torchvision numbers convolutions, norm layers, ReLUs and poolings as they follow."""
+        names = {}
+        position = 0
+        for name, module in self.named_children():
+            if isinstance(module, nn.Sequential) and not name.startswith('fc'):
+                names[f'features.{position}'] = f'{name}.conv'
+                names[f'features.{position + 1}'] = f'{name}.norm'
+                position += 3 if self.has_norm else 2
+            else:
+                position += 1
+        names.update({'classifier.0': 'fc6.conv', 'classifier.3': 'fc7.conv'})
+        renamed = {}
+        for key, value in state.items():
+            layer, _, kind = key.rpartition('.')
+            name = names.get(layer)
+            if name is None or not hasattr(self, name.split('.')[0]):
+                continue
+            if name.startswith('fc') and kind == 'weight':
+                value = self._as_convolution(value, name)
+            renamed[f'{name}.{kind}'] = value
+        return renamed
+
+    def _as_convolution(self, weight: Tensor, name: str) -> Tensor:
+        """A fully connected layer's weight, whose input was a flattened (C, k, k) map."""
+        shape = self.get_submodule(name).weight.shape
+        assert isinstance(shape, torch.Size)
+        # Where it does not fit it stays as it is, and the comparison of shapes names it.
+        return weight.view(shape) if weight.numel() == shape.numel() else weight

@@ -1,0 +1,155 @@
+"""Two phases in one run: frozen to the bit, then trained; resumed; under DDP."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.distributed as dist
+from engine.toy import WIDTH, config
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+from torch import nn
+
+from labelenc_mm.engine import CPUCapableDistributedDataParallel, FrozenPhaseHook
+
+
+@MODELS.register_module()
+class TwoPartModel(BaseModel):
+    """A backbone with batch statistics and dropout, and a classifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Sequential(
+            nn.Linear(WIDTH, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5)
+        )
+        self.decode_head = nn.Linear(8, 1)
+        self.seen = []
+
+    def forward(self, inputs, targets=None, mode='loss'):
+        features = self.backbone(torch.stack(list(inputs)))
+        self.seen.append((features.requires_grad, self.backbone.training, torch.is_grad_enabled()))
+        prediction = self.decode_head(features)[:, 0]
+        return {'loss': (prediction - torch.stack(list(targets))).square().mean()}
+
+
+def train(work_dir, hook, epochs=4, optimizer=None, **options):
+    """Train; return the model and its parts' bits after each epoch."""
+    cfg = config(work_dir, epochs=epochs, **options)
+    cfg['model'] = {'type': 'TwoPartModel'}
+    # Both would move a weight whose gradient is zero.
+    cfg['optim_wrapper'] = {
+        'optimizer': optimizer
+        or {'type': 'SGD', 'lr': 0.05, 'momentum': 0.9, 'weight_decay': 0.1, 'nesterov': True}
+    }
+    if hook is not None:
+        cfg['custom_hooks'] = [{'type': 'FrozenPhaseHook', **hook}]
+    runner = Runner.from_cfg(cfg)
+    start = {key: value.clone() for key, value in runner.model.state_dict().items()}
+    runner.train()
+    states = [start]
+    for epoch in range(1, epochs + 1):
+        path = runner.work_dir + f'/epoch_{epoch}.pth'
+        states.append(torch.load(path, map_location='cpu', weights_only=False)['state_dict'])
+    return runner.model, states
+
+
+def changed(before, after):
+    """Names of the parts in which anything changed."""
+    keys = [key for key in before if not torch.equal(before[key], after[key])]
+    return sorted({key.split('.')[0] for key in keys})
+
+
+@pytest.mark.parametrize(
+    'optimizer', [None, {'type': 'AdamW', 'lr': 0.01, 'weight_decay': 0.5}], ids=['sgd', 'adamw']
+)
+def test_backbone_is_bit_equal_in_the_phase_and_trains_after_it(tmp_path, optimizer):
+    model, states = train(tmp_path, {'end': 2}, optimizer=optimizer)
+    changes = [changed(*pair) for pair in itertools.pairwise(states)]
+    both = ['backbone', 'decode_head']
+    assert changes == [['decode_head'], ['decode_head'], both, both]
+    # 5 iterations an epoch: features without gradients, in evaluation mode; the head with them.
+    assert model.seen == [(False, False, True)] * 10 + [(True, True, True)] * 10
+    assert torch.is_grad_enabled()
+    assert not model.backbone._forward_hooks and not model.backbone._forward_pre_hooks
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    hook = {'end': 2}
+    _, whole = train(tmp_path / 'whole', hook)
+    for begin in (1, 3):  # within the phase and after it
+        start = tmp_path / 'whole' / f'epoch_{begin}.pth'
+        cfg = {'resume': True, 'load_from': str(start)}
+        work_dir = tmp_path / f'from_{begin}'
+        work_dir.mkdir()
+        for epoch in range(1, begin + 1):  # what the interrupted run had left
+            (work_dir / f'epoch_{epoch}.pth').symlink_to(start)
+        _, resumed = train(work_dir, hook, **cfg)
+        assert changed(whole[-1], resumed[-1]) == []
+
+
+def test_phase_in_iterations_at_the_end(tmp_path):
+    _, states = train(tmp_path, {'begin': -5, 'by_epoch': False}, epochs=2)
+    assert changed(states[0], states[1]) == ['backbone', 'decode_head']
+    assert changed(states[1], states[2]) == ['decode_head']
+
+
+def test_phase_that_ends_within_an_epoch(tmp_path):
+    model, _ = train(tmp_path, {'end': 7, 'by_epoch': False}, epochs=2)
+    assert [training for _, training, _ in model.seen] == [False] * 7 + [True] * 3
+
+
+def test_gradients_are_on_again_after_an_error(tmp_path):
+    model = TwoPartModel()
+    hook = FrozenPhaseHook()
+    hook.before_train(SimpleNamespace(model=model))
+    hook._is_frozen = True
+    with pytest.raises(RuntimeError):
+        model.backbone(torch.zeros(2, WIDTH + 1))
+    assert torch.is_grad_enabled()
+
+
+def test_unknown_part_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"no module 'neck'; its children are .*backbone, decode"):
+        train(tmp_path, {'modules': ['neck']}, epochs=1)
+
+
+@pytest.fixture
+def group_of_one(tmp_path):
+    dist.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_under_ddp(group_of_one):
+    """The reducer is built before the first phase and serves both."""
+    model = TwoPartModel()
+    wrapped = CPUCapableDistributedDataParallel(model, find_unused_parameters=True)
+    optimizer = torch.optim.SGD(wrapped.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    hook = FrozenPhaseHook(end=3, by_epoch=False)
+    runner = SimpleNamespace(model=wrapped)
+    hook.before_train(runner)
+    hub = MessageHub.get_instance('test_under_ddp')
+    for key, value in dict(iter=0, epoch=0, max_iters=6, max_epochs=1).items():
+        hub.update_info(key, value)
+    changes = []
+    for iteration in range(6):
+        hub.update_info('iter', iteration)
+        wrapped.train()
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        hook.before_train_iter(runner, iteration)
+        optimizer.zero_grad()
+        loss = wrapped(torch.randn(4, WIDTH), torch.randn(4), mode='loss')['loss']
+        loss.backward()
+        assert (model.backbone[0].weight.grad is None) == (iteration < 3)
+        optimizer.step()
+        changes.append(changed(before, model.state_dict()))
+    assert changes == [['decode_head']] * 3 + [['backbone', 'decode_head']] * 3
+
+
+def test_ddp_that_would_fail_is_refused_at_the_start(group_of_one):
+    wrapped = CPUCapableDistributedDataParallel(TwoPartModel())
+    with pytest.raises(ValueError, match='find_unused_parameters=True'):
+        FrozenPhaseHook().before_train(SimpleNamespace(model=wrapped))
