@@ -17,6 +17,7 @@ from labelenc_mm.segmentation.frozen_label_encoder_head import FrozenLabelEncode
 from labelenc_mm.segmentation.hypercolumn_head import FCNSkipHead, HypercolumnHead
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
 from labelenc_mm.segmentation.label_code import load_label_code, save_label_autoencoder
+from labelenc_mm.segmentation.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.label_only_pipeline import BlankImageLikeLabelMap, label_only
 from labelenc_mm.segmentation.label_structure_hook import LabelStructureHook
 from labelenc_mm.segmentation.label_structure_segmentor import (
@@ -41,6 +42,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     'BlankImageLikeLabelMap',
+    'CheckLabelMapSize',
     'FCNSkipHead',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',

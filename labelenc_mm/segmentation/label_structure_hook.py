@@ -16,6 +16,7 @@ from labelenc_mm.segmentation import label_code
 from labelenc_mm.segmentation.export import FILE_NAME, export_segmentor
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
+from labelenc_mm.segmentation.label_map_size import check_sizes
 from labelenc_mm.segmentation.label_only_pipeline import label_only
 
 
@@ -42,29 +43,29 @@ class LabelStructureHook(Hook):
         self.export = export
 
     def before_run(self, runner: Runner) -> None:
-        """Take the images out of an autoencoder's pipelines; loops are built, workers not started."""
-        if not isinstance(unwrapped_model(runner), LabelAutoEncoder):
-            return
+        """Prepare the pipelines of all loops; these are built by now, workers not yet started.
+
+        An autoencoder's lose their images; a segmentor's compare label maps with images.
+        """
+        loops = (runner._train_loop, runner._val_loop, runner._test_loop)
+        # A loop that this run does not use is still a config.
+        dataloaders = [getattr(loop, 'dataloader', None) for loop in loops]
         datasets = [
-            dataset
-            for loop in (runner._train_loop, runner._val_loop, runner._test_loop)
-            # A loop that this run does not use is still a config.
-            for dataset in iterate_datasets(
-                getattr(getattr(loop, 'dataloader', None), 'dataset', None)
-            )
+            d for loader in dataloaders for d in iterate_datasets(getattr(loader, 'dataset', None))
         ]
-        _check_reduce_zero_label(datasets)
-        if self.read_images:
-            return
+        prepare = check_sizes
+        if isinstance(unwrapped_model(runner), LabelAutoEncoder):
+            _check_reduce_zero_label(datasets)
+            if self.read_images:
+                return
+            prepare = label_only
+            print_log('Label autoencoder: only label maps are read, no image is decoded', 'current')
         for dataset in datasets:
             # A wrapper that mixes samples has a plain list, which follows that of the loading data set.
             transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
             if transforms is not None:
                 # In place: the list may be shared with what makes errors name the sample.
-                transforms[:] = label_only(transforms)
-        print_log(
-            'Label autoencoder: pipelines read label maps alone, no image is decoded', 'current'
-        )
+                transforms[:] = prepare(transforms)
 
     def before_train(self, runner: Runner) -> None:
         """Load what the heads start from and refuse an autoencoder of other labels."""

@@ -74,7 +74,8 @@ class LabelStructureMixin(_Segmentor):
                     f'label_structure.num_classes={config["num_classes"]}, but the decode head has '
                     f'{self.num_classes}; leave it out'
                 )
-            config.setdefault('ignore_index', decode_head.ignore_index)
+            if decode_head.ignore_index is not None:
+                config.setdefault('ignore_index', decode_head.ignore_index)
             config.setdefault('in_channels', [widths.get(name) for name in group])
             config['in_index'] = list(range(len(group)))
             heads.append(MODELS.build(config))

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from PIL import Image
 from segmentation_training import (
     ALL_CLASSES,
     AUTOENCODER,
@@ -35,7 +36,7 @@ from labelenc_mm.artefact import load_tensors
 from labelenc_mm.datasets import CLASSES
 
 KEEP = "dict(type='KeepWeightsHook')"
-NO_IMAGES = 'pipelines read label maps alone, no image is decoded'
+NO_IMAGES = 'only label maps are read, no image is decoded'
 
 
 @pytest.fixture(scope='module')
@@ -232,3 +233,27 @@ def test_labels_outside_of_the_classes_are_refused_by_file(autoencoder, tmp_path
     run = train(config, tmp_path / 'run', expect=1)
     assert f'has labels {len(CLASSES)}, but there are {len(CLASSES)} classes' in run.output
     assert 'labels/train/0000' in run.output
+
+
+def test_a_label_map_of_another_size_is_refused_by_file(autoencoder, tmp_path):
+    """Also where the pipeline would make both equal."""
+    data = shutil.copytree(shared_scenes(), tmp_path / 'data')
+    path = data / 'labels' / 'train' / '000003.png'
+    Image.open(path).crop((0, 0, 64, 50)).save(path)
+    part = """
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale={size}),
+            dict(type='PackSegInputs'),
+        ]
+    )
+)
+"""
+    values = dict(autoencoder=autoencoder, data=data)
+    config = write_config(tmp_path / 'c.py', SUPERVISE, part, **values)
+    run = train(config, tmp_path / 'run', expect=1)
+    message = f'{path}: the label map has (height, width) (50, 64), its image {data}/images/train/'
+    assert message in run.output
