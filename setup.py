@@ -54,6 +54,10 @@ TEST = [
     'pytest-xdist>=3.5',  # runs the tests on all cores; 3.5 is the first for pytest 8
     'scikit-learn',  # PAA's label assignment (an optional part of mmdet)
 ]
+DOCS = [
+    'sphinx>=8.1',  # from here on -W lists all warnings before it fails
+    'myst-parser>=4',  # pages in Markdown, links to headings checked; 4 is the first for Sphinx 8
+]
 FORK = [
     'onedl-mmengine>=0.10.12',  # the release that runs with current torch and was tested here
     'onedl-mmcv>=2.3.6',
@@ -95,7 +99,8 @@ setup(
         'fork': FORK,
         'upstream': UPSTREAM,
         'test': TEST,
-        'dev': [*TEST, 'ruff', 'mypy'],
+        'docs': DOCS,
+        'dev': [*TEST, *DOCS, 'ruff', 'mypy'],
     },
     classifiers=[
         'Programming Language :: Python :: 3',

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -105,6 +106,18 @@ def test_wheel_holds_configs_and_tools(wheel):
         for metafile in index['Import']:
             models = yaml.safe_load(file.read(f'labelenc_mm/.mim/{metafile}'))['Models']
             assert all(f'labelenc_mm/.mim/{model["Config"]}' in names for model in models)
+
+
+def test_source_distribution_holds_what_the_wheel_needs(source, tmp_path):
+    """pip builds wheels from it, and setup.py copies configs and tools from there."""
+    code = f'from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})'
+    run(sys.executable, '-c', code, cwd=source)
+    (path,) = tmp_path.glob('*.tar.gz')
+    with tarfile.open(path) as file:
+        names = {name.partition('/')[2] for name in file.getnames()}
+    needed = {name for folder in CONTENT for name in tracked(folder) if '/.mim/' not in name}
+    assert 'configs/labelenc/demo/demo.yml' in needed
+    assert needed | {'setup.py', 'pyproject.toml', 'model-index.yml', 'README.md'} <= names
 
 
 def test_wheel_requires_neither_torch_nor_a_toolbox(wheel):

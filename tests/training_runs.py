@@ -208,6 +208,20 @@ def train(config, work_dir, *options, resume=False, **kwargs):
     return run_script(TRAIN, *arguments, work_dir=work_dir, **kwargs)
 
 
+def interrupt_and_resume(tmp_path, *parts, epoch, lose=None, **values):
+    """Train the tiny detector, end the process after an epoch, remove a file, and resume to the end."""
+    hooks = f"dict(type='StopHook', after_epoch={epoch})"
+    stopped = write_config(tmp_path / 'c.py', shared_data(), *parts, HOOKS, hooks=hooks, **values)
+    train(stopped, tmp_path / 'run', expect=9)
+    assert not (tmp_path / 'run' / f'epoch_{epoch + 1}.pth').exists()
+    config = write_config(tmp_path / 'c.py', shared_data(), *parts, **values)
+    if lose is not None:
+        lose.unlink()
+    resumed = train(config, tmp_path / 'run', resume=True)
+    assert f'epoch_{epoch}.pth' in resumed.output
+    return resumed
+
+
 def weights(path):
     """The state dict of a checkpoint that a test made itself."""
     content = torch.load(path, map_location='cpu', weights_only=False)

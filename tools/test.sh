@@ -22,6 +22,7 @@ source tools/setup_env.sh "$family"
 if [ "$family" = fork ]; then
   # Style and types do not depend on the family.
   ruff check .
+  ruff format --check .
   mypy
 fi
 # One thread a test: several tests run side by side, and torch would otherwise use every core in

@@ -1,9 +1,9 @@
 """Save a picture of features: of a baseline, of a label-encoded detector and of the label encoder.
 
 The paper's Figure 3 (LabelEnc, sec. 4.2). A row for every validation image: the image, features of the
-baseline (if one is given), of the detector and of the encoder that it was trained towards. Shown is one
-level of the pyramid, the L2 norm over channels, without the padding. Panels of a row share a colour
-scale; --scale panel gives each its own, for nothing ties the size of features to the encoder's.
+baseline (if one is given), of the detector and of the encoder (or teacher) that it was trained towards.
+Shown is one level of the pyramid, the L2 norm over channels, without the padding. Panels of a row share
+a colour scale; --scale panel gives each its own, for nothing ties the size of features to the encoder's.
 
 The baseline sees the images of CONFIG's validation pipeline, normalised in its own way.
 """
@@ -128,7 +128,9 @@ def make_row(
     batch = pseudo_collate([item])
     data = detector.data_preprocessor(batch, False)
     (sample,) = data['data_samples']
-    missing = missing_annotations([sample], detector.labelenc.label_source)
+    head = detector.labelenc
+    is_encoder = hasattr(head, 'encode')
+    missing = missing_annotations([sample], head.label_source) if is_encoder else []
     if missing:
         raise ValueError(
             f'{sample.img_path}: the validation pipeline loads no {" and no ".join(missing)}, which '
@@ -141,7 +143,8 @@ def make_row(
         pyramids['baseline'] = (baseline.extract_feat(inputs), tuple(inputs.shape[-2:]))
     pyramids['LabelEnc'] = (detector.extract_feat(data['inputs']), padded)
     truth = scaled_to_input(sample) if unscaled else sample
-    pyramids['label encoder'] = (detector.labelenc.encode([truth], padded), padded)
+    title = 'label encoder' if is_encoder else 'teacher'
+    pyramids[title] = (head.targets(data['inputs'], [truth]), padded)
     for name, (features, _) in pyramids.items():
         if not 1 <= level <= len(features):
             raise ValueError(f'--level {level}: the {name} has levels 1 to {len(features)}')

@@ -11,6 +11,8 @@ toolbox.require('mmcv', 'mmdet')  # says what is wrong with them, and the remedy
 from mmdet.registry import MODELS
 
 from labelenc_mm.detection.export import export_detector, stock_config, stock_state_dict
+from labelenc_mm.detection.feature_distillation_head import FeatureDistillationHead
+from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead
 from labelenc_mm.detection.hand_over import load_label_encoding, save_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
 from labelenc_mm.detection.labelenc_detector import (
@@ -19,6 +21,7 @@ from labelenc_mm.detection.labelenc_detector import (
     register_labelenc_detectors,
 )
 from labelenc_mm.detection.labelenc_hook import LabelEncHook
+from labelenc_mm.detection.load_blank_image import LoadBlankImage
 from labelenc_mm.detection.reconstruction_loop import LabelEncValLoop
 
 register_labelenc_detectors()
@@ -32,10 +35,13 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    'FeatureDistillationHead',
+    'FeatureSupervisionHead',
     'LabelEncHook',
     'LabelEncMixin',
     'LabelEncValLoop',
     'LabelEncodingHead',
+    'LoadBlankImage',
     'export_detector',
     'labelenc_detector',
     'load_label_encoding',

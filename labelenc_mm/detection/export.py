@@ -65,8 +65,14 @@ def export_detector(
         ``out``.
 
     Raises:
-        ExportError: If the result would differ from the trained detector; ``out`` is not touched.
+        ExportError: If the result would differ from the trained detector, or nothing of it has been
+            trained (``labelenc.joint=False``); ``out`` is not touched.
     """
+    if not config.model.get('labelenc', {}).get('joint', True):
+        raise ExportError(
+            'this is a step 1 without images (labelenc.joint=False): backbone and neck are untrained. '
+            'Export the detector of step 2'
+        )
     stock = stock_config(config)
     scope = config.get('default_scope', 'mmdet')
 

@@ -130,7 +130,14 @@ def check_classes(detector: Any, classes: Sequence[str] | None) -> None:
 
 
 def describe(detector: Any) -> dict[str, Any]:
-    """What must agree between the two steps, as plain JSON values."""
+    """The metadata of a hand-over file, as plain JSON values.
+
+    ``kind`` says that it is one. ``label_map_version``, ``label_source``, ``pixel_offset``,
+    ``num_classes`` and ``neck`` must be the same in both steps, ``head`` too unless
+    ``labelenc.init_head`` is off, and so must ``classes``, which :func:`save_label_encoding` adds.
+    ``labelenc_mm_version`` and ``detector`` are for the reader alone: two detectors may well share a
+    head.
+    """
     head = detector.labelenc
     return {
         'kind': _KIND,

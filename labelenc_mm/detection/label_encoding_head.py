@@ -13,21 +13,23 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
+from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead, neck_width
+from labelenc_mm.detection.hand_over import load_label_encoding
+from labelenc_mm.detection.introspection import count_classes, find_encoder_outputs, predicts_masks
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
-from labelenc_mm.networks import FeatureAdaptationBlock, LabelEncoder, feature_distance
-from labelenc_mm.schedule import Limit, TrainingWindow
+from labelenc_mm.networks import LabelEncoder
+from labelenc_mm.schedule import Limit
 
 STAGES = ('autoencode', 'supervise')
 
-# The networks themselves know no toolbox.
-for _network in (LabelEncoder, FeatureAdaptationBlock):
-    MODELS.register_module(module=_network)
+# The network itself knows no toolbox.
+MODELS.register_module(module=LabelEncoder)
 
 
 @MODELS.register_module()
-class LabelEncodingHead(BaseModule):
+class LabelEncodingHead(FeatureSupervisionHead):
     """Draws label maps, encodes them, adapts image features and measures the distance.
 
     It is the ``labelenc`` subtree of a detector that :class:`LabelEncMixin` extends, which also fills
@@ -36,16 +38,21 @@ class LabelEncodingHead(BaseModule):
     Args:
         stage: 'autoencode' (step 1: learn the label encoding function together with a detector) or
             'supervise' (step 2: train a detector under the frozen function).
+        joint: Whether step 1 learns from the images, too. With False only the reconstruction loss is
+            left (Table 2 and 5, 'reconstruction loss only'): backbone, neck and adapter rest, and no
+            image is needed, see :class:`~labelenc_mm.detection.LoadBlankImage`.
         num_classes: Number of classes of the detector.
         neck: The detector's own neck config, or list of them; it is built once more on top of the
             label encoder. None for a detector without a neck.
         encoder_outputs: Which of the encoder's 4 outputs (strides 4, 8, 16, 32) feed the pyramid.
         init_from: ``label_encoding.safetensors`` of step 1, loaded when step 2 starts.
         init_head: Whether step 2 also starts from the head of step 1 (Table 5, 'initialization').
-        init_neck: Whether step 2 starts its neck from the pyramid of step 1 (as the released code).
+        init_neck: Whether step 2 starts its neck from the pyramid of step 1 (as the released code, which
+            does so together with the head: both are 'initialization' here).
         encoder: Options of :class:`~labelenc_mm.networks.LabelEncoder`.
         adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
-        loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1).
+        loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1). With 0 step 2 draws and encodes nothing
+            (Table 5, initialization without supervision).
         distance_begin: When the distance starts to count, see :class:`~labelenc_mm.schedule.TrainingWindow`.
             By default after a quarter of step 1 (sec. 4.1: 30k of 120k iterations, 4 of 16 epochs), and
             from the start in step 2.
@@ -57,12 +64,26 @@ class LabelEncodingHead(BaseModule):
         pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`.
     """
 
+    mismatch_advice = (
+        "Choose the outputs of the label encoder (strides 4, 8, 16, 32) that match the backbone's with "
+        'labelenc.encoder_outputs'
+    )
+    init_advice = (
+        'step 2 has no label encoding: set labelenc.init_from to the label_encoding.safetensors of '
+        'step 1 (and do not give a checkpoint of step 1 to load_from, which would bring its backbone, '
+        'neck and adapter as well)'
+    )
+
+    # Replaced where another form of the same function is compared.
+    draw_maps = staticmethod(draw_label_maps)
+
     def __init__(
         self,
         stage: str,
         num_classes: int,
         neck: dict | list[dict] | None,
         encoder_outputs: Sequence[int] = (0, 1, 2, 3),
+        joint: bool = True,
         init_from: str | None = None,
         init_head: bool = True,
         init_neck: bool = True,
@@ -75,7 +96,6 @@ class LabelEncodingHead(BaseModule):
         label_source: str = 'box',
         pixel_offset: float = 0.5,
     ) -> None:
-        super().__init__()
         if stage not in STAGES:
             raise ValueError(
                 f"labelenc.stage={stage!r} is unknown; write 'autoencode' for step 1 or 'supervise' "
@@ -87,53 +107,69 @@ class LabelEncodingHead(BaseModule):
             raise ValueError(
                 "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds"
             )
+        if stage == 'supervise' and not joint:
+            raise ValueError(
+                "labelenc.joint=False belongs to stage='autoencode'; step 2 trains a detector and "
+                'needs the images'
+            )
+        is_step2 = stage == 'supervise'
+        if distance_begin is None:
+            distance_begin = 0 if is_step2 else 0.25
+        if distance_end is None and is_step2:
+            distance_end = -1 if distance_by_epoch else 8 / 9
+        super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
         self.stage = stage
+        self.joint = joint
         self.num_classes = num_classes
         self.neck_config = neck
-        self.init_from = init_from
         self.step1_classes: list[str] | None = None
         self.init_head = init_head
         self.init_neck = init_neck
-        self.loss_weight = loss_weight
         self.label_source = label_source
         self.pixel_offset = pixel_offset
         self.encoder_outputs = tuple(encoder_outputs)
-        if distance_begin is None:
-            distance_begin = 0 if self.is_frozen else 0.25
-        if distance_end is None and self.is_frozen:
-            distance_end = -1 if distance_by_epoch else 8 / 9
-        self.distance_window = TrainingWindow(
-            distance_begin, distance_end, distance_by_epoch, name='labelenc.distance'
-        )
-
         self.encoder = MODELS.build(
             {'type': 'LabelEncoder', **(encoder or {}), 'num_classes': num_classes}
         )
         in_channels = [self.encoder.out_channels[index] for index in self.encoder_outputs]
         self.pyramid, channels = build_pyramid(neck, in_channels)
-        self.adapter = MODELS.build(
-            {'type': 'FeatureAdaptationBlock', 'channels': channels, **(adapter or {})}
-        )
-        # Part of every checkpoint: says after a resume, without the file of step 1, whether the frozen
-        # encoder holds learned weights.
-        self.register_buffer('encoder_is_loaded', torch.zeros((), dtype=torch.int64))
-        if self.is_frozen:
-            for part in (self.encoder, self.pyramid):
-                part.requires_grad_(False)
-        self.train()
+        self.complete(channels, adapter)
+
+    @classmethod
+    def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
+        """Classes and neck of the detector; encoder outputs and source of labels if not given."""
+        known = {'num_classes': count_classes(detector), 'neck': neck}
+        if 'encoder_outputs' not in given:
+            known['encoder_outputs'] = find_encoder_outputs(detector.backbone)
+        if 'label_source' not in given:
+            known['label_source'] = 'mask' if predicts_masks(detector) else 'box'
+        return known
 
     @property
     def is_frozen(self) -> bool:
         """Whether encoder and pyramid are frozen, i.e. this is step 2."""
         return self.stage == 'supervise'
 
-    def train(self, mode: bool = True) -> 'LabelEncodingHead':
-        """Switch to training mode; a frozen encoder and pyramid stay in evaluation mode."""
-        super().train(mode)
-        if self.is_frozen:
-            self.encoder.eval()
-            self.pyramid.eval()
-        return self
+    @property
+    def frozen_parts(self) -> Sequence[nn.Module]:
+        """Encoder and pyramid in step 2."""
+        return (self.encoder, self.pyramid) if self.is_frozen else ()
+
+    def load(self, detector: Any) -> None:
+        """Load what step 1 left; the detector's head and neck start from it, too."""
+        assert self.init_from is not None
+        load_label_encoding(detector, self.init_from)
+
+    def is_distance_active(self) -> bool:
+        """Whether the distance counts: never without images, else by the schedule."""
+        return self.joint and super().is_distance_active()
+
+    def targets(
+        self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
+    ) -> tuple[Tensor, ...]:
+        """Label features of a batch, see :meth:`encode`; of the images only the size matters."""
+        height, width = batch_inputs.shape[-2:]
+        return self.encode(data_samples, (height, width))
 
     def encode(
         self, data_samples: Sequence[DetDataSample], size: tuple[int, int]
@@ -189,7 +225,7 @@ class LabelEncodingHead(BaseModule):
             masks = masks[:, : size[0], : size[1]]
         scales = sample_label_scales(len(labels), device=device) if augment else None
         try:
-            return draw_label_maps(
+            return self.draw_maps(
                 boxes,
                 labels,
                 size,
@@ -200,41 +236,6 @@ class LabelEncodingHead(BaseModule):
             )
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
-
-    def is_distance_active(self) -> bool:
-        """Whether the distance counts at the iteration that the MessageHub tells."""
-        return self.distance_window.is_active()
-
-    def loss(
-        self, image_features: Sequence[Tensor], label_features: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
-        """The distance between adapted image features and label features (Eq. 10).
-
-        Gradients reach the adapter and the image features, never the label features.
-
-        Args:
-            image_features: Levels of shape (N, C, h_l, w_l) from the detector's neck.
-            label_features: Levels of the same shapes from :meth:`encode`.
-
-        Returns:
-            ``loss_labelenc`` and, for the log, ``labelenc_corr_l``, the correlation of level l.
-        """
-        shapes = [
-            [tuple(level.shape[1:]) for level in side] for side in (image_features, label_features)
-        ]
-        if shapes[0] != shapes[1]:
-            raise ValueError(
-                f'image features have (channels, height, width) {shapes[0]}, label features '
-                f'{shapes[1]}. Choose the outputs of the label encoder (strides 4, 8, 16, 32) that '
-                "match the backbone's with labelenc.encoder_outputs"
-            )
-        adapted = self.adapter(image_features)
-        distance, correlations = feature_distance(
-            adapted, [level.detach() for level in label_features]
-        )
-        losses = {'loss_labelenc': self.loss_weight * distance}
-        losses.update({f'labelenc_corr_{i}': rho for i, rho in enumerate(correlations)})
-        return losses
 
 
 class _Levels(BaseModule):
@@ -273,15 +274,7 @@ def build_pyramid(
         init_cfg = config.get('init_cfg')
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
             config.pop('init_cfg')  # weights for image features
-    widths = [config['out_channels'] for config in configs if 'out_channels' in config]
-    width: Any = widths[-1] if widths else None
-    if isinstance(width, Sequence) and len(set(width)) == 1:
-        width = width[0]
-    if not isinstance(width, int):
-        raise ValueError(
-            'the feature adaptation block is shared by all levels and needs a neck whose '
-            f'out_channels is one number; got {width} in {[config.get("type") for config in configs]}'
-        )
+    width = neck_width(neck)
     return MODELS.build(configs if isinstance(neck, Sequence) else first), width
 
 

@@ -7,28 +7,28 @@ the subtree ``labelenc``.
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from mmdet.models.detectors import BaseDetector
+from mmdet.models.detectors import RPN, BaseDetector, MaskFormer, TwoStagePanopticSegmentor
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from labelenc_mm.detection.hand_over import load_label_encoding
-from labelenc_mm.detection.introspection import (
-    count_classes,
-    count_feature_extractions,
-    find_encoder_outputs,
-    head_children,
-    predicts_masks,
-)
+from labelenc_mm.detection.introspection import count_feature_extractions, head_children
 from labelenc_mm.engine.finite_losses import stop_if_not_finite
 
 LABEL_PREFIX = 'ae_'
 """Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
 
+
+# Classes whose features could be handed over, but whose ground truth is no set of classified boxes.
+_UNFIT = {
+    RPN: 'its head tells objects from background only, while label maps have classes',
+    MaskFormer: 'its head predicts things and stuff together, while label maps hold boxes of things',
+    TwoStagePanopticSegmentor: 'it also learns stuff, while label maps hold boxes of things',
+}
 
 # The mixin stands before a detector class in the bases; type checkers see the detector.
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class LabelEncMixin(_Detector):
     """Adds LabelEnc to the detector class that follows it in the bases.
 
     Args:
-        labelenc: Options of :class:`LabelEncodingHead` except those that the detector knows.
+        labelenc: Options of :class:`LabelEncodingHead`, or of another subclass of
+            :class:`FeatureSupervisionHead` as its ``type`` says, except those that the detector knows.
         neck: The detector's neck config.
         kwargs: Of the detector.
     """
@@ -53,18 +54,26 @@ class LabelEncMixin(_Detector):
             kwargs['neck'] = neck
         super().__init__(**kwargs)
         options = {'type': 'LabelEncodingHead', **labelenc}
-        if 'encoder_outputs' not in options:
-            options['encoder_outputs'] = find_encoder_outputs(self.backbone)
-        options.setdefault('label_source', 'mask' if predicts_masks(self) else 'box')
-        self.labelenc = MODELS.build(dict(options, num_classes=count_classes(self), neck=neck))
+        head = MODELS.get(options['type']) if isinstance(options['type'], str) else options['type']
+        known_from = getattr(head, 'known_from', None)
+        if known_from is None:
+            raise TypeError(
+                f'labelenc.type={options["type"]!r} is no subclass of FeatureSupervisionHead; leave it '
+                "out for LabelEnc, or write 'FeatureDistillationHead' for a teacher detector"
+            )
+        self.labelenc = MODELS.build({**options, **known_from(self, neck, options)})
+        if not self.labelenc.joint:
+            # At rest for the whole training: neither DDP nor the optimizer has to wait for them.
+            for part in (self.backbone, getattr(self, 'neck', None), self.labelenc.adapter):
+                if part is not None:
+                    part.requires_grad_(False)
         self._given_features: Sequence[Tensor] | None = None
-        self._has_checked_encoder = False
 
     def init_weights(self) -> None:
         """Initialise as the detector does; step 2 then takes over what step 1 learned."""
         super().init_weights()
         if self.labelenc.init_from is not None:
-            load_label_encoding(self, self.labelenc.init_from)
+            self.labelenc.load(self)
 
     def extract_feat(self, batch_inputs: Tensor) -> Sequence[Tensor]:
         """The detector's features, or those that the running pass was given."""
@@ -80,28 +89,32 @@ class LabelEncMixin(_Detector):
             batch_data_samples: N samples with ground truth.
 
         Returns:
-            The detector's own losses under their own names; in step 1 those of the head on label
-            features with the prefix ``ae_``; ``loss_labelenc`` and correlations while the distance
-            counts.
+            The detector's own losses under their own names (not where step 1 learns from the
+            reconstruction alone); in step 1 those of the head on label features with the prefix
+            ``ae_``; ``loss_labelenc`` and correlations while the distance counts.
         """
         head = self.labelenc
         is_active = head.is_distance_active()
-        if head.is_frozen:
-            self._check_encoder()
-        image_features = self.extract_feat(batch_inputs)
-        label_features: Sequence[Tensor] = ()
-        if is_active or not head.is_frozen:
+        learns_labels = head.stage == 'autoencode'
+        head.check_is_loaded()
+        image_features = self.extract_feat(batch_inputs) if head.joint else ()
+        targets: Sequence[Tensor] = ()
+        if is_active or learns_labels:
             # Drawn before the head sees the samples: some heads rewrite them in place.
-            label_features = head.encode(batch_data_samples, tuple(batch_inputs.shape[-2:]))
-        label_samples = [] if head.is_frozen else copy_samples(batch_data_samples)
-        with self._given(image_features):
-            losses = super().loss(batch_inputs, batch_data_samples)
-        if not head.is_frozen:
-            with self._given(label_features), frozen_head_statistics(self):
+            targets = head.targets(batch_inputs, batch_data_samples)
+        label_samples = copy_samples(batch_data_samples) if learns_labels else []
+        losses = {}
+        if head.joint:
+            with self._given(image_features):
+                losses = super().loss(batch_inputs, batch_data_samples)
+        if learns_labels:
+            # Without images the statistics are the label features' own.
+            statistics = frozen_head_statistics(self) if head.joint else nullcontext()
+            with self._given(targets), statistics:
                 label_losses = super().loss(batch_inputs, label_samples)
             losses.update({LABEL_PREFIX + key: value for key, value in label_losses.items()})
         if is_active:
-            losses.update(head.loss(image_features, label_features))
+            losses.update(head.loss(image_features, targets))
         return losses
 
     def reconstruct(
@@ -129,17 +142,6 @@ class LabelEncMixin(_Detector):
         loss, log_vars = super().parse_losses(losses)
         stop_if_not_finite(log_vars)
         return loss, log_vars
-
-    def _check_encoder(self) -> None:
-        if self._has_checked_encoder:
-            return
-        if not int(self.labelenc.encoder_is_loaded):
-            raise RuntimeError(
-                'step 2 has no label encoding: set labelenc.init_from to the '
-                'label_encoding.safetensors of step 1 (and do not give a checkpoint of step 1 to '
-                'load_from, which would bring its backbone, neck and adapter as well)'
-            )
-        self._has_checked_encoder = True
 
     @contextmanager
     def _given(self, features: Sequence[Tensor]) -> Iterator[None]:
@@ -195,8 +197,12 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
         A new class ``LabelEnc<Name>``, not yet registered.
 
     Raises:
-        TypeError: If features cannot be handed to the class through ``extract_feat``.
+        TypeError: If features cannot be handed to the class through ``extract_feat``, or label maps do
+            not hold what it learns.
     """
+    for unfit, reason in _UNFIT.items():
+        if issubclass(cls, unfit):
+            raise TypeError(f'{cls.__name__} cannot be label-encoded: {reason}')
     own, others = count_feature_extractions(cls)
     if (own, others) != (1, 0):
         raise TypeError(

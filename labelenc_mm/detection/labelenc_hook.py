@@ -19,8 +19,9 @@ class LabelEncHook(Hook):
     """Checks classes before training; afterwards writes the hand-over file and the stock detector.
 
     After every training, also one that a resume finds complete: ``exported_detector.pth``, which the
-    stock toolbox loads. After step 1 also ``label_encoding.safetensors`` for step 2. Both hold the
-    averaged weights where an EMAHook keeps some.
+    stock toolbox loads (not after a step 1 without images, which has no detector to export). After
+    step 1 also ``label_encoding.safetensors`` for step 2. Both hold the averaged weights where an
+    EMAHook keeps some.
 
     Args:
         export: Whether to write the exported detector.
@@ -49,6 +50,11 @@ class LabelEncHook(Hook):
             classes = train_metainfo(runner).get('classes')
             hand_over.save_label_encoding(detector, averaged_state_dict(runner), path, classes)
             print_log(f'Label encoding for step 2 (labelenc.init_from): {path}', 'current')
-        if self.export:
+        if not detector.labelenc.joint:
+            print_log(
+                'No detector is exported: with labelenc.joint=False backbone and neck are untrained',
+                'current',
+            )
+        elif self.export:
             path = osp.join(runner.work_dir, FILE_NAME)
             export_after_training(runner, export_detector, path, 'detector')

@@ -29,7 +29,8 @@ class LabelEncValLoop(ValLoop):
     """A ValLoop that also evaluates head(label features) of the validation set's ground truth.
 
     Its metrics bear the prefix ``reconstruction/``. Data sets whose pipelines do not load what is
-    drawn (boxes, or boxes and masks), and models without a label branch, are validated as usual.
+    drawn (boxes, or boxes and masks), and models without a label branch, are validated as usual. A step
+    1 without images (``labelenc.joint=False``) has these metrics alone.
     """
 
     def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:
@@ -42,12 +43,26 @@ class LabelEncValLoop(ValLoop):
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
-        """Validate one batch on both branches."""
-        super().run_iter(idx, data_batch)
+        """Validate one batch on both branches, or on the label branch where no image is looked at."""
         model = self.runner.model
         detector = model.module if is_model_wrapper(model) else model
-        if not hasattr(detector, 'reconstruct'):
+        head = getattr(detector, 'labelenc', None)
+        if getattr(head, 'joint', True):
+            super().run_iter(idx, data_batch)
+            self.evaluator.has_images = True
+            if hasattr(head, 'encode'):
+                self._reconstruct(detector, idx, data_batch)
             return
+        self.runner.call_hook('before_val_iter', batch_idx=idx, data_batch=data_batch)
+        outputs = self._reconstruct(detector, idx, data_batch)
+        self.runner.call_hook(
+            'after_val_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs
+        )
+
+    def _reconstruct(
+        self, detector: Any, idx: int, data_batch: Sequence[dict]
+    ) -> list[DetDataSample]:
+        """Evaluate head(label features) of one batch; nothing where the ground truth is not loaded."""
         data = detector.data_preprocessor(data_batch, False)
         samples = data['data_samples']
         missing = missing_annotations(samples, detector.labelenc.label_source)
@@ -59,7 +74,7 @@ class LabelEncValLoop(ValLoop):
                     'current',
                     logging.WARNING,
                 )
-            return
+            return []
         encoded = [scaled_to_input(s) if self.boxes_are_unscaled else s.new() for s in samples]
         outputs = detector.reconstruct(data['inputs'], encoded)
         # Metrics that compare with the ground truth of the samples want it in its own coordinates.
@@ -68,6 +83,7 @@ class LabelEncValLoop(ValLoop):
             result.pred_instances = output.pred_instances
         self.reconstruction.process(data_samples=results, data_batch=data_batch)
         self.evaluator.has_reconstruction = True
+        return results
 
 
 class _PairEvaluator(Evaluator):
@@ -76,6 +92,7 @@ class _PairEvaluator(Evaluator):
     def __init__(self, images: Evaluator, reconstruction: Evaluator) -> None:
         super().__init__(images.metrics)
         self.reconstruction = reconstruction
+        self.has_images = False
         self.has_reconstruction = False
 
     @property
@@ -92,12 +109,12 @@ class _PairEvaluator(Evaluator):
 
     def evaluate(self, size: int) -> dict:
         """Metrics of ``size`` images on both branches."""
-        metrics = super().evaluate(size)
+        metrics = super().evaluate(size) if self.has_images else {}
         if self.has_reconstruction:
             print_log('Reconstruction: head(label features) of the ground truth', 'current')
             values = self.reconstruction.evaluate(size)
             metrics.update({f'{PREFIX}{key}': value for key, value in values.items()})
-            self.has_reconstruction = False
+        self.has_images = self.has_reconstruction = False
         return metrics
 
 

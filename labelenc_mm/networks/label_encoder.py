@@ -1,14 +1,16 @@
 """The label encoding function h(.) of LabelEnc (ECCV 2020, sec. 3.4 and Table 8).
 
 A small residual network without normalisation whose input is one map per class. Of the C classes
-only the K present ones have a map that is not zero, and the first layer has no activation, so that
-it convolves the K maps with the K matching slices of its weight: exactly the dense result at K / C
-of the cost, for 3 classes as for 1203.
+only the K present ones have a map that is not zero, so that the stem convolves the K maps with the K
+matching slices of its weight: the dense result at K / C of the cost, for 3 classes as for 1203. It has
+no activation either, so that it is merged with the two 1x1 convolutions that follow it: products of
+their weights with those K slices replace the stem's full-width output.
 
 Shape legend: C classes of the data set, K classes present in an image, N images, (H, W) input size.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,9 +42,13 @@ class LabelBottleneck(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, h, w) -> (N, out_channels, ceil(h / stride), ceil(w / stride))."""
-        out = F.relu(self.conv1(x))
-        out = F.relu(self.conv2(out))
-        return F.relu(self.conv3(out) + self.projection(x))
+        return self.finish(self.conv1(x), self.projection(x))
+
+    def finish(self, hidden: Tensor, identity: Tensor) -> Tensor:
+        """The block's output from those of ``conv1``, which is overwritten, and ``projection``."""
+        out = F.relu(hidden, inplace=True)
+        out = F.relu(self.conv2(out), inplace=True)
+        return F.relu(self.conv3(out).add_(identity), inplace=True)
 
 
 class LabelEncoder(BaseModule):
@@ -108,19 +114,41 @@ class LabelEncoder(BaseModule):
         Returns:
             4 tensors of shape (N, out_channels[i], ceil(H / strides[i]), ceil(W / strides[i])).
         """
-        x = torch.cat([self._stem(classes, maps) for classes, maps in label_maps])
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        first_stage: Any = self.stages[0]
+        first, *others = first_stage
+        hidden, identity = zip(*(self._enter(first, *image) for image in label_maps), strict=True)
+        x = first.finish(torch.cat(hidden), torch.cat(identity))
+        for block in others:
+            x = block(x)
+        features = [x]
+        for stage in self.stages[1:]:
+            features.append(stage(features[-1]))
         return tuple(features)
 
-    def _stem(self, classes: Tensor, maps: Tensor) -> Tensor:
-        """The stem on the present classes alone: (K, H, W) -> (1, stem_channels, H / 2, W / 2)."""
+    def _enter(
+        self, first: LabelBottleneck, classes: Tensor, maps: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What ``conv1`` and ``projection`` of the first block make of the stem's output for an image.
+
+        They are 1x1 convolutions of a linear function of the maps, i.e. the convolutions of the maps
+        with the products of both weights, for ``projection`` with the product of both strides.
+        """
         if len(classes) == 0:
             # A zero map of any class: the weight keeps its place in the graph, with a zero gradient,
             # so that every process of a distributed run sees the same parameters used.
             classes = classes.new_zeros(1)
             maps = maps.new_zeros(1, *maps.shape[1:])
-        weight = self.stem.weight.index_select(1, classes)
-        return F.conv2d(maps.unsqueeze(0), weight, self.stem.bias, stride=2, padding=3)
+        stem = self.stem.weight.index_select(1, classes)
+        layers: tuple[Any, Any] = (first.conv1, first.projection)
+        outputs = []
+        for layer in layers:
+            # A product of weights, of which autocast would round the factors, too.
+            with torch.autocast(maps.device.type, enabled=False):
+                matrix = layer.weight.flatten(1)
+                weight = (matrix @ stem.flatten(1)).unflatten(1, stem.shape[1:])
+                bias = matrix @ self.stem.bias
+                if layer.bias is not None:
+                    bias = bias + layer.bias
+            stride = 2 * layer.stride[0]
+            outputs.append(F.conv2d(maps.unsqueeze(0), weight, bias, stride=stride, padding=3))
+        return outputs[0], outputs[1]

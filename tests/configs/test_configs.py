@@ -1,51 +1,76 @@
 """Every config of LabelEnc as it is: parsed, built and trained for a few iterations, step 2 after step 1.
 
 Only what no test can have is exchanged: the data set (a tiny one with the config's own classes), sizes
-of images, pretrained weights and the number of epochs.
+of images, pretrained weights and the number of epochs. LVIS's annotations are read as COCO's, whose
+format they have, because the package that reads them is no part of either toolbox.
 """
 
 import json
+import re
 from functools import cache
+from pathlib import Path
 
 import cv2
+import mmdet
 import numpy as np
 import pytest
-from mmdet.registry import DATASETS
+import torch
+import yaml
+from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
-from training_runs import ENCODING, EXPORTED, ROOT, train
+from mmengine.registry import init_default_scope
+from training_runs import ENCODING, EXPORTED, ROOT, shared_folder, train
 
 import labelenc_mm
 from labelenc_mm.artefact import load_tensors
+from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.detection import stock_config
+from labelenc_mm.detection.feature_distillation_head import teacher_model
 
 CONFIGS = ROOT / 'configs' / 'labelenc'
+STOCK_CONFIGS = Path(mmdet.__file__).parent / '.mim' / 'configs'
 NAMES = sorted(
     path.relative_to(CONFIGS).as_posix()
     for path in CONFIGS.rglob('*.py')
-    if '_base_' not in path.parts and 'step2' not in path.name
+    if '_base_' not in path.parts
 )
-# R50 and 80 classes at full width: over a minute for both steps.
-SLOW = {name for name in NAMES if name.endswith('_coco.py')}
+STEP1 = [name for name in NAMES if 'labelenc-step1' in name]
+STEP2 = [name for name in NAMES if 'labelenc-step2' in name]
+# Full width and tens of classes: most of a minute each.
+SLOW = {name for name in NAMES if not name.startswith(('bccd/', 'demo/'))}
 SCALE = (128, 96)
 NUM_IMAGES = 2
+BOXES = ((4, 10, 30), (60, 30, 55))  # left, top, side
 
 
-def parse(name):
+@cache
+def parsed(name):
     return Config.fromfile(labelenc_mm.config(f'labelenc/{name}'))
 
 
-def step2_of(name):
-    """The step-2 config that goes with a step-1 config."""
-    stem = name.split('labelenc-step1')[0] + 'labelenc-step2'
-    (path,) = (
-        p for p in CONFIGS.rglob('*.py') if p.relative_to(CONFIGS).as_posix().startswith(stem)
-    )
-    return path.relative_to(CONFIGS).as_posix()
+def parse(name):
+    return parsed(name).copy()
+
+
+def step1_of(name):
+    """The step-1 config whose file a step-2 config asks for."""
+    init_from = Path(parsed(name).model.labelenc.init_from)
+    assert (init_from.parts[0], init_from.name) == ('work_dirs', ENCODING)
+    if name.startswith('demo/'):  # a recipe, which names its folders itself
+        assert init_from.parts[1:3] == ('demo', 'step1-seed=0')
+        return name.replace('step2', 'step1')
+    (found,) = (step1 for step1 in STEP1 if Path(step1).stem == init_from.parts[1])
+    return found
 
 
 def innermost(dataset):
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    return dataset
+    """The data sets inside wrappers of one or of several."""
+    inner = [dataset.dataset] if 'dataset' in dataset else dataset.get('datasets')
+    if not inner:
+        yield dataset
+        return
+    for each in inner:
+        yield from innermost(each)
 
 
 def class_names(dataset):
@@ -53,18 +78,22 @@ def class_names(dataset):
     return tuple(names or DATASETS.get(dataset.type).METAINFO['classes'])
 
 
+def noise(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(int(path.stem))
+    cv2.imwrite(str(path), rng.integers(0, 256, (*SCALE[::-1], 3), np.uint8))
+
+
 @cache
-def tiny_data(root, classes):
+def tiny_coco(root, classes):
     """Images of noise with two boxes of masks each, in COCO's format, named after the classes."""
     rng = np.random.default_rng(0)
     width, height = SCALE
-    (root / 'images').mkdir(parents=True)
     images, annotations = [], []
     for index in range(NUM_IMAGES):
-        name = f'{index}.png'
-        cv2.imwrite(str(root / 'images' / name), rng.integers(0, 256, (height, width, 3), np.uint8))
-        images.append(dict(id=index, file_name=name, width=width, height=height))
-        for left, top, side in ((4, 10, 30), (60, 30, 55)):
+        noise(root / 'images' / f'{index}.png')
+        images.append(dict(id=index, file_name=f'{index}.png', width=width, height=height))
+        for left, top, side in BOXES:
             corners = [left, top, left + side, top, left + side, top + side, left, top + side]
             annotations.append(
                 dict(
@@ -83,13 +112,60 @@ def tiny_data(root, classes):
     return root
 
 
+OBJECT = """<object><name>{name}</name><difficult>0</difficult><bndbox>
+<xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax></bndbox></object>"""
+
+
+@cache
+def tiny_voc(root, classes):
+    """The same in the format of PASCAL VOC, both years."""
+    rng = np.random.default_rng(0)
+    for year in ('VOC2007', 'VOC2012'):
+        for folder in ('Annotations', 'ImageSets/Main'):
+            (root / year / folder).mkdir(parents=True)
+        for index in range(NUM_IMAGES):
+            noise(root / year / 'JPEGImages' / f'{index}.jpg')
+            objects = [
+                OBJECT.format(x + 1, y + 1, x + side, y + side, name=classes[rng.integers(20)])
+                for x, y, side in BOXES
+            ]
+            size = '<size><width>{}</width><height>{}</height></size>'.format(*SCALE)
+            (root / year / 'Annotations' / f'{index}.xml').write_text(
+                f'<annotation>{size}{"".join(objects)}</annotation>'
+            )
+        for split in ('trainval', 'test'):
+            (root / year / 'ImageSets/Main' / f'{split}.txt').write_text('0\n1\n')
+    return root
+
+
+def use_tiny_data(dataset, evaluators):
+    """Put the tiny data set in place of the config's, and its annotations into the metrics."""
+    for source in innermost(dataset):
+        classes = class_names(source)
+        root = shared_folder() / f'data {source.type} {len(classes)}'
+        if source.type == 'VOCDataset':
+            source.data_root = str(tiny_voc(root, classes)) + '/'
+            continue
+        data = tiny_coco(root, classes)
+        if source.type.startswith('LVIS'):
+            source.update(type='CocoDataset', metainfo=dict(classes=classes))
+        source.update(data_root=str(data), ann_file='all.json', data_prefix=dict(img='images/'))
+        for evaluator in evaluators:
+            evaluator.ann_file = str(data / 'all.json')
+            evaluator.type = evaluator.type.replace('LVISMetric', 'CocoMetric')
+
+
 def shrink(node):
-    """Resize to the size of the tiny images wherever a pipeline resizes."""
+    """Sizes of the tiny images, every image once an epoch, and predictions that nothing has learned."""
     if isinstance(node, dict):
+        if 'score_thr' in node:  # the metrics log nothing where nothing is predicted
+            node['score_thr'] = min(node['score_thr'], 0.002)
         if node.get('type') in ('Resize', 'RandomResize', 'RandomChoiceResize') and 'scale' in node:
             node['scale'] = SCALE
         if node.get('type') == 'RandomChoiceResize':
             node['scales'] = [SCALE]
+        if node.get('type') == 'RepeatDataset':
+            node['times'] = 1
         for value in node.values():
             shrink(value)
     elif isinstance(node, (list, tuple)):
@@ -98,70 +174,176 @@ def shrink(node):
 
 
 def tiny(name, folder, **labelenc):
-    """Write the config for the tiny data set, one iteration an epoch."""
+    """Write the config for the tiny data set, few iterations an epoch."""
     config = parse(name)
     config.model.backbone.init_cfg = None
+    shrink(config.model.test_cfg)
     if 'labelenc' in config.model:
         config.model.labelenc.update(labelenc)
-    classes = class_names(innermost(config.train_dataloader.dataset))
-    data = tiny_data(folder.parent / f'data of {len(classes)} classes', classes)
     for part in ('train', 'val', 'test'):
         loader = config[f'{part}_dataloader']
         shrink(loader)
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-        innermost(loader.dataset).update(
-            data_root=str(data), ann_file='all.json', data_prefix=dict(img='images/')
-        )
-        if part != 'train':
-            config[f'{part}_evaluator'].ann_file = str(data / 'all.json')
+        evaluators = config.get(f'{part}_evaluator') or []
+        evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+        use_tiny_data(loader.dataset, evaluators)
     config.train_cfg.update(max_epochs=3, val_interval=3)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     config.dump(folder / 'config.py')
     return folder / 'config.py'
 
 
-def scalars(run):
-    return [entry for entry in run.scalars() if 'loss' in entry]
+@cache
+def finished(name):
+    """The config's tiny training, run once for all tests that need what it leaves."""
+    folder = shared_folder() / 'configs' / name
+    labels = {}
+    labelenc = parsed(name).model.get('labelenc', {})
+    if 'teacher' in labelenc:
+        labels['init_from'] = str(random_teacher(labelenc.teacher))
+    elif 'init_from' in labelenc:
+        labels['init_from'] = str(finished(step1_of(name)).work_dir / ENCODING)
+    hooks = ('logger.interval=1', 'checkpoint.interval=3', 'checkpoint.save_optimizer=False')
+    options = [f'default_hooks.{option}' for option in hooks]
+    return train(tiny(name, folder / 'config', **labels), folder / 'run', *options, timeout=900)
+
+
+@cache
+def random_teacher(config):
+    """A checkpoint of a teacher that has learned nothing."""
+    init_default_scope('mmdet')
+    path = shared_folder() / f'{Path(config).stem}.pth'
+    model = Config.fromstring(f'_base_ = {config!r}', '.py').model
+    model.backbone.init_cfg = None
+    torch.save(dict(state_dict=MODELS.build(model).state_dict()), path)
+    assert teacher_model(config).backbone.depth == model.backbone.depth
+    return path
 
 
 @pytest.mark.parametrize(
     'name', [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in NAMES]
 )
-def test_config_trains(name, tmp_path):
-    every = 'default_hooks.logger.interval=1'
-    run = train(tiny(name, tmp_path / '1'), tmp_path / 'run', every, timeout=600)
+def test_config_trains(name):
+    config, run = parse(name), finished(name)
     assert 'Epoch(val) [3]' in run.output
-    if 'step1' not in name:
-        assert not (tmp_path / 'run' / ENCODING).exists()
-        return
-    assert 'loss_labelenc' not in scalars(run)[0]  # after a quarter of three iterations: the second
-    assert 'loss_labelenc' in scalars(run)[1]
-    assert 'Reconstruction: head(label features)' in run.output
-    _, metadata = load_tensors(tmp_path / 'run' / ENCODING)
-    assert metadata['label_source'] == ('mask' if 'mask-rcnn' in name else 'box')
+    labelenc = config.model.get('labelenc', {})
+    first = next(entry for entry in run.scalars() if 'loss' in entry)
+    # From the history in the checkpoint: a log repeats the last value of what is over.
+    history = load_checkpoint_file(run.work_dir / 'epoch_3.pth')['message_hub']['log_scalars']
+    counts = {key: len(values.data[0]) for key, values in history.items()}
+    iterations, active = counts['train/loss'], counts.get('train/loss_labelenc', 0)
+    assert iterations >= 3
+    if not labelenc or not labelenc.get('joint', True) or labelenc.get('loss_weight') == 0:
+        assert active == 0
+    else:  # not in the first quarter of step 1, nor at the end of step 2
+        assert 0 < active < iterations
+        assert ('loss_labelenc' in first) == (name not in STEP1)
+    assert ('Reconstruction: head(label features)' in run.output) == (name in STEP1)
+    assert (run.work_dir / ENCODING).exists() == (name in STEP1)
+    exports = bool(labelenc) and labelenc.get('joint', True)
+    assert (run.work_dir / EXPORTED).exists() == exports
+    if name in STEP1:
+        _, metadata = load_tensors(run.work_dir / ENCODING)
+        assert metadata['label_source'] == ('mask' if 'mask-rcnn' in name else 'box')
+    prefixes = {key.rsplit('/', 1)[0] for entry in run.scalars() for key in entry if '/' in key}
+    expected = {'pascal_voc', 'coco'} if 'voc0712' in name else {'coco'}
+    if name in STEP1:
+        images = expected if labelenc.get('joint', True) else set()
+        expected = images | {f'reconstruction/{prefix}' for prefix in expected}
+    assert prefixes == expected
+    for path in run.work_dir.glob('*.pth'):  # hundreds of MB each
+        path.unlink()
 
-    second = tiny(step2_of(name), tmp_path / '2', init_from=str(tmp_path / 'run' / ENCODING))
-    run = train(second, tmp_path / 'run2', every, timeout=600)
-    assert 'loss_labelenc' in scalars(run)[0]
-    assert (tmp_path / 'run2' / EXPORTED).exists()
+
+def passes(config):
+    """How often a training sees every image."""
+    count, dataset = config.train_cfg.max_epochs, config.train_dataloader.dataset
+    while 'dataset' in dataset:
+        count *= dataset.get('times', 1)
+        dataset = dataset.dataset
+    return count
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if 'step1' in name])
-def test_steps_and_paths_fit_together(name):
-    """Without a data set or a training: step 2 of a config loads what its step 1 leaves."""
-    step1, step2 = parse(name), parse(step2_of(name))
-    stem = name.split('/')[-1].removesuffix('.py')
-    folder = 'demo/step1-seed=0' if name.startswith('demo/') else stem  # the demo is a recipe
-    assert step2.model.labelenc.init_from == f'work_dirs/{folder}/{ENCODING}'
+@pytest.mark.parametrize('name', STEP2)
+def test_steps_fit_together(name):
+    """Without a data set or a training: step 2 of a config can load what its step 1 leaves."""
+    step1, step2 = parse(step1_of(name)), parse(name)
     assert (step1.model.labelenc.stage, step2.model.labelenc.stage) == ('autoencode', 'supervise')
     assert step1.model.type == step2.model.type
-    for key in ('neck', 'bbox_head', 'roi_head', 'rpn_head', 'backbone'):
+    for key in ('bbox_head', 'roi_head', 'rpn_head', 'data_preprocessor'):
         assert step1.model.get(key) == step2.model.get(key)
+    assert {**step1.model.neck, 'in_channels': 0} == {**step2.model.neck, 'in_channels': 0}
     # Step 1 is longer by what passes before the distance counts (LabelEnc, sec. 4.1: 120k and 90k).
-    assert step1.train_cfg.max_epochs * 3 == step2.train_cfg.max_epochs * 4
-    for config in (step1, step2):
-        assert config.default_hooks.reseed.type == 'ReseedHook'
-        assert config.default_hooks.labelenc.type == 'LabelEncHook'
-        assert config.default_hooks.checkpoint.type == 'CheckpointHook'
-        assert config.model_wrapper_cfg.find_unused_parameters
-        assert 'labelenc_mm' in config.custom_imports.imports
+    assert passes(step1) * 3 == passes(step2) * 4
+
+
+@pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
+def test_what_every_training_needs(name):
+    config = parse(name)
+    assert config.default_hooks.reseed.type == 'ReseedHook'
+    assert config.default_hooks.labelenc.type == 'LabelEncHook'
+    assert config.default_hooks.checkpoint.type == 'CheckpointHook'
+    assert config.model_wrapper_cfg.find_unused_parameters
+    assert 'labelenc_mm' in config.custom_imports.imports
+    loop = 'LabelEncValLoop' if name in STEP1 else 'ValLoop'
+    assert config.val_cfg.type == loop
+
+
+# Step 2 with backbones that MMDetection has no config of.
+NO_STOCK = {'retinanet_r101_dconv_c3_c5_fpn_1x_coco', 'fcos_r101_dcn_caffe_fpn_gn_head_1x_coco'}
+
+
+def stock_counterpart(name):
+    """The same detector without LabelEnc: of this folder, or of MMDetection."""
+    stem = re.sub(r'_(labelenc-step[12]|distill)[^_]*', '', Path(name).stem)
+    stem = stem.replace('16e', '1x').replace(
+        '-', '_'
+    )  # MMDetection writes fcos_..._gn-head-1x_coco
+    if stem in NO_STOCK:
+        return None
+    paths = [CONFIGS / n for n in NAMES] + sorted(STOCK_CONFIGS.rglob('*.py'))
+    found = {path.stem.replace('-', '_'): path for path in reversed(paths)}
+    if stem in found:
+        return Config.fromfile(found[stem])
+    # MMDetection's config of ResNet-50, with the depth and weights of ResNet-101.
+    config = Config.fromfile(found[stem.replace('r101', 'r50')])
+    weights = config.model.backbone.init_cfg
+    config.model.backbone.depth = 101
+    weights.checkpoint = weights.checkpoint.replace('resnet50', 'resnet101')
+    return config
+
+
+def plain(node):
+    """Without mmengine's notes on where a part of a config comes from."""
+    if isinstance(node, dict):
+        return {key: plain(value) for key, value in node.items() if key != '_scope_'}
+    return [plain(value) for value in node] if isinstance(node, (list, tuple)) else node
+
+
+@pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
+def test_nothing_but_labelenc_differs_from_the_stock_config(name):
+    """Step 2 is the stock training; step 1 has the same model and optimizer, and longer schedules."""
+    expected = stock_counterpart(name)
+    if expected is None:
+        assert 'step2' in name and parsed(name).model.backbone.depth == 101
+        return
+    ours, stock = (plain(stock_config(config).to_dict()) for config in (parse(name), expected))
+    keys = ours.keys() | stock.keys()
+    if name in STEP1:
+        keys = {'model', 'optim_wrapper', 'auto_scale_lr', 'val_evaluator'}
+    assert {key: ours.get(key) for key in keys} == {key: stock.get(key) for key in keys}
+
+
+def test_metafile_lists_all_configs_of_the_paper():
+    listed = yaml.safe_load((CONFIGS / 'metafile.yml').read_text())['Models']
+    expected = [name for name in NAMES if not name.startswith(('bccd/', 'demo/'))]
+    assert sorted(model['Config'] for model in listed) == [
+        f'configs/labelenc/{name}' for name in expected
+    ]
+    assert all(Path(model['Config']).stem == model['Name'] for model in listed)
+
+
+def test_readme_links_all_configs_of_the_paper():
+    text = (CONFIGS / 'README.md').read_text()
+    links = set(re.findall(r'\]\(([^)]+\.py)\)', text))
+    assert links == {name for name in NAMES if not name.startswith(('bccd/', 'demo/'))}

@@ -155,4 +155,4 @@ def test_a_checkpoint_of_step_1_in_load_from_is_noticed(step1):
     step2 = build('small', 'supervise')
     step2.load_state_dict(step1.state_dict())
     with pytest.raises(RuntimeError, match='load_from'):
-        step2._check_encoder()
+        step2.labelenc.check_is_loaded()

@@ -21,6 +21,7 @@ from mmdet.models.detectors import (
     SemiBaseDetector,
 )
 from mmdet.registry import MODELS
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
@@ -163,6 +164,33 @@ def test_default_schedule_of_the_distance(stage, iteration, is_active):
     assert ('labelenc_corr_0' in losses) == is_active
     assert ('adapter' in calls) == is_active  # nothing of it is computed while it is off
     assert ('encoder' in calls) == (is_active or stage == 'autoencode')
+
+
+def test_initialisation_alone_computes_the_stock_losses_and_nothing_else():
+    """Table 5: with loss_weight=0 step 2 neither draws nor encodes."""
+    detector = build('small', 'supervise', loss_weight=0)
+    calls = []
+    detector.labelenc.draw = lambda *args: calls.append(args)
+    for part in (detector.labelenc.encoder, detector.labelenc.pyramid, detector.labelenc.adapter):
+        part.register_forward_hook(lambda *args: calls.append(args))
+    stock = MODELS.build(small_model_config())
+    stock.load_state_dict(
+        {k: v for k, v in detector.state_dict().items() if not k.startswith('labelenc.')}
+    )
+    batch = data(detector)
+    with training_at(600):
+        losses = detector(**batch, mode='loss')
+    expected = stock.train()(**batch, mode='loss')
+    assert calls == [] and set(losses) == set(expected)
+    for key, values in expected.items():
+        assert all(map(torch.equal, losses[key], values)), key
+
+
+def test_step_1_with_weight_0_learns_both_branches_without_a_distance():
+    detector = build('small', loss_weight=0)
+    with training_at(600):
+        losses = detector(**data(detector), mode='loss')
+    assert set(losses) == {'loss_cls', 'loss_bbox', 'ae_loss_cls', 'ae_loss_bbox'}
 
 
 def test_resting_adapter_does_not_move_under_weight_decay_and_momentum():
@@ -353,6 +381,24 @@ def test_unfit_detectors_are_refused_with_the_reason():
         labelenc_detector(SemiBaseDetector)
     with pytest.raises(TypeError, match='SoftTeacher cannot be label-encoded'):
         MODELS.build(dict(type='LabelEncSoftTeacher'))
+
+
+@pytest.mark.parametrize(
+    'config, reason',
+    [
+        ('rpn/rpn_r50_fpn_1x_coco.py', 'tells objects from background only'),
+        ('maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'things and stuff together'),
+        ('mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 'things and stuff together'),
+        ('panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'also learns stuff'),
+    ],
+)
+def test_detectors_of_something_else_are_refused_when_they_are_built(config, reason):
+    model = Config.fromstring(f"_base_ = 'mmdet::{config}'", '.py').model
+    kind = model.type
+    model.update(type=f'LabelEnc{kind}', labelenc=dict(stage='autoencode'))
+    init_default_scope('mmdet')
+    with pytest.raises(TypeError, match=f'{kind} cannot be label-encoded: .*{reason}'):
+        MODELS.build(model)
 
 
 def test_a_users_own_detector_is_encoded_too():

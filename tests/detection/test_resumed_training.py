@@ -9,6 +9,7 @@ from training_runs import (
     ENCODING,
     EXPORTED,
     differing,
+    interrupt_and_resume,
     shared_data,
     shared_step1,
     shared_step2,
@@ -18,7 +19,6 @@ from training_runs import (
 
 from labelenc_mm.artefact import load_tensors
 
-STOP = "dict(type='StopHook', after_epoch={epoch})"
 WORKERS = """
 train_dataloader = dict(num_workers=2, persistent_workers={persistent})
 """
@@ -39,19 +39,6 @@ def assert_bit_equal(left, right):
     assert (left.work_dir / ENCODING).exists() == (right.work_dir / ENCODING).exists()
     if (left.work_dir / ENCODING).exists():
         assert differing(*(load_tensors(run.work_dir / ENCODING)[0] for run in (left, right))) == []
-
-
-def interrupt_and_resume(tmp_path, *parts, epoch, lose=None, **values):
-    hooks = STOP.format(epoch=epoch)
-    stopped = write_config(tmp_path / 'c.py', shared_data(), *parts, HOOKS, hooks=hooks, **values)
-    train(stopped, tmp_path / 'run', expect=9)
-    assert not (tmp_path / 'run' / f'epoch_{epoch + 1}.pth').exists()
-    config = write_config(tmp_path / 'c.py', shared_data(), *parts, **values)
-    if lose is not None:
-        lose.unlink()
-    resumed = train(config, tmp_path / 'run', resume=True)
-    assert f'epoch_{epoch}.pth' in resumed.output
-    return resumed
 
 
 @pytest.mark.parametrize('epoch', [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -79,6 +79,22 @@ def test_batch_without_any_object_keeps_every_parameter_in_the_graph():
         torch.testing.assert_close(output, wanted)
 
 
+def test_autocast_rounds_the_merged_weights_once():
+    encoder = LabelEncoder(4, **SMALL)
+    classes, maps = torch.tensor([1, 3]), torch.rand(2, 32, 48)
+    first = encoder.stages[0][0]
+    with torch.autocast('cpu', torch.bfloat16):
+        outputs = encoder._enter(first, classes, maps)
+    for output, layer, stride in zip(outputs, (first.conv1, first.projection), (2, 4)):
+        matrix = layer.weight.flatten(1)
+        weight = matrix @ encoder.stem.weight[:, classes].flatten(1)
+        bias = matrix @ encoder.stem.bias
+        if layer.bias is not None:
+            bias = bias + layer.bias
+        weight, bias, inputs = (x.bfloat16() for x in (weight.view(-1, 2, 7, 7), bias, maps[None]))
+        assert torch.equal(output, F.conv2d(inputs, weight, bias, stride=stride, padding=3))
+
+
 def test_paper_sizes():
     """Channels of Table 8 and the parameter count of the released encoder for COCO."""
     encoder = LabelEncoder(80)

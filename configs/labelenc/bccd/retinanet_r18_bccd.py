@@ -1,6 +1,6 @@
 # RetinaNet with ResNet-18 and 64 channels from scratch on BCCD (blood cells, 3 classes, 205 / 87 images):
 # a real data set that two CPU cores can carry. The baseline of this folder.
-_base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+_base_ = ['mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', '../_base_/labelenc.py']
 
 randomness = dict(seed=0)
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
@@ -73,4 +73,3 @@ default_hooks = dict(
     logger=dict(interval=10),
     reseed=dict(type='ReseedHook'),
 )
-custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)

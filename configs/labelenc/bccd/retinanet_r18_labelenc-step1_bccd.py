@@ -8,7 +8,6 @@ model = dict(
     ),
 )
 default_hooks = dict(labelenc=dict(type='LabelEncHook'))
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel', find_unused_parameters=True)
 val_cfg = dict(type='LabelEncValLoop')
 # A third more epochs, before the distance (LabelEnc, sec. 4.1: 30k iterations before 90k).
 train_cfg = dict(max_epochs=16)

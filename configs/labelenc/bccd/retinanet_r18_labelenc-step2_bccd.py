@@ -8,4 +8,3 @@ model = dict(
     ),
 )
 default_hooks = dict(labelenc=dict(type='LabelEncHook'))
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel', find_unused_parameters=True)

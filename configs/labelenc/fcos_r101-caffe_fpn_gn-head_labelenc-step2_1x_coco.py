@@ -1,0 +1,8 @@
+# The file of step 1 is that of ResNet-50 (LabelEnc, Table 3).
+_base_ = './fcos_r50-caffe_fpn_gn-head_labelenc-step2_1x_coco.py'
+model = dict(
+    backbone=dict(
+        depth=101,
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron/resnet101_caffe'),
+    ),
+)

@@ -1,0 +1,10 @@
+_base_ = ['./retinanet_r50_fpn_1x_voc0712.py', '../_base_/labelenc.py']
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='supervise',
+        init_from='work_dirs/retinanet_r50_fpn_labelenc-step1_16e_voc0712/label_encoding.safetensors',
+        distance_end=8 / 9,  # an epoch is a quarter of the training here
+    ),
+)
+default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))

@@ -1,0 +1,17 @@
+"""Sphinx settings: ``python -m sphinx -W -n -c docs . docs/_build``; with -W a warning is an error.
+
+The whole repository is the source, so that README, CONTRIBUTING and the results beside the configs are
+pages as well, and links to any file of the repository work here as they do where it is hosted.
+"""
+
+project = 'labelenc_mm'
+author = 'The labelenc_mm contributors'
+extensions = ['myst_parser']
+root_doc = 'docs/index'
+include_patterns = ['*.md', 'docs/**.md', 'configs/**.md']
+exclude_patterns = ['.*', 'docs/_build', 'work_dirs', 'data', 'build', 'dist', '*/.mim']
+html_extra_path = ['site_root']  # sends the address of the site to docs/index.html
+myst_heading_anchors = 3  # links to headings, named as on GitHub, are checked
+html_theme = 'alabaster'
+html_theme_options = {'page_width': '1200px'}  # the tables are wide
+html_copy_source = False

@@ -1,0 +1,2 @@
+_base_ = './_base_/parcels.py'
+custom_imports = dict(imports=['parcels'], allow_failed_imports=False)

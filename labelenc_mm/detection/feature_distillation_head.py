@@ -1,0 +1,203 @@
+"""Vanilla distillation, the comparison of LabelEnc's Table 6 (ECCV 2020, sec. 4.4).
+
+A trained detector stands in for the label encoding function; adapter, normalisation, distance and
+schedule stay the same.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead, neck_width
+from labelenc_mm.schedule import Limit
+
+
+@MODELS.register_module()
+class FeatureDistillationHead(FeatureSupervisionHead):
+    """Measures the distance between adapted image features and a frozen teacher's.
+
+    Only backbone and neck of the teacher are built and loaded. A resumed run finds them in its own
+    checkpoint and needs no file of the teacher.
+
+    Args:
+        teacher: Model config of the teacher, or where to find it: a config of a toolbox
+            (``'mmdet::retinanet/retinanet_r101_fpn_1x_coco.py'``) or the path of one.
+        init_from: Checkpoint of the teacher, a path or whatever address mmengine knows; loaded when
+            training starts.
+        neck: The student's neck config, filled in by the detector.
+        data_preprocessor: The student's data preprocessor, filled in by the detector.
+        adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
+        loss_weight: Weight of the distance.
+        distance_begin: When the distance starts to count, see :class:`~labelenc_mm.schedule.TrainingWindow`.
+        distance_end: When it stops. By default for the last epoch, as in step 2 of LabelEnc, or, with
+            ``distance_by_epoch=False``, for the last ninth.
+        distance_by_epoch: Whether int limits count epochs (else iterations).
+
+    Raises:
+        ValueError: If features of teacher and student cannot be compared level by level, or the two
+            do not normalise images alike.
+    """
+
+    mismatch_advice = 'Choose a teacher whose neck gives the same levels as the student'
+    init_advice = (
+        'the teacher has no trained weights: set labelenc.init_from to its checkpoint, a path or an '
+        'address'
+    )
+
+    def __init__(
+        self,
+        teacher: str | dict,
+        neck: dict | list[dict] | None,
+        data_preprocessor: nn.Module,
+        init_from: str | None = None,
+        adapter: dict | None = None,
+        loss_weight: float = 1.0,
+        distance_begin: Limit = 0,
+        distance_end: Limit | None = None,
+        distance_by_epoch: bool = True,
+    ) -> None:
+        if distance_end is None:
+            distance_end = -1 if distance_by_epoch else 8 / 9
+        super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
+        model = teacher_model(teacher)
+        widths = neck_width(neck), neck_width(model.get('neck'))
+        if widths[0] != widths[1]:
+            raise ValueError(
+                f"the student's neck has {widths[0]} channels, the teacher's {widths[1]}; "
+                'their features are compared channel by channel: choose a teacher of the same width'
+            )
+        check_preprocessing(data_preprocessor, model.get('data_preprocessor'))
+        self.teacher = Teacher(model)
+        self.complete(widths[0], adapter)
+
+    @classmethod
+    def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
+        """Neck and data preprocessor of the student."""
+        return {'neck': neck, 'data_preprocessor': detector.data_preprocessor}
+
+    @property
+    def frozen_parts(self) -> Sequence[nn.Module]:
+        """The teacher."""
+        return (self.teacher,)
+
+    def load(self, detector: Any) -> None:
+        """Load the teacher."""
+        assert self.init_from is not None
+        self.teacher.load(self.init_from)
+        self.encoder_is_loaded.fill_(1)
+
+    def targets(
+        self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
+    ) -> tuple[Tensor, ...]:
+        """The teacher's features: levels of shape (N, C, h_l, w_l), without gradient."""
+        return self.teacher(batch_inputs)
+
+
+class Teacher(BaseModule):
+    """Backbone and neck of a trained detector, without gradient and always in evaluation mode.
+
+    Args:
+        model: The detector's model config.
+    """
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.backbone = MODELS.build(model['backbone'])
+        self.neck = MODELS.build(model['neck'])
+
+    def init_weights(self) -> None:
+        """Nothing: no pretrained backbone is fetched, for the checkpoint holds all weights."""
+
+    def load(self, path: str) -> None:
+        """Load backbone and neck from a checkpoint, strictly and without running code from it.
+
+        Raises:
+            CheckpointError: If tensors are missing, left over or of another shape; lists them.
+        """
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+        state_dict = checkpoint.get('state_dict', checkpoint)
+        ours: OrderedDict[str, Tensor] = OrderedDict(
+            (key, value)
+            for key, value in state_dict.items()
+            if key.split('.')[0] in ('backbone', 'neck')
+        )
+        if hasattr(
+            state_dict, '_metadata'
+        ):  # by which modules rename the keys of older checkpoints
+            ours._metadata = state_dict._metadata  # type: ignore[attr-defined]
+        try:
+            self.load_state_dict(ours, strict=True)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f'labelenc.init_from={path} does not fit the backbone and neck of labelenc.teacher: '
+                f'{error}'
+            ) from error
+        print_log(f'Backbone and neck of the teacher loaded from {path}', 'current')
+
+    @torch.no_grad()
+    def forward(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) images -> levels of shape (N, C, h_l, w_l)."""
+        return tuple(self.neck(self.backbone(batch_inputs)))
+
+
+def teacher_model(teacher: str | dict) -> ConfigDict:
+    """The model config of a teacher from itself, a toolbox's config or a path.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If it has no backbone or no neck.
+    """
+    model: Any = teacher
+    if isinstance(teacher, str):
+        # As `_base_`, because mmengine's own resolution of 'mmdet::' may install packages.
+        base = teacher if '::' in teacher else str(Path(teacher).expanduser().resolve())
+        if '::' not in teacher and not Path(base).is_file():
+            raise FileNotFoundError(f'labelenc.teacher={teacher}: no such config')
+        model = Config.fromstring(f'_base_ = {base!r}', '.py').get('model', {})
+    missing = [name for name in ('backbone', 'neck') if not model.get(name)]
+    if missing:
+        raise ValueError(
+            f'labelenc.teacher has no {" and no ".join(missing)}: give the model config of a detector '
+            'with both, or the config file of one'
+        )
+    return ConfigDict(model)
+
+
+@torch.no_grad()
+def check_preprocessing(student: nn.Module, teacher: dict | None) -> None:
+    """Raise ValueError unless teacher and student see the same values of the same image.
+
+    Args:
+        student: The student's data preprocessor.
+        teacher: Config of the teacher's.
+    """
+    if teacher is None:
+        raise ValueError(
+            'labelenc.teacher has no data_preprocessor, so that it cannot be known whether it '
+            "normalises images as the student does; give the teacher's whole model config"
+        )
+    size = 8
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (3, size, size), generator=generator, dtype=torch.uint8)
+    values = [
+        module({'inputs': [image.clone()]}, False)['inputs'][..., :size, :size]
+        for module in (student, MODELS.build(teacher))
+    ]
+    if not torch.equal(*values):
+        raise ValueError(
+            'teacher and student normalise images differently: the teacher has '
+            f'{dict(teacher)}. Take its mean, std and order of channels over into '
+            'model.data_preprocessor and start from a backbone that was pretrained with them, or '
+            'choose another teacher'
+        )

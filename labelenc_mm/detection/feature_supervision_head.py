@@ -1,0 +1,177 @@
+"""What pulls a detector's features towards target features while it trains (LabelEnc, ECCV 2020, Eq. 10).
+
+The targets are label features (:class:`LabelEncodingHead`) or, for the comparison of Table 6, a trained
+detector's (:class:`FeatureDistillationHead`); adapter, distance and schedule are the same.
+
+Shape legend: N images, C channels of the neck, (H, W) size of the padded batch in pixels, (h_l, w_l) size
+of pyramid level l.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from labelenc_mm.networks import FeatureAdaptationBlock, feature_distance
+from labelenc_mm.schedule import Limit, TrainingWindow
+
+# The network itself knows no toolbox.
+MODELS.register_module(module=FeatureAdaptationBlock)
+
+
+class FeatureSupervisionHead(BaseModule):
+    """Base of the ``labelenc`` subtree of a detector: adapter, distance and schedule.
+
+    Args:
+        distance_begin: When the distance starts to count, see :class:`~labelenc_mm.schedule.TrainingWindow`.
+        distance_end: When it stops.
+        distance_by_epoch: Whether int limits count epochs (else iterations).
+        loss_weight: Weight of the distance. With 0 neither targets nor distance are computed.
+        init_from: File that the source of the targets is loaded from when training starts.
+    """
+
+    stage = 'supervise'
+    joint = True  # whether the detector learns from images
+    # What to do where the levels of the two sides differ, and where `init_from` is missing.
+    mismatch_advice: str
+    init_advice: str
+    # Replaced where another form of the same function is compared.
+    distance = staticmethod(feature_distance)
+
+    def __init__(
+        self,
+        distance_begin: Limit,
+        distance_end: Limit | None,
+        distance_by_epoch: bool = True,
+        loss_weight: float = 1.0,
+        init_from: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.init_from = init_from
+        self.loss_weight = loss_weight
+        self.distance_window = TrainingWindow(
+            distance_begin, distance_end, distance_by_epoch, name='labelenc.distance'
+        )
+        # Part of every checkpoint: says after a resume, without the file, whether the frozen encoder
+        # (or the teacher in its place) holds learned weights.
+        self.register_buffer('encoder_is_loaded', torch.zeros((), dtype=torch.int64))
+        self._has_checked_encoder = False
+
+    @classmethod
+    def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
+        """The constructor's arguments that the detector knows.
+
+        Args:
+            detector: The detector, complete except for its subtree ``labelenc``.
+            neck: Config of its neck.
+            given: What the config says.
+        """
+        raise NotImplementedError
+
+    def load(self, detector: Any) -> None:
+        """Load ``init_from``; the detector may start from parts of it, too."""
+        raise NotImplementedError
+
+    def targets(
+        self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
+    ) -> Sequence[Tensor]:
+        """Target features of a batch.
+
+        Args:
+            batch_inputs: (N, 3, H, W) images.
+            data_samples: Samples whose ``gt_instances`` are in coordinates of the network input.
+
+        Returns:
+            Levels of shape (N, C, h_l, w_l).
+        """
+        raise NotImplementedError
+
+    @property
+    def frozen_parts(self) -> Sequence[nn.Module]:
+        """The children that do not learn."""
+        raise NotImplementedError
+
+    def complete(self, channels: int, adapter: dict | None) -> None:
+        """End of the constructor: build the adapter, freeze what does not learn.
+
+        Args:
+            channels: Channels C of all levels.
+            adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
+        """
+        self.adapter = MODELS.build(
+            {'type': 'FeatureAdaptationBlock', 'channels': channels, **(adapter or {})}
+        )
+        for part in self.frozen_parts:
+            part.requires_grad_(False)
+        self.train()
+
+    def train(self, mode: bool = True) -> 'FeatureSupervisionHead':
+        """Switch to training mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for part in self.frozen_parts:
+            part.eval()
+        return self
+
+    def check_is_loaded(self) -> None:
+        """Raise RuntimeError if the targets would come from weights that nobody has trained."""
+        if self._has_checked_encoder or self.stage == 'autoencode':
+            return
+        if not int(self.encoder_is_loaded):
+            raise RuntimeError(self.init_advice)
+        self._has_checked_encoder = True
+
+    def is_distance_active(self) -> bool:
+        """Whether the distance counts at the iteration that the MessageHub tells."""
+        return self.distance_window.is_active() and self.loss_weight != 0
+
+    def loss(
+        self, image_features: Sequence[Tensor], targets: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """The distance between adapted image features and target features (Eq. 10).
+
+        Gradients reach the adapter and the image features, never the targets.
+
+        Args:
+            image_features: Levels of shape (N, C, h_l, w_l) from the detector's neck.
+            targets: Levels of the same shapes from :meth:`targets`.
+
+        Returns:
+            ``loss_labelenc`` and, for the log, ``labelenc_corr_l``, the correlation of level l.
+        """
+        shapes = [[tuple(level.shape[1:]) for level in side] for side in (image_features, targets)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f'image features have (channels, height, width) {shapes[0]}, their targets '
+                f'{shapes[1]}. {self.mismatch_advice}'
+            )
+        adapted = self.adapter(image_features)
+        distance, correlations = self.distance(adapted, [level.detach() for level in targets])
+        losses = {'loss_labelenc': self.loss_weight * distance}
+        losses.update({f'labelenc_corr_{i}': rho for i, rho in enumerate(correlations)})
+        return losses
+
+
+def neck_width(neck: dict | Sequence[dict] | None) -> int:
+    """The number of channels of all levels of a neck.
+
+    Args:
+        neck: Config of the neck, or a list of configs in order.
+
+    Raises:
+        ValueError: If there is no such number.
+    """
+    configs = [] if neck is None else neck if isinstance(neck, Sequence) else [neck]
+    widths = [config['out_channels'] for config in configs if 'out_channels' in config]
+    width: Any = widths[-1] if widths else None
+    if isinstance(width, Sequence) and len(set(width)) == 1:
+        width = width[0]
+    if not isinstance(width, int):
+        raise ValueError(
+            'the feature adaptation block is shared by all levels and needs a neck whose '
+            f'out_channels is one number; got {width} in {[config.get("type") for config in configs]}'
+        )
+    return width

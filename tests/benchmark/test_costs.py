@@ -1,0 +1,62 @@
+"""What is measured, on things whose costs are known."""
+
+import pytest
+import torch
+
+pytest.importorskip('mmdet')
+
+from labelenc_mm.benchmark.costs import Costs, _peak, count_operations, measure_peak_memory
+
+MIB = 2**20
+
+
+class ToyStep:
+    """A convolution whose input needs no gradient, so that forward and backward cost the same."""
+
+    device = torch.device('cpu')
+
+    def __init__(self):
+        self.layer = torch.nn.Conv2d(6, 10, 3, stride=2, padding=1)
+
+    def fresh_batch(self):
+        return torch.rand(4, 6, 16, 20)
+
+    def __call__(self, batch):
+        self.layer(batch).sum().backward()
+
+    def persistent_bytes(self):
+        return 5 * MIB
+
+
+def test_operations_of_forward_and_backward():
+    assert count_operations(ToyStep()) == 2 * (4 * 8 * 10) * (10 * 6 * 9)
+
+
+@pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])
+def test_peak_is_of_what_lives_at_the_same_time(device):
+    def together():
+        first = torch.zeros(MIB, dtype=torch.uint8, device=device)
+        second = torch.zeros(2 * MIB, dtype=torch.uint8, device=device)
+        del first, second
+
+    def one_after_the_other():
+        for size in (MIB, 2 * MIB, MIB):
+            torch.zeros(size, dtype=torch.uint8, device=device)
+
+    other = torch.zeros(8 * MIB, dtype=torch.uint8, device=device)  # alive before and after
+    assert _peak(together, torch.device(device)) == 3 * MIB
+    assert _peak(one_after_the_other, torch.device(device)) == 2 * MIB
+    assert len(other) == 8 * MIB
+
+
+def test_peak_memory_adds_what_persists():
+    step = ToyStep()
+    output = 4 * 10 * 8 * 10 * 4
+    assert 5 * MIB + output <= measure_peak_memory(step) < 6 * MIB
+
+
+def test_ratios_are_paired_before_their_median():
+    # The machine was three times as slow in the second round, and ours was hit in the last.
+    base = Costs(1, 1, None, [1.0, 3.0, 1.0])
+    ours = Costs(1, 1, None, [1.5, 4.5, 9.0])
+    assert ours.ratio(base, 'seconds') == 1.5

@@ -1,0 +1,132 @@
+"""Iterations on synthetic data are those of a training."""
+
+import pytest
+import torch
+
+pytest.importorskip('mmdet')
+
+from detection_models import SMALL_ENCODER, small_model_config
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
+
+from labelenc_mm.benchmark import TrainStep, Workload, measure_costs
+
+WORKLOAD = Workload((64, 96), batch_size=2, num_objects=4, num_present=2)
+
+
+def config_of(stage=None, train_cfg=None, **labelenc):
+    model = small_model_config()
+    if stage is not None:
+        model.update(
+            type='LabelEncRetinaNet',
+            labelenc=dict(stage=stage, encoder=dict(SMALL_ENCODER), **labelenc),
+        )
+    optimizer = dict(type='SGD', lr=0.01, momentum=0.9)
+    return Config(
+        dict(
+            model=model,
+            train_cfg=train_cfg or dict(type='EpochBasedTrainLoop', max_epochs=12),
+            optim_wrapper=dict(optimizer=optimizer, clip_grad=dict(max_norm=10)),
+        )
+    )
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    init_default_scope('mmdet')
+
+
+def weights(module):
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+def all_equal(before, after):
+    return all(map(torch.equal, before, after))
+
+
+@pytest.mark.parametrize('stage', [None, 'autoencode', 'supervise'])
+def test_trains_with_the_distance(stage):
+    step = TrainStep(config_of(stage), WORKLOAD)
+    before = weights(step.detector.bbox_head)
+    frozen = weights(step.detector.labelenc.encoder) if stage == 'supervise' else []
+    losses = step(step.fresh_batch())
+    assert ('loss_labelenc' in losses) == (stage is not None)
+    assert ('ae_loss_cls' in losses) == (stage == 'autoencode')
+    assert not all_equal(before, weights(step.detector.bbox_head))
+    assert step.draws_label_maps == (stage is not None)
+    if frozen:
+        assert all_equal(frozen, weights(step.detector.labelenc.encoder))
+    # Two iterations start from the same samples, whatever the first made of them.
+    assert step.fresh_batch()['data_samples'][0].gt_instances.bboxes.shape == (4, 4)
+
+
+def test_leaves_the_message_hub_as_it_was():
+    hub = MessageHub.get_current_instance()
+    hub.update_info('iter', 3)
+    step = TrainStep(config_of('supervise'), WORKLOAD)
+    step(step.fresh_batch())
+    assert hub.get_info('iter') == 3 and hub.get_info('max_iters') is None
+
+
+@pytest.mark.parametrize(
+    'train_cfg, limits',
+    [
+        (dict(type='IterBasedTrainLoop', max_iters=90000), dict(distance_by_epoch=False)),
+        (dict(type='EpochBasedTrainLoop', max_epochs=12), dict(distance_begin=0.9)),
+    ],
+)
+def test_finds_where_the_distance_is_active(train_cfg, limits):
+    step = TrainStep(config_of('autoencode', train_cfg, **limits), WORKLOAD)
+    assert 'loss_labelenc' in step(step.fresh_batch())
+
+
+def test_autocast_on_the_cpu():
+    step = TrainStep(config_of('supervise'), WORKLOAD, 'cpu', 'bf16')
+    dtypes = {}
+    parts = dict(
+        neck=step.detector.neck.fpn_convs[0].conv,
+        encoder=step.detector.labelenc.encoder.stages[3][0].conv2,
+    )
+    for name, layer in parts.items():
+        layer.register_forward_hook(
+            lambda _, inputs, output, name=name: dtypes.update({name: output.dtype})
+        )
+    before = weights(step.detector.neck)
+    step(step.fresh_batch())
+    assert dtypes == dict(neck=torch.bfloat16, encoder=torch.bfloat16)
+    assert not all_equal(before, weights(step.detector.neck))
+    with pytest.raises(ValueError, match='fp16 needs a GPU'):
+        TrainStep(config_of(), WORKLOAD, 'cpu', 'fp16')
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('amp', [None, 'fp16', 'bf16'])
+def test_on_a_gpu(amp):
+    steps = {
+        stage: TrainStep(config_of(stage), WORKLOAD, 'cuda', amp) for stage in (None, 'supervise')
+    }
+    costs = measure_costs(steps, rounds=1)
+    assert costs['supervise'].multiply_adds > costs[None].multiply_adds
+    assert costs['supervise'].peak_bytes > costs[None].peak_bytes > 0
+
+
+def test_costs_of_both_forms():
+    plain = config_of('autoencode')
+    plain.model.labelenc.update(type='PlainLabelEncodingHead')
+    plain.model.labelenc.encoder.update(type='PlainLabelEncoder')
+    steps = {
+        name: TrainStep(config, WORKLOAD)
+        for name, config in dict(
+            stock=config_of(), sparse=config_of('autoencode'), plain=plain
+        ).items()
+    }
+    costs = measure_costs(steps, rounds=2)
+    assert all(len(cost.seconds) == len(cost.cpu_seconds) == 2 for cost in costs.values())
+    assert costs['stock'].multiply_adds < costs['sparse'].multiply_adds
+    assert costs['sparse'].multiply_adds < costs['plain'].multiply_adds
+    assert costs['stock'].label_maps is None
+    assert costs['sparse'].label_maps.map_bytes == 2 * 2 * 64 * 96 * 4  # images, classes, pixels
+    assert costs['plain'].label_maps.map_bytes == 2 * 80 * 64 * 96 * 4
+    sparse, dense = (costs[name].label_maps.encoding_peak_bytes for name in ('sparse', 'plain'))
+    assert sparse < dense

@@ -1,0 +1,50 @@
+"""Our detection configs, given by path, under mmdet's own tools/train.py, which never imports us."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mmdet
+import pytest
+from training_runs import ENCODING, EXPORTED, ROOT
+
+from labelenc_mm.datasets import write_shape_scenes
+
+TRAIN = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'train.py'
+CONFIGS = ROOT / 'configs' / 'labelenc' / 'demo'
+
+
+@pytest.mark.slow
+def test_both_steps_and_a_resume(tmp_path):
+    data = write_shape_scenes(tmp_path / 'shapes', 8, 4, (64, 64), progress=False)
+    options = ['train_cfg.max_epochs=2', 'train_cfg.val_interval=2']
+    options += [f'{part}_dataloader.dataset.data_root={data}/' for part in ('train', 'val', 'test')]
+    options += [
+        f'{part}_evaluator.ann_file={data}/annotations/val.json' for part in ('val', 'test')
+    ]
+
+    def train(step, *arguments):
+        config = CONFIGS / f'retinanet_r18_shapes_labelenc-{step}.py'
+        command = [sys.executable, TRAIN, config, '--work-dir', tmp_path / step, *arguments]
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=tmp_path,
+            env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    train('step1', '--cfg-options', *options)
+    encoding = tmp_path / 'step1' / ENCODING
+    options.append(f'model.labelenc.init_from={encoding}')
+    train('step2', '--cfg-options', *options)
+    exported = tmp_path / 'step2' / EXPORTED
+    exported.unlink()
+    # Under mmdet's tool the file of step 1 must still be there for a resume, see docs/get_started.md.
+    options[0] = 'train_cfg.max_epochs=3'
+    train('step2', '--resume', '--cfg-options', *options)
+    assert (tmp_path / 'step2' / 'epoch_3.pth').is_file()
+    assert exported.is_file()

@@ -1,0 +1,70 @@
+"""The report of `tools/benchmark_train.py`: what it compares and that its numbers fit together."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip('mmdet')
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs' / 'labelenc' / 'bccd'
+STEP1, STEP2 = (
+    str(CONFIGS / f'retinanet_r18_labelenc-{step}_bccd.py') for step in ('step1', 'step2')
+)
+SMALL = ['--image-size', '64', '96', '--rounds', '2', '--device', 'cpu']
+tool = runpy.run_path(str(ROOT / 'tools' / 'benchmark_train.py'))
+
+
+@pytest.fixture(scope='module')
+def report(tmp_path_factory):
+    path = tmp_path_factory.mktemp('report') / 'report.json'
+    tool['main']([STEP1, STEP2, '--plain', '--json', str(path), *SMALL])
+    return json.loads(path.read_text())
+
+
+def test_forms_of_one_stock_detector_share_a_table(report):
+    (rows,) = report['tables']
+    step1, step2 = Path(STEP1).stem, Path(STEP2).stem
+    names = ['stock RetinaNet', step1, f'{step1}, plain', step2, f'{step2}, plain']
+    assert [row['form'] for row in rows] == names
+    assert report['conditions']['image size'] == '64x96'
+    assert torch.__version__ in report['conditions']['versions']
+
+
+def test_numbers_fit_together(report):
+    stock, step1, plain1, step2, _ = report['tables'][0]
+    for row in (stock, step1, step2):
+        ratios = [a / b for a, b in zip(row['rounds']['seconds'], stock['rounds']['seconds'])]
+        assert row['time_ratio'] == pytest.approx(sum(ratios) / 2)
+        assert row['images_per_second'] == pytest.approx(1 / row['seconds'])
+        assert row['memory_ratio'] == pytest.approx(row['peak_mib'] / stock['peak_mib'])
+    assert stock['time_ratio'] == stock['operations_ratio'] == 1
+    assert 1 < step2['operations_ratio'] < step1['operations_ratio'] < plain1['operations_ratio']
+    assert step2['map_mib'] == pytest.approx(3 * 64 * 96 * 4 / 2**20)
+    assert 'map_mib' not in stock
+
+
+def test_table_is_markdown_without_empty_columns(report):
+    table = tool['format_table'](report['tables'][0])
+    header, rule, *rows = table.splitlines()
+    assert len({line.count('|') for line in (header, rule, *rows)}) == 1
+    assert 'label maps MiB' in header and len(rows) == 5
+    assert 'label maps MiB' not in tool['format_table'](report['tables'][0][:1])
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['nowhere.py'], "'nowhere.py' does not exist"),
+        ([str(CONFIGS / 'retinanet_r18_bccd.py')], 'has no model.labelenc'),
+        ([STEP2, '--rounds', '0'], '--rounds must be at least 1'),
+        ([STEP2, '--amp', 'fp16'], 'fp16 needs a GPU'),
+        ([STEP2, '--num-present', '9'], '7 objects cannot be of 9 classes'),
+    ],
+)
+def test_errors_are_told_without_a_traceback(arguments, message):
+    with pytest.raises(SystemExit, match=message):
+        tool['main']([*arguments, '--device', 'cpu', '--image-size', '64', '96'])
