@@ -7,7 +7,7 @@ for, and whoever loads it compares that with what it expects.
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +105,39 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             f'The metadata of {path} is damaged ({content!r}): run the stage that writes it again.'
         )
     return tensors, content
+
+
+def compare_tensors(
+    expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
+) -> list[str]:
+    """What keeps a file's tensors from fitting a module: one line for each, none if they fit."""
+    lines = []
+    for key, value in expected.items():
+        if key not in found:
+            lines.append(f'{key}: missing in the file')
+        elif found[key].shape != value.shape:
+            shapes = tuple(value.shape), tuple(found[key].shape)
+            lines.append(f'{key}: shape {shapes[0]} here, {shapes[1]} in the file')
+    return lines + [f'{key}: only in the file' for key in found if key not in expected]
+
+
+def compare_classes(
+    ours: Sequence[str] | None, theirs: Sequence[str] | None, whose: str
+) -> list[str]:
+    """What differs between two lists of class names, one line each; nothing if one is unknown.
+
+    Args:
+        ours: Names of the data set, in order of the labels.
+        theirs: Names that a file was trained on.
+        whose: Where ``theirs`` come from, for the text.
+    """
+    if ours is None or theirs is None:
+        return []
+    lines = [
+        f'{index}: {left!r} ({whose}: {right!r})'
+        for index, (left, right) in enumerate(zip(ours, theirs, strict=False))
+        if left != right
+    ]
+    if len(ours) != len(theirs):
+        lines.append(f'{len(ours)} classes ({whose}: {len(theirs)})')
+    return lines

@@ -53,6 +53,19 @@ class SpoilImagesHook(Hook):
 
 
 @HOOKS.register_module()
+class VoidLabelsHook(Hook):
+    """The label maps of one rank hold nothing but void."""
+
+    def __init__(self, rank):
+        self.rank = rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.rank == self.rank:
+            for sample in data_batch['data_samples']:
+                sample.gt_sem_seg.data.fill_(255)
+
+
+@HOOKS.register_module()
 class StopHook(Hook):
     """Ends the process after an epoch, once its checkpoint is written, as if it had been killed."""
 

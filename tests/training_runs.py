@@ -35,9 +35,12 @@ _PRELOAD = (
     'labelenc_mm.detection',
     'labelenc_mm.engine.command_line',
     'labelenc_mm.engine.resume',
+    'labelenc_mm.segmentation',
     'mmdet.apis',
     'mmdet.engine',
     'mmdet.visualization',
+    'mmseg.apis',
+    'mmseg.datasets',
     'torch._dynamo',
     'yapf.yapflib.yapf_api',
 )

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -72,9 +73,18 @@ def resume_from(cfg: Config, checkpoint: str) -> None:
         raise FileNotFoundError(f'--resume {checkpoint}: there is no such file.')
     cfg.resume = True
     cfg.load_from = checkpoint
-    if cfg.get('model', {}).get('labelenc', {}).get('init_from'):
-        # The checkpoint holds all that step 1 left, so that its file may be gone by now.
-        cfg.model.labelenc.init_from = None
+    _forget_init_from(cfg.get('model', {}))
+
+
+def _forget_init_from(config: Any) -> None:
+    """The checkpoint holds all that an earlier stage left, so that its file may be gone by now."""
+    if isinstance(config, dict):
+        if config.get('init_from'):
+            config['init_from'] = None
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for item in config:
+            _forget_init_from(item)
 
 
 def main() -> None:

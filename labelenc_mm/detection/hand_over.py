@@ -13,7 +13,13 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 import labelenc_mm
-from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
+from labelenc_mm.artefact import (
+    ArtefactError,
+    compare_classes,
+    compare_tensors,
+    load_tensors,
+    save_tensors,
+)
 from labelenc_mm.detection.introspection import NOT_HEAD, head_children
 from labelenc_mm.labels import LABEL_MAP_VERSION
 
@@ -113,15 +119,9 @@ def check_classes(detector: Any, classes: Sequence[str] | None) -> None:
         ArtefactError: If names or order differ, listing the differences.
     """
     expected = getattr(detector.labelenc, 'step1_classes', None)
-    if expected is None or classes is None or list(classes) == list(expected):
+    pairs = compare_classes(classes, expected, whose='step 1')
+    if not pairs:
         return
-    pairs = [
-        f'{index}: {ours!r} (step 1: {theirs!r})'
-        for index, (ours, theirs) in enumerate(zip(classes, expected, strict=False))
-        if ours != theirs
-    ]
-    if len(classes) != len(expected):
-        pairs.append(f'{len(classes)} classes (step 1: {len(expected)})')
     raise ArtefactError(
         f'{detector.labelenc.init_from} was trained on other classes than this data set has:\n  '
         + '\n  '.join(pairs)
@@ -176,17 +176,10 @@ def _compare_metadata(ours: dict, theirs: dict, with_head: bool) -> list[str]:
 def _compare_tensors(
     prefix: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]
 ) -> list[str]:
-    selected = _select(found, prefix)
-    lines = []
-    for key, value in expected.items():
-        if key not in selected:
-            lines.append(f'{prefix}{key}: missing in the file')
-        elif selected[key].shape != value.shape:
-            lines.append(
-                f'{prefix}{key}: shape {tuple(value.shape)} here, {tuple(selected[key].shape)} in the file'
-            )
-    lines += [f'{prefix}{key}: only in the file' for key in selected if key not in expected]
-    return lines
+    return compare_tensors(
+        {f'{prefix}{key}': value for key, value in expected.items()},
+        {key: value for key, value in found.items() if key.startswith(prefix)},
+    )
 
 
 def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -10,16 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import torch
 from mmdet.models.detectors import RPN, BaseDetector, MaskFormer, TwoStagePanopticSegmentor
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmengine.dist import all_reduce
-from mmengine.logging import MessageHub
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
+from labelenc_mm.engine.finite_losses import stop_if_not_finite
 
 LABEL_PREFIX = 'ae_'
 """Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
@@ -187,23 +185,6 @@ def frozen_head_statistics(detector: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.train()
-
-
-def stop_if_not_finite(log_vars: dict[str, Tensor]) -> None:
-    """Raise on all ranks if a logged loss of any rank is NaN or infinite."""
-    names = [name for name in log_vars if 'loss' in name]
-    values = torch.stack([log_vars[name].detach().float() for name in names])
-    is_bad = (~torch.isfinite(values)).to(torch.float32)
-    all_reduce(is_bad, op='max')  # ranks have the same keys in the same order
-    if is_bad.any():
-        bad = [name for name, flag in zip(names, is_bad.tolist(), strict=True) if flag]
-        iteration = MessageHub.get_current_instance().get_info('iter')
-        raise FloatingPointError(
-            f'iteration {iteration}: not finite on at least one process: {", ".join(bad)}. Training '
-            'stops before the backward pass, the last checkpoint is intact. Lower the learning rate, '
-            'lengthen the warm-up or clip gradients (optim_wrapper.clip_grad), and under AMP try bf16; '
-            'then --resume.'
-        )
 
 
 def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:

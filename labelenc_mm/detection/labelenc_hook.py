@@ -1,18 +1,17 @@
 """What a label-encoded training leaves behind when it ends."""
 
 import os.path as osp
-from typing import Any
 
-import torch
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from labelenc_mm.detection import hand_over
-from labelenc_mm.detection.export import FILE_NAME, ExportError, export_detector, log_export
+from labelenc_mm.detection.export import FILE_NAME, export_detector
+from labelenc_mm.engine.export import export_after_training
+from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
 
 
 @HOOKS.register_module()
@@ -35,7 +34,7 @@ class LabelEncHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Refuse a step-1 file of other classes."""
-        hand_over.check_classes(_unwrap(runner.model), _metainfo(runner).get('classes'))
+        hand_over.check_classes(unwrapped_model(runner), train_metainfo(runner).get('classes'))
 
     def after_train(self, runner: Runner) -> None:
         """Write the files on the main process, after the last checkpoint.
@@ -45,12 +44,11 @@ class LabelEncHook(Hook):
         """
         if not is_main_process():
             return
-        detector = _unwrap(runner.model)
-        state_dict = averaged_state_dict(runner, detector)
-        metainfo = _metainfo(runner)
+        detector = unwrapped_model(runner)
         if detector.labelenc.stage == 'autoencode':
             path = osp.join(runner.work_dir, hand_over.FILE_NAME)
-            hand_over.save_label_encoding(detector, state_dict, path, metainfo.get('classes'))
+            classes = train_metainfo(runner).get('classes')
+            hand_over.save_label_encoding(detector, averaged_state_dict(runner), path, classes)
             print_log(f'Label encoding for step 2 (labelenc.init_from): {path}', 'current')
         if not detector.labelenc.joint:
             print_log(
@@ -58,37 +56,5 @@ class LabelEncHook(Hook):
                 'current',
             )
         elif self.export:
-            try:
-                _export(runner, detector, state_dict, metainfo)
-            except Exception as error:
-                config = osp.join(runner.work_dir, osp.basename(runner.cfg.filename or 'CONFIG'))
-                checkpoint = runner.message_hub.get_info('last_ckpt') or 'CHECKPOINT'
-                raise ExportError(
-                    f'{error}\nThe training is complete and its checkpoints are written; only the '
-                    'export of the stock detector failed. To repeat it:\n  python tools/'
-                    f'export_detector.py {config} {checkpoint} {osp.join(runner.work_dir, FILE_NAME)}'
-                ) from error
-
-
-def _export(runner: Runner, detector: Any, state_dict: dict, metainfo: dict) -> None:
-    device = next(detector.parameters()).device
-    out = osp.join(runner.work_dir, FILE_NAME)
-    with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
-        log_export(export_detector(runner.cfg, state_dict, out, metainfo, device))
-
-
-def averaged_state_dict(runner: Runner, detector: Any) -> dict[str, torch.Tensor]:
-    """The weights that a checkpoint of this run would hold: averaged ones under EMA."""
-    checkpoint: dict[str, Any] = {'state_dict': detector.state_dict()}
-    for hook in runner.hooks:
-        if isinstance(hook, EMAHook):
-            hook.before_save_checkpoint(runner, checkpoint)
-    return checkpoint['state_dict']
-
-
-def _unwrap(model: Any) -> Any:
-    return model.module if is_model_wrapper(model) else model
-
-
-def _metainfo(runner: Runner) -> dict:
-    return dict(getattr(runner.train_dataloader.dataset, 'metainfo', None) or {})
+            path = osp.join(runner.work_dir, FILE_NAME)
+            export_after_training(runner, export_detector, path, 'detector')

@@ -2,8 +2,10 @@
 
 from labelenc_mm.networks.feature_adaptation import FeatureAdaptationBlock
 from labelenc_mm.networks.feature_distance import feature_distance
+from labelenc_mm.networks.feature_names import FeatureRecorder
 from labelenc_mm.networks.hypercolumn import HypercolumnProjection
 from labelenc_mm.networks.label_encoder import LabelEncoder
+from labelenc_mm.networks.label_map_coder import LabelMapDecoder, LabelMapEncoder
 from labelenc_mm.networks.point_sampling import (
     draw_points,
     pixel_grid,
@@ -15,8 +17,11 @@ from labelenc_mm.networks.tapped_vgg import TappedVGG
 
 __all__ = [
     'FeatureAdaptationBlock',
+    'FeatureRecorder',
     'HypercolumnProjection',
     'LabelEncoder',
+    'LabelMapDecoder',
+    'LabelMapEncoder',
     'TappedDenseNet',
     'TappedVGG',
     'draw_points',

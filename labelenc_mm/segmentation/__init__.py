@@ -1,6 +1,8 @@
-"""What plugs into MMSegmentation: hypercolumn networks."""
+"""What plugs into MMSegmentation: label structure and hypercolumn networks."""
 
 # ruff: noqa: E402
+
+from typing import Any
 
 from labelenc_mm import toolbox
 
@@ -9,10 +11,50 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 from mmseg.registry import MODELS
 
 from labelenc_mm.networks import TappedDenseNet, TappedVGG
+from labelenc_mm.segmentation.export import export_segmentor
+from labelenc_mm.segmentation.frozen_label_decoder_head import FrozenLabelDecoderHead
+from labelenc_mm.segmentation.frozen_label_encoder_head import FrozenLabelEncoderHead
 from labelenc_mm.segmentation.hypercolumn_head import FCNSkipHead, HypercolumnHead
+from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
+from labelenc_mm.segmentation.label_code import load_label_code, save_label_autoencoder
+from labelenc_mm.segmentation.label_map_size import CheckLabelMapSize
+from labelenc_mm.segmentation.label_only_pipeline import BlankImageLikeLabelMap, label_only
+from labelenc_mm.segmentation.label_structure_hook import LabelStructureHook
+from labelenc_mm.segmentation.label_structure_segmentor import (
+    LabelStructureMixin,
+    label_structure_segmentor,
+    register_label_structure_segmentors,
+)
+from labelenc_mm.segmentation.one_hot_mse_loss import OneHotMSELoss
 from labelenc_mm.segmentation.tapped_backbone import tapped_backbone
 
 for _network in (TappedDenseNet, TappedVGG):
     MODELS.register_module(module=_network)
+register_label_structure_segmentors()
 
-__all__ = ['FCNSkipHead', 'HypercolumnHead', 'tapped_backbone']
+
+def __getattr__(name: str) -> Any:
+    """``LabelStructure<Name>`` as an attribute, for configs that import classes."""
+    if name.startswith('LabelStructure') and name in MODELS.module_dict:
+        return MODELS.module_dict[name]
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+__all__ = [
+    'BlankImageLikeLabelMap',
+    'CheckLabelMapSize',
+    'FCNSkipHead',
+    'FrozenLabelDecoderHead',
+    'FrozenLabelEncoderHead',
+    'HypercolumnHead',
+    'LabelAutoEncoder',
+    'LabelStructureHook',
+    'LabelStructureMixin',
+    'OneHotMSELoss',
+    'export_segmentor',
+    'label_only',
+    'label_structure_segmentor',
+    'load_label_code',
+    'save_label_autoencoder',
+    'tapped_backbone',
+]

@@ -28,7 +28,7 @@ from mmengine.structures import InstanceData
 from labelenc_mm import detection
 from labelenc_mm.detection import LabelEncMixin, labelenc_detector
 from labelenc_mm.detection.introspection import find_encoder_outputs, head_children
-from labelenc_mm.detection.labelenc_detector import stop_if_not_finite
+from labelenc_mm.engine.finite_losses import stop_if_not_finite
 
 SLOW = {'DeformableDETR', 'DINO', 'Cascade Mask R-CNN', 'CascadeRCNN'}
 SIZES = {

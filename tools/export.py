@@ -1,7 +1,8 @@
-"""Write the stock detector of a label-encoded training's checkpoint, and prove that it is the same.
+"""Write the stock model of a training's checkpoint, and prove that it is the same.
 
-Every training does this at its end (LabelEncHook); this tool does it for any other checkpoint. The
-result loads into MMDetection alone. Under an EMAHook it holds the averaged weights.
+For detectors trained with label encoding and segmentors trained with label structure. Every such
+training does this at its end (LabelEncHook, LabelStructureHook); this tool does it for any other
+checkpoint. The result loads into the stock toolbox. Under an EMAHook it holds the averaged weights.
 """
 
 import argparse
@@ -15,10 +16,18 @@ from mmengine.config import Config, DictAction
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
-from labelenc_mm.detection.export import ExportError, export_detector
+from labelenc_mm.engine.export import ExportError
 
-# Not part of the detector that was trained: how it was trained, and what a user may choose later.
-_FREE = ('labelenc', 'train_cfg', 'test_cfg', 'init_cfg', 'pretrained', 'init_from')
+# Not part of the model that was trained: how it was trained, and what a user may choose later.
+_FREE = (
+    'labelenc',
+    'label_structure',
+    'train_cfg',
+    'test_cfg',
+    'init_cfg',
+    'pretrained',
+    'init_from',
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('out', help='path of the file to write; an existing one is replaced')
     parser.add_argument(
-        '--device', default='cpu', help='where the two detectors are compared (default: cpu)'
+        '--device', default='cpu', help='where the two models are compared (default: cpu)'
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='those that the training was given'
@@ -39,17 +48,18 @@ def parse_args() -> argparse.Namespace:
 
 
 def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = 'cpu') -> None:
-    """Export a loaded checkpoint, comparing the detectors on ``device``.
+    """Export a loaded checkpoint, comparing the models on ``device``.
 
     Raises:
-        ExportError: The checkpoint holds no label-encoded detector, was trained with another config,
-            or would not give the trained detector; ``out`` is not touched.
+        ExportError: The checkpoint holds nothing of ours, was trained with another config, or would
+            not give the trained model; ``out`` is not touched.
     """
     state_dict = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
-    if not state_dict or not any(key.startswith('labelenc.') for key in state_dict):
+    export_model, has_ours, what = _toolbox(config)
+    if not state_dict or not has_ours(state_dict):
         raise ExportError(
-            'the checkpoint has no state_dict with a labelenc.* part: give one of a label-encoded '
-            'training (an exported detector needs no export)'
+            f'the checkpoint has no state_dict with {what}: give one of a training with it (an exported '
+            'model needs no export)'
         )
     meta = checkpoint.get('meta', {})
     if isinstance(meta.get('cfg'), str):
@@ -67,7 +77,28 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
             )
     dataset = config.get('train_dataloader', {}).get('dataset', {})
     dataset_meta = meta.get('dataset_meta') or dataset.get('metainfo')
-    export_detector(config, state_dict, out, dataset_meta, device)
+    export_model(config, state_dict, out, dataset_meta, device)
+
+
+def _toolbox(config: Config) -> tuple[Any, Any, str]:
+    """How models of the config's toolbox are exported, whether a state dict has ours, its name."""
+    if config.get('default_scope') == 'mmseg':
+        from labelenc_mm.segmentation import export as segmentors
+
+        def has_label_heads(state: dict) -> bool:
+            return len(segmentors.stock_state_dict(config, state)) < len(state)
+
+        return (
+            segmentors.export_segmentor,
+            has_label_heads,
+            'a label_structure.* part or label head',
+        )
+    from labelenc_mm.detection import export as detectors
+
+    def has_label_encoding(state: dict) -> bool:
+        return len(detectors.stock_state_dict(state)) < len(state)
+
+    return detectors.export_detector, has_label_encoding, 'a labelenc.* part'
 
 
 def _options(text: str) -> Iterator[tuple[str, str]]:
@@ -111,7 +142,7 @@ def main() -> None:
         export(config, load_checkpoint_file(args.checkpoint), args.out, args.device)
     except (CheckpointError, ExportError, FileNotFoundError) as error:
         sys.exit(f'Not exported: {error}\n{args.out} was not touched.')
-    print(f'Exported stock detector: {args.out}')
+    print(f'Exported stock model: {args.out}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""`tools/export_detector.py` as a user starts it: the trained detector, or nothing."""
+"""`tools/export.py` as a user starts it: the trained detector, or nothing."""
 
 import re
 
@@ -26,7 +26,7 @@ from training_runs import (
 from labelenc_mm.checkpoint import load_checkpoint_file
 from labelenc_mm.datasets import CLASSES
 
-TOOL = ROOT / 'tools' / 'export_detector.py'
+TOOL = ROOT / 'tools' / 'export.py'
 
 
 @pytest.fixture(scope='module')
@@ -99,9 +99,7 @@ def test_a_failed_export_loses_nothing_and_says_how_to_repeat_it(tmp_path):
     assert 'ExportError: [Errno 28] No space left on device' in run.output
     assert {ENCODING, 'epoch_1.pth'} <= {path.name for path in run.work_dir.iterdir()}
     assert not (run.work_dir / EXPORTED).exists()
-    (arguments,) = re.findall(
-        r'^  python tools/export_detector\.py (.+)$', run.output, re.MULTILINE
-    )
+    (arguments,) = re.findall(r'^  python tools/export\.py (.+)$', run.output, re.MULTILINE)
     run_script(TOOL, *arguments.split(), '--device', 'cpu', work_dir=tmp_path / 'log')
     trained = {k: v for k, v in weights(run.work_dir / 'epoch_1.pth').items() if is_stock(k)}
     assert differing(weights(run.work_dir / EXPORTED), trained) == []

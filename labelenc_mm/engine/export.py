@@ -1,0 +1,257 @@
+"""From a training with labelenc_mm to a checkpoint of the stock toolbox: what both toolboxes share.
+
+What is ours in a model, and what a model computes, is told by ``labelenc_mm.detection.export`` and
+``labelenc_mm.segmentation.export``.
+"""
+
+import copy
+import os
+import os.path as osp
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODEL_WRAPPERS, DefaultScope, Registry
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+import labelenc_mm
+from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
+
+# The name of a tensor in the stock model, None for one that is ours.
+StockName = Callable[[str], str | None]
+_SIZES = ((256, 256), (256, 320))  # (H, W) of the images on which models are compared
+
+
+class ExportError(RuntimeError):
+    """An export that would not be the trained model; nothing was written."""
+
+
+def select_stock_tensors(
+    state_dict: Mapping[str, Tensor], stock_name: StockName
+) -> 'OrderedDict[str, Tensor]':
+    """The stock model's part of a state dict, under its names, on the CPU, versions included."""
+    stock: OrderedDict[str, Tensor] = OrderedDict()
+    for key, value in state_dict.items():
+        name = stock_name(key)
+        if name is not None:
+            stock[name] = value.detach().cpu().clone()
+    metadata = getattr(state_dict, '_metadata', None)
+    if metadata is not None:
+        # Version numbers that some modules use to rename the keys of older checkpoints.
+        versions: OrderedDict[str, Any] = OrderedDict()
+        for key, value in metadata.items():
+            # A module is called as its tensors are, without the dot.
+            name = stock_name(f'{key}.') if key else ''
+            if name is not None:
+                versions[name.removesuffix('.')] = value
+        stock._metadata = versions  # type: ignore[attr-defined]
+    return stock
+
+
+def plain_config(
+    config: Config, model: dict, models: Registry, hooks: Registry, loops: Registry
+) -> Config:
+    """A training's config without hooks, loops, wrappers and imports of ours.
+
+    Args:
+        config: Config of the training.
+        model: The stock model's config, which takes the place of the trained one's. If a part of it is
+            ours (a backbone, a head), the import of this package stays.
+        models: The toolbox's registry of models.
+        hooks: Its registry of hooks.
+        loops: Its registry of loops.
+    """
+    result = copy.deepcopy(config.to_dict())
+    result['model'] = model
+    hook_configs = result.get('default_hooks') or {}
+    for name in [key for key, hook in hook_configs.items() if hook and is_ours(hook, hooks)]:
+        del hook_configs[name]
+    if result.get('custom_hooks'):
+        result['custom_hooks'] = [h for h in result['custom_hooks'] if not is_ours(h, hooks)]
+    for key, default in (
+        ('train_cfg', 'EpochBasedTrainLoop'),
+        ('val_cfg', 'ValLoop'),
+        ('test_cfg', 'TestLoop'),
+    ):
+        if result.get(key) and is_ours(result[key], loops):
+            result[key]['type'] = default
+    if result.get('model_wrapper_cfg') and is_ours(result['model_wrapper_cfg'], MODEL_WRAPPERS):
+        del result['model_wrapper_cfg']
+    imports = result.get('custom_imports')
+    if imports and not _holds_ours(model, models):
+        names = imports['imports']
+        names = [names] if isinstance(names, str) else names
+        imports['imports'] = [name for name in names if name.split('.')[0] != 'labelenc_mm']
+        if not imports['imports']:
+            del result['custom_imports']
+    result.update(load_from=None, resume=False)
+    result.pop('work_dir', None)
+    return Config(result)
+
+
+def is_ours(config: Any, registry: Registry) -> bool:
+    """Whether a config builds something of this package."""
+    kind = config.get('type')
+    entry = registry.get(kind) if isinstance(kind, str) else kind
+    return getattr(entry, '__module__', '').split('.')[0] == 'labelenc_mm'
+
+
+def _holds_ours(config: Any, models: Registry) -> bool:
+    """Whether a config, or one inside it, builds a model of this package."""
+    if isinstance(config, Mapping):
+        if 'type' in config and is_ours(config, models):
+            return True
+        config = list(config.values())
+    return isinstance(config, list | tuple) and any(_holds_ours(c, models) for c in config)
+
+
+def build_model(model: Mapping[str, Any], models: Registry, scope: str) -> Any:
+    """Build a model for comparison, whatever it would be initialised from."""
+    with DefaultScope.overwrite_default_scope(scope):
+        # As the Runner does outside a distributed run, where both will be used.
+        return revert_sync_batchnorm(models.build(copy.deepcopy(model)))
+
+
+def write_export(
+    out: str,
+    stock: Config,
+    stock_state: Mapping[str, Tensor],
+    dataset_meta: Mapping[str, Any] | None,
+    verify: Callable[[Mapping[str, Tensor]], None],
+) -> str:
+    """Write a stock checkpoint that ``torch.load(weights_only=True)`` takes, once it is proven.
+
+    Args:
+        out: Path of the ``.pth`` file, replaced in one go.
+        stock: Config of the stock model.
+        stock_state: Its weights.
+        dataset_meta: Meta information of the data set (classes, palette).
+        verify: Gets the weights as they are read back from the file, and raises if they are not right.
+
+    Returns:
+        ``out``.
+    """
+    checkpoint = {
+        'meta': {
+            'cfg': stock.pretty_text,
+            'dataset_meta': _plain(dict(dataset_meta or {})),
+            'labelenc_mm_version': labelenc_mm.__version__,
+        },
+        'state_dict': stock_state,
+    }
+    os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
+    temporary = f'{out}.{os.getpid()}.tmp'
+    try:
+        torch.save(checkpoint, temporary)
+        verify(load_checkpoint_file(temporary)['state_dict'])
+        os.replace(temporary, out)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+    return out
+
+
+def compare_models(
+    trained_model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    stock_model: nn.Module,
+    exported: Mapping[str, Tensor],
+    stock_name: StockName,
+    run: Callable[[Any, Tensor], list[Tensor]],
+    device: str | torch.device,
+) -> None:
+    """Compare the exported model with the trained one: weights, and what both compute for images.
+
+    Args:
+        trained_model: The trained model, built anew.
+        state_dict: Its weights.
+        stock_model: The stock model, built anew.
+        exported: What was exported for it.
+        stock_name: The name of a trained tensor in the stock model.
+        run: All tensors that a model computes for a (3, H, W) uint8 image.
+        device: Where the two run.
+
+    Raises:
+        ExportError: Something differs in a single bit.
+    """
+    try:
+        stock_model.load_state_dict(exported, strict=True)
+        trained_model.load_state_dict(state_dict, strict=True)
+    except RuntimeError as error:
+        raise ExportError(f'the weights do not fit the config: {error}') from error
+    # Weights first: a model that has learned little predicts nothing, and nothing equals nothing.
+    weights = stock_model.state_dict()
+    for key, value in trained_model.state_dict().items():
+        name = stock_name(key)
+        if name is not None and not torch.equal(value, weights.pop(name)):
+            raise ExportError(f'{name} differs from the trained model; nothing was written')
+    if weights:
+        raise ExportError(f'{", ".join(weights)} were not trained; nothing was written')
+    generator = torch.Generator().manual_seed(0)
+    for index, size in enumerate(_SIZES):
+        image = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator)
+        with _deterministic_convolutions():
+            results = [run(m.to(device).eval(), image) for m in (trained_model, stock_model)]
+        if len(results[0]) != len(results[1]) or not all(map(torch.equal, *results)):
+            raise ExportError(
+                f'the stock {type(stock_model).__name__} does not predict the same as the trained '
+                f'{type(trained_model).__name__} on test image {index}; nothing was written'
+            )
+
+
+@contextmanager
+def _deterministic_convolutions() -> Iterator[None]:
+    """On a GPU the same convolution may otherwise take another algorithm the second time."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+def export_after_training(runner: Runner, export: Callable[..., str], path: str, noun: str) -> None:
+    """Export what a Runner has trained, at the end of its training, on its main process.
+
+    Args:
+        runner: The Runner.
+        export: ``export_detector`` or ``export_segmentor``.
+        path: File to write.
+        noun: What it is, for the log.
+
+    Raises:
+        ExportError: The export failed, for whatever reason; says how to repeat it.
+    """
+    device = next(unwrapped_model(runner).parameters()).device
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
+            export(runner.cfg, averaged_state_dict(runner), path, train_metainfo(runner), device)
+    except Exception as error:
+        config = osp.join(runner.work_dir, osp.basename(runner.cfg.filename or 'CONFIG'))
+        checkpoint = runner.message_hub.get_info('last_ckpt') or 'CHECKPOINT'
+        raise ExportError(
+            f'{error}\nThe training is complete and its checkpoints are written; only the export of '
+            f'the stock {noun} failed. To repeat it:\n  python tools/export.py {config} {checkpoint} '
+            f'{path}'
+        ) from error
+    print_log(f'Exported stock {noun}: {path}', 'current')
+
+
+def _plain(value: Any) -> Any:
+    """Nested plain Python values; NumPy's become lists and numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        items = [_plain(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    if hasattr(value, 'tolist'):
+        return value.tolist()
+    return value

@@ -1,0 +1,27 @@
+"""What hooks of both toolboxes ask a Runner for."""
+
+from typing import Any
+
+from mmengine.hooks import EMAHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
+
+
+def unwrapped_model(runner: Runner) -> Any:
+    """The model itself, without the wrapper of a distributed run."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def averaged_state_dict(runner: Runner) -> dict[str, Tensor]:
+    """The weights that a checkpoint of this run would hold: averaged ones under EMA."""
+    checkpoint: dict[str, Any] = {'state_dict': unwrapped_model(runner).state_dict()}
+    for hook in runner.hooks:
+        if isinstance(hook, EMAHook):
+            hook.before_save_checkpoint(runner, checkpoint)
+    return checkpoint['state_dict']
+
+
+def train_metainfo(runner: Runner) -> dict[str, Any]:
+    """Meta information of the training data: classes, palette and more."""
+    return dict(getattr(runner.train_dataloader.dataset, 'metainfo', None) or {})

@@ -1,0 +1,67 @@
+"""Semantic label maps as network input: one channel per class, void pixels zero in all of them.
+
+Shape legend: N images, K classes, (H, W) size of the maps in pixels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+VOID = 255
+"""Label of pixels that neither train nor count, in both toolboxes and in the PNGs of VOC."""
+
+
+def one_hot_label_maps(
+    label_maps: Tensor,
+    num_classes: int,
+    ignore_index: int = VOID,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Expand label maps to one channel per class.
+
+    Args:
+        label_maps: (N, H, W) integers in [0, K) or ``ignore_index``.
+        num_classes: K.
+        ignore_index: Label of void pixels.
+        dtype: Of the result.
+
+    Returns:
+        (N, K, H, W); 1 in the channel of a pixel's class, all zero where it is void.
+    """
+    is_valid = label_maps != ignore_index
+    index = torch.where(is_valid, label_maps, 0).unsqueeze(1).long()
+    size = (len(label_maps), num_classes, *label_maps.shape[1:])
+    maps = torch.zeros(size, dtype=dtype, device=label_maps.device)
+    return maps.scatter_(1, index, is_valid.unsqueeze(1).to(dtype))
+
+
+def check_label_values(
+    label_maps: Tensor,
+    num_classes: int,
+    ignore_index: int = VOID,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Refuse labels that are no class, which a GPU would answer with an assertion far from here.
+
+    Args:
+        label_maps: (N, H, W) integers.
+        num_classes: K; allowed are 0 to K - 1.
+        ignore_index: Label of void pixels, allowed too.
+        names: What to call each of the N maps, e.g. its file.
+
+    Raises:
+        ValueError: Naming the first map with a foreign value, and these values.
+    """
+    is_foreign = (label_maps < 0) | (label_maps >= num_classes)
+    is_foreign &= label_maps != ignore_index
+    if not bool(is_foreign.any()):
+        return
+    image = int(is_foreign.flatten(1).any(1).nonzero()[0])
+    values = label_maps[image][is_foreign[image]].unique().tolist()
+    shown = ', '.join(map(str, values[:10])) + (', …' if len(values) > 10 else '')
+    raise ValueError(
+        f'{names[image] if names else f"label map {image}"} has labels {shown}, but there are '
+        f'{num_classes} classes (0 to {num_classes - 1}; {ignore_index} is void). Check num_classes '
+        'of the model, and classes and reduce_zero_label of the data set'
+    )

@@ -1,0 +1,138 @@
+"""What the label autoencoder hands to the segmenters that it regularises: ``label_autoencoder.safetensors``.
+
+The file holds the tensors ``encoder.*`` and ``decoder.*`` and, as metadata, what must agree for them to
+fit: number and names of the classes, ``reduce_zero_label``, channels and stride.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+import labelenc_mm
+from labelenc_mm.artefact import (
+    ArtefactError,
+    compare_classes,
+    compare_tensors,
+    load_tensors,
+    save_tensors,
+)
+
+FILE_NAME = 'label_autoencoder.safetensors'
+PARTS = ('encoder', 'decoder')
+_KIND = 'labelenc_mm label autoencoder'
+
+
+def save_label_autoencoder(
+    autoencoder: Any,
+    state_dict: Mapping[str, Tensor],
+    path: str,
+    metainfo: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the hand-over file of a trained label autoencoder.
+
+    Args:
+        autoencoder: The :class:`LabelAutoEncoder`; tells its options.
+        state_dict: Its weights (averaged ones under EMA).
+        path: File to write, replaced in one go.
+        metainfo: Meta information of the data set: ``classes`` and ``reduce_zero_label``.
+    """
+    metainfo = metainfo or {}
+    tensors = {k: v for k, v in state_dict.items() if k.split('.')[0] in PARTS}
+    metadata = {
+        **describe(autoencoder.decoder),
+        'labelenc_mm_version': labelenc_mm.__version__,
+        'stride': autoencoder.decoder.stride,
+        'classes': list(metainfo['classes']) if metainfo.get('classes') else None,
+        'reduce_zero_label': metainfo.get('reduce_zero_label'),
+    }
+    save_tensors(path, tensors, metadata)
+
+
+def load_label_code(part: str, coder: nn.Module, path: str) -> dict[str, Any]:
+    """Load one half of a label autoencoder, checking the file before anything is changed.
+
+    Args:
+        part: 'encoder' or 'decoder'.
+        coder: A :class:`~labelenc_mm.networks.LabelMapEncoder` or ``LabelMapDecoder``.
+        path: The hand-over file.
+
+    Returns:
+        Its metadata.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ArtefactError: The file is damaged, something else, or of another autoencoder; lists all
+            differences.
+    """
+    try:
+        tensors, metadata = load_tensors(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'init_from={path}: no such file. Train a LabelAutoEncoder first; with LabelStructureHook '
+            f'it leaves {FILE_NAME} in its work dir'
+        ) from error
+    if metadata.get('kind') != _KIND:
+        raise ArtefactError(f'{path} is no label autoencoder (kind: {metadata.get("kind")})')
+    ours = describe(coder)
+    differences = [
+        f'{key}: {ours[key]} here, {metadata.get(key)} in the file'
+        for key in ours
+        if ours[key] != metadata.get(key)
+    ]
+    state = {f'{part}.{key}': value for key, value in coder.state_dict().items()}
+    found = {key: value for key, value in tensors.items() if key.split('.')[0] == part}
+    if not differences:  # else every tensor would differ as well
+        differences = compare_tensors(state, found)
+    if differences:
+        raise ArtefactError(
+            f'{path} does not fit this {part}:\n  '
+            + '\n  '.join(differences)
+            + '\nGive channels and pool_last of the autoencoder, trained on the same classes'
+        )
+    coder.load_state_dict(
+        {key[len(part) + 1 :]: value for key, value in found.items()}, strict=True
+    )
+    print_log(f'Label {part} loaded from {path}', 'current')
+    return metadata
+
+
+def check_labels(
+    path: str | None, metadata: Mapping[str, Any], metainfo: Mapping[str, Any]
+) -> None:
+    """Compare a data set's labels with those that an autoencoder was trained on.
+
+    Args:
+        path: The hand-over file, for the message.
+        metadata: Its metadata.
+        metainfo: Meta information of the data set.
+
+    Raises:
+        ArtefactError: Names or order of the classes, or ``reduce_zero_label``, differ.
+    """
+    differences = compare_classes(
+        metainfo.get('classes'), metadata.get('classes'), whose='autoencoder'
+    )
+    flags = [data.get('reduce_zero_label') for data in (metainfo, metadata)]
+    if None not in flags and flags[0] != flags[1]:
+        differences.append(f'reduce_zero_label is {flags[0]} (autoencoder: {flags[1]})')
+    if differences:
+        raise ArtefactError(
+            f'{path} was trained on other labels than this data set has:\n  '
+            + '\n  '.join(differences)
+            + '\nTrain the label autoencoder on these classes, in this order'
+        )
+
+
+def describe(coder: Any) -> dict[str, Any]:
+    """What must agree between the autoencoder and a head, as plain JSON values."""
+    description = {
+        'kind': _KIND,
+        'num_classes': coder.num_classes,
+        'channels': list(coder.channels),
+        'pool_last': coder.pool_last,
+    }
+    if hasattr(coder, 'upsample_mode'):  # the decoder
+        description['upsample_mode'] = coder.upsample_mode
+    return description

@@ -1,0 +1,41 @@
+"""A check that label maps have the size of their images, where both are as they were read.
+
+Further down a pipeline the fault may not show: a resize to a fixed size makes them equal, and a crop cuts
+both to the same size from different places.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmcv.transforms import BaseTransform, LoadAnnotations
+from mmseg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class CheckLabelMapSize(BaseTransform):
+    """Refuse a label map of another size than its image; follows ``LoadAnnotations``."""
+
+    def transform(self, results: dict) -> dict:
+        """Compare ``gt_seg_map`` with ``ori_shape``, the size in which the image was read.
+
+        Raises:
+            ValueError: They differ; names both files.
+        """
+        found, expected = results['gt_seg_map'].shape[:2], tuple(results['ori_shape'][:2])
+        if found != expected:
+            raise ValueError(
+                f'{results.get("seg_map_path")}: the label map has (height, width) {found}, its image '
+                f'{results.get("img_path")} has {expected}'
+            )
+        return results
+
+
+def check_sizes(transforms: Sequence[Any]) -> list[Any]:
+    """The same pipeline with :class:`CheckLabelMapSize` after every ``LoadAnnotations``."""
+    checked: list[Any] = []
+    for transform in transforms:
+        is_after_loader = bool(checked) and isinstance(checked[-1], LoadAnnotations)
+        if is_after_loader and not isinstance(transform, CheckLabelMapSize):
+            checked.append(CheckLabelMapSize())
+        checked.append(transform)
+    return checked

@@ -1,0 +1,73 @@
+"""Ground-truth label maps of a batch, checked: every fault names the file."""
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from labelenc_mm.labels import check_label_values
+
+
+def stack_label_maps(
+    data_samples: Sequence[SegDataSample],
+    num_classes: int,
+    ignore_index: int,
+    size: Sequence[int] | None = None,
+) -> Tensor:
+    """Stack the ``gt_sem_seg`` of N samples.
+
+    Args:
+        data_samples: Samples as the data preprocessor leaves them in training.
+        num_classes: Number of classes; labels are 0 to ``num_classes`` - 1.
+        ignore_index: Label of void pixels.
+        size: (H, W) of the batch of images; None if it is not known. Without it the maps are compared
+            with what the samples say of their image.
+
+    Returns:
+        (N, H, W) int64.
+
+    Raises:
+        ValueError: Naming the file, if a sample has no map, one of another size than its image, or
+            labels that are no class.
+    """
+    maps = []
+    for sample in data_samples:
+        if 'gt_sem_seg' not in sample:
+            raise ValueError(
+                f'{name_of(sample)}: the sample has no label map. Add LoadAnnotations to the pipeline'
+            )
+        label_map = sample.gt_sem_seg.data.squeeze(0)
+        expected = tuple(size) if size is not None else _size_of_image(sample)
+        if expected is not None and tuple(label_map.shape) != expected:
+            raise ValueError(
+                f'{name_of(sample)}: the label map has (height, width) {tuple(label_map.shape)}, its '
+                f'image {expected}, after the pipeline and padding. Restore the pair: their files must '
+                'have the same size'
+            )
+        maps.append(label_map)
+    sizes = {tuple(label_map.shape) for label_map in maps}
+    if len(sizes) > 1:
+        raise ValueError(
+            f'label maps of one batch have the sizes {sorted(sizes)}: crop to one size in the pipeline '
+            'or have the data preprocessor pad to one (size or size_divisor)'
+        )
+    batch = torch.stack(maps)
+    check_label_values(batch, num_classes, ignore_index, [name_of(s) for s in data_samples])
+    return batch
+
+
+def name_of(sample: SegDataSample) -> str:
+    """What errors call a sample: the file of its label map, else that of its image."""
+    meta = sample.metainfo
+    return str(meta.get('seg_map_path') or meta.get('img_path') or '<sample without a path>')
+
+
+def _size_of_image(sample: SegDataSample) -> tuple[int, int] | None:
+    """(H, W) of the padded image, as far as the sample knows it."""
+    meta = sample.metainfo
+    if 'img_shape' not in meta or 'padding_size' not in meta:
+        return None
+    left, right, top, bottom = meta['padding_size']
+    height, width = meta['img_shape'][:2]
+    return height + top + bottom, width + left + right

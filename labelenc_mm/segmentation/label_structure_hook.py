@@ -1,0 +1,108 @@
+"""What a training of label structure needs beside its model, and leaves behind when it ends."""
+
+import os.path as osp
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.export import export_after_training
+from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
+from labelenc_mm.segmentation import label_code
+from labelenc_mm.segmentation.export import FILE_NAME, export_segmentor
+from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
+from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
+from labelenc_mm.segmentation.label_map_size import check_sizes
+from labelenc_mm.segmentation.label_only_pipeline import label_only
+
+
+@HOOKS.register_module()
+class LabelStructureHook(Hook):
+    """For both trainings of label structure (CVPR 2018); which one it is, the model says.
+
+    A :class:`LabelAutoEncoder` is trained and validated without reading images; at the end it leaves
+    ``label_autoencoder.safetensors``. A segmentor with our heads is refused if they were trained on
+    other labels than its data set has; at the end it leaves ``exported_segmentor.pth``, which the stock
+    toolbox loads. Both files hold the averaged weights where an EMAHook keeps some.
+
+    Args:
+        read_images: Whether an autoencoder's pipelines read images all the same, e.g. for a custom
+            transform that looks at them.
+        export: Whether to write the exported segmentor.
+    """
+
+    # Before the hook that makes pipelines name their samples, which exchanges them.
+    priority = 'LOW'
+
+    def __init__(self, read_images: bool = False, export: bool = True) -> None:
+        self.read_images = read_images
+        self.export = export
+
+    def before_run(self, runner: Runner) -> None:
+        """Prepare the pipelines of all loops; these are built by now, workers not yet started.
+
+        An autoencoder's lose their images; a segmentor's compare label maps with images.
+        """
+        loops = (runner._train_loop, runner._val_loop, runner._test_loop)
+        # A loop that this run does not use is still a config.
+        dataloaders = [getattr(loop, 'dataloader', None) for loop in loops]
+        datasets = [
+            d for loader in dataloaders for d in iterate_datasets(getattr(loader, 'dataset', None))
+        ]
+        prepare = check_sizes
+        if isinstance(unwrapped_model(runner), LabelAutoEncoder):
+            _check_reduce_zero_label(datasets)
+            if self.read_images:
+                return
+            prepare = label_only
+            print_log('Label autoencoder: only label maps are read, no image is decoded', 'current')
+        for dataset in datasets:
+            # A wrapper that mixes samples has a plain list, which follows that of the loading data set.
+            transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
+            if transforms is not None:
+                # In place: the list may be shared with what makes errors name the sample.
+                transforms[:] = prepare(transforms)
+
+    def before_train(self, runner: Runner) -> None:
+        """Load what the heads start from and refuse an autoencoder of other labels."""
+        for head in unwrapped_model(runner).modules():
+            if isinstance(head, FrozenLabelHead):
+                head.load()
+                label_code.check_labels(head.init_from, head.metadata, train_metainfo(runner))
+
+    def after_train(self, runner: Runner) -> None:
+        """Write the file of this training on the main process.
+
+        Raises:
+            ExportError: The export failed, for whatever reason; says how to repeat it.
+        """
+        if not is_main_process():
+            return
+        model = unwrapped_model(runner)
+        if isinstance(model, LabelAutoEncoder):
+            path = osp.join(runner.work_dir, label_code.FILE_NAME)
+            label_code.save_label_autoencoder(
+                model, averaged_state_dict(runner), path, train_metainfo(runner)
+            )
+            print_log(f'Label autoencoder for segmentors (init_from): {path}', 'current')
+        elif self.export:
+            path = osp.join(runner.work_dir, FILE_NAME)
+            export_after_training(runner, export_segmentor, path, 'segmentor')
+
+
+def _check_reduce_zero_label(datasets: list[Any]) -> None:
+    """Refuse training and validation data whose label 0 means different things."""
+    flags = {
+        bool(dataset.reduce_zero_label)
+        for dataset in datasets
+        if hasattr(dataset, 'reduce_zero_label')
+    }
+    if len(flags) > 1:
+        raise ValueError(
+            'reduce_zero_label is set for some data sets of this run and not for others: label 0 would '
+            'be void in one and a class in the other. Set it alike in train, val and test dataloader'
+        )

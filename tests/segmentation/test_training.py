@@ -1,0 +1,259 @@
+"""Whole trainings: the autoencoder from labels alone, then a segmentor under it, as a user runs them."""
+
+import shutil
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from PIL import Image
+from segmentation_training import (
+    ALL_CLASSES,
+    AUTOENCODER,
+    CHANNELS,
+    EXPORTED,
+    LEARN,
+    NUM_IMAGES,
+    SUPERVISE,
+    last_metrics,
+    shared_autoencoder,
+    shared_scenes,
+    write_config,
+)
+from training_runs import (
+    ROOT,
+    TEST,
+    differing,
+    run_script,
+    shared_folder,
+    train,
+    weights,
+    with_prefix,
+)
+
+from labelenc_mm.artefact import load_tensors
+from labelenc_mm.datasets import CLASSES
+
+KEEP = "dict(type='KeepWeightsHook')"
+NO_IMAGES = 'only label maps are read, no image is decoded'
+
+
+@pytest.fixture(scope='module')
+def autoencoder():
+    return shared_autoencoder().work_dir / AUTOENCODER
+
+
+@pytest.fixture(scope='module')
+def supervised(autoencoder):
+    """A segmentor trained under both heads."""
+    config = write_config(
+        shared_folder() / 'supervise.py', SUPERVISE, autoencoder=autoencoder, hooks=KEEP
+    )
+    return config, train(config, shared_folder() / 'supervise')
+
+
+def without_images(tmp_path):
+    """The data set with images that nobody can decode."""
+    data = shutil.copytree(shared_scenes(), tmp_path / 'data')
+    for path in data.glob('images/*/*'):
+        path.write_bytes(b'no image')
+    return data
+
+
+def test_autoencoder_is_trained_validated_and_tested_without_images(tmp_path):
+    config = write_config(tmp_path / 'c.py', LEARN, data=without_images(tmp_path))
+    run = train(config, tmp_path / 'run')
+    assert NO_IMAGES in run.output
+    assert 0 < last_metrics(run)['mIoU'] <= 100
+    losses = [entry['loss_ce'] for entry in run.scalars() if 'loss_ce' in entry]
+    assert len(losses) == 3 * NUM_IMAGES // 4 and losses[-1] < losses[0]
+    tested = run_script(
+        TEST, config, tmp_path / 'run' / 'epoch_3.pth', '--work-dir', tmp_path / 'test',
+        work_dir=tmp_path / 'test',
+    )  # fmt: skip
+    assert NO_IMAGES in tested.output
+    assert f'mIoU: {last_metrics(run)["mIoU"]:.4f}' in tested.output
+
+
+def test_autoencoder_leaves_its_weights_and_what_they_are_of(autoencoder):
+    tensors, metadata = load_tensors(autoencoder)
+    last = weights(autoencoder.with_name('epoch_3.pth'))
+    assert differing(tensors, last) == []
+    assert metadata['classes'] == list(ALL_CLASSES) and metadata['reduce_zero_label'] is False
+    assert metadata['channels'] == list(CHANNELS) and metadata['stride'] == 16
+    assert not autoencoder.with_name(EXPORTED).exists()
+
+
+def test_segmentor_moves_and_the_halves_do_not(supervised, autoencoder):
+    _, run = supervised
+    tensors, _ = load_tensors(autoencoder)
+    first, last = (weights(run.work_dir / f'{name}_rank0.pth') for name in ('first', 'last'))
+    for state in (first, last):
+        for index, part in enumerate(('decoder', 'encoder')):
+            half = with_prefix(state, f'label_structure.{index}.{part}.', f'{part}.')
+            assert differing(half, with_prefix(tensors, f'{part}.', f'{part}.')) == []
+    moved = differing(first, last)
+    assert 'backbone.stem.0.weight' in moved
+    assert 'label_structure.0.to_code.weight' in moved
+    assert 'label_structure.1.projections.1.weight' in moved
+
+
+def test_segmentor_leaves_the_stock_segmentor(supervised):
+    config, run = supervised
+    checkpoint = torch.load(run.work_dir / EXPORTED, weights_only=True)
+    init_default_scope('mmseg')
+    stock = MODELS.build(Config.fromfile(config.with_name('supervise_0.py')).model)
+    stock.load_state_dict(checkpoint['state_dict'], strict=True)
+    trained = weights(run.work_dir / 'epoch_3.pth')
+    stock_part = {k: v for k, v in trained.items() if not k.startswith('label_structure.')}
+    assert differing(checkpoint['state_dict'], stock_part) == []
+    assert checkpoint['meta']['dataset_meta']['classes'] == ALL_CLASSES
+
+
+def test_stock_config_and_exported_segmentor_give_the_metrics_of_the_training(supervised, tmp_path):
+    config, run = supervised
+    stock = tmp_path / 'stock.py'
+    text = config.with_name('supervise_0.py').read_text()
+    stock.write_text(text.replace("    label_structure=dict(type='LabelStructureHook'),\n", ''))
+    tested = run_script(TEST, stock, run.work_dir / EXPORTED, work_dir=tmp_path / 'test')
+    assert f'mIoU: {last_metrics(run)["mIoU"]:.4f}' in tested.output
+
+
+def test_resuming_needs_no_file_of_the_autoencoder_and_repeats_the_run(
+    supervised, autoencoder, tmp_path
+):
+    _, run = supervised
+    gone = tmp_path / 'gone.safetensors'
+    config = write_config(tmp_path / 'c.py', SUPERVISE, autoencoder=gone, hooks=KEEP)
+    work_dir = tmp_path / 'run'
+    work_dir.mkdir()
+    shutil.copy(run.work_dir / 'epoch_2.pth', work_dir)
+    resumed = train(config, work_dir, resume=True)
+    assert not gone.exists()
+    last = weights(work_dir / 'epoch_3.pth')
+    assert differing(last, weights(run.work_dir / 'epoch_3.pth')) == []
+    assert last_metrics(resumed)['mIoU'] == last_metrics(run)['mIoU']
+    fresh = train(config, tmp_path / 'fresh', expect=1)
+    assert f'init_from={gone}: no such file. Train a LabelAutoEncoder first' in fresh.output
+
+
+def test_both_files_hold_the_averaged_weights(autoencoder, tmp_path):
+    hooks = "dict(type='EMAHook', momentum=0.3), dict(type='KeepWeightsHook')"
+    learn = train(write_config(tmp_path / 'a.py', LEARN, hooks=hooks), tmp_path / 'learn')
+    tensors, _ = load_tensors(learn.work_dir / AUTOENCODER)
+    assert differing(tensors, weights(learn.work_dir / 'epoch_3.pth')) == []
+    assert 'decoder.convs.0.weight' in differing(
+        tensors, weights(learn.work_dir / 'last_rank0.pth')
+    )
+    config = write_config(tmp_path / 'b.py', SUPERVISE, hooks=hooks, autoencoder=autoencoder)
+    run = train(config, tmp_path / 'supervise')
+    averaged = weights(run.work_dir / 'epoch_3.pth')
+    exported = weights(run.work_dir / EXPORTED)
+    assert differing(exported, {k: v for k, v in averaged.items() if k in exported}) == []
+    raw = weights(run.work_dir / 'last_rank0.pth')
+    assert 'backbone.stem.0.weight' in differing(exported, raw)
+    decoder = with_prefix(averaged, 'label_structure.0.decoder.', 'decoder.')
+    assert (
+        differing(decoder, with_prefix(load_tensors(autoencoder)[0], 'decoder.', 'decoder.')) == []
+    )
+
+
+def test_plain_auxiliary_head_through_a_whole_training(autoencoder, tmp_path):
+    """Segmentors do not initialise heads in a list: the hook loads it before the first iteration."""
+    part = """
+model = dict(
+    auxiliary_head=[
+        _base_.model.auxiliary_head,
+        dict(
+            type='FrozenLabelDecoderHead',
+            num_classes={num_classes},
+            in_channels=64,
+            in_index=3,
+            channels={channels},
+            init_from='{autoencoder}',
+        ),
+    ]
+)
+"""
+    config = write_config(tmp_path / 'c.py', part, autoencoder=autoencoder, hooks=KEEP)
+    run = train(config, tmp_path / 'run', 'train_cfg.max_epochs=1')
+    first = weights(run.work_dir / 'first_rank0.pth')
+    decoder = with_prefix(first, 'auxiliary_head.1.decoder.', 'decoder.')
+    assert (
+        differing(decoder, with_prefix(load_tensors(autoencoder)[0], 'decoder.', 'decoder.')) == []
+    )
+    exported, last = weights(run.work_dir / EXPORTED), weights(run.work_dir / 'last_rank0.pth')
+    expected = with_prefix(last, 'auxiliary_head.0.', 'auxiliary_head.')
+    expected |= {k: v for k, v in last.items() if not k.startswith('auxiliary_head.')}
+    assert differing(exported, expected) == []
+    # And the tool does it again, for any checkpoint.
+    out = tmp_path / 'again.pth'
+    tool = ROOT / 'tools' / 'export.py'
+    run_script(tool, config, run.work_dir / 'epoch_1.pth', out, work_dir=tmp_path / 'tool')
+    assert differing(weights(out), exported) == []
+    refused = run_script(
+        tool, config.with_name('c_0.py'), out, out, work_dir=tmp_path / 'tool', expect=1
+    )
+    assert 'no state_dict with a label_structure.* part or label head' in refused.output
+
+
+def test_reduce_zero_label_in_both_trainings(tmp_path):
+    """Background becomes void; with the same flag in both, and refused where it differs."""
+    options = dict(classes=CLASSES, reduce_zero_label=True)
+    config = write_config(tmp_path / 'a.py', LEARN, **options)
+    learn = train(config, tmp_path / 'learn', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1')
+    autoencoder = learn.work_dir / AUTOENCODER
+    assert load_tensors(autoencoder)[1]['reduce_zero_label'] is True
+    assert last_metrics(learn)['mIoU'] >= 0
+    flag = 'val_dataloader.dataset.reduce_zero_label=False'
+    other = train(config, tmp_path / 'other', flag, expect=1)
+    assert (
+        'reduce_zero_label is set for some data sets of this run and not for others' in other.output
+    )
+    config = write_config(tmp_path / 'b.py', SUPERVISE, autoencoder=autoencoder, **options)
+    train(config, tmp_path / 'supervise', 'train_cfg.max_epochs=1')
+    flags = [f'{part}_dataloader.dataset.reduce_zero_label=False' for part in ('train', 'val')]
+    other = train(config, tmp_path / 'other2', *flags, expect=1)
+    assert 'reduce_zero_label is False (autoencoder: True)' in other.output
+
+
+def test_an_autoencoder_of_other_classes_is_refused_with_the_difference(autoencoder, tmp_path):
+    classes = list(ALL_CLASSES)
+    classes[1], classes[2] = classes[2], classes[1]
+    config = write_config(tmp_path / 'c.py', SUPERVISE, autoencoder=autoencoder, classes=classes)
+    run = train(config, tmp_path / 'run', expect=1)
+    assert f"1: '{classes[1]}' (autoencoder: '{classes[2]}')" in run.output
+    assert not (tmp_path / 'run' / 'epoch_1.pth').exists()
+
+
+def test_labels_outside_of_the_classes_are_refused_by_file(autoencoder, tmp_path):
+    """As if background had been forgotten among the classes."""
+    config = write_config(tmp_path / 'c.py', LEARN, classes=CLASSES)
+    run = train(config, tmp_path / 'run', expect=1)
+    assert f'has labels {len(CLASSES)}, but there are {len(CLASSES)} classes' in run.output
+    assert 'labels/train/0000' in run.output
+
+
+def test_a_label_map_of_another_size_is_refused_by_file(autoencoder, tmp_path):
+    """Also where the pipeline would make both equal."""
+    data = shutil.copytree(shared_scenes(), tmp_path / 'data')
+    path = data / 'labels' / 'train' / '000003.png'
+    Image.open(path).crop((0, 0, 64, 50)).save(path)
+    part = """
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale={size}),
+            dict(type='PackSegInputs'),
+        ]
+    )
+)
+"""
+    values = dict(autoencoder=autoencoder, data=data)
+    config = write_config(tmp_path / 'c.py', SUPERVISE, part, **values)
+    run = train(config, tmp_path / 'run', expect=1)
+    message = f'{path}: the label map has (height, width) (50, 64), its image {data}/images/train/'
+    assert message in run.output

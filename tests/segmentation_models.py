@@ -1,0 +1,165 @@
+"""Segmentors with label structure from stock configs, small enough for a CPU, with random data."""
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+import labelenc_mm  # noqa: F401
+from labelenc_mm.segmentation.label_code import save_label_autoencoder
+
+NUM_CLASSES = 5
+CHANNELS = (4, 6, 8, 10, 12)  # all different, so that a swapped pair would not fit
+SIZE = (64, 80)  # (H, W)
+
+# Name of the segmentor, its stock config, and changes that only make it smaller.
+_RESNET = dict(depth=18, base_channels=8, stem_channels=8)
+_FCN = dict(in_channels=32, channels=8, num_classes=NUM_CLASSES)
+STOCK_CONFIGS = {
+    'PSPNet': (
+        'pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
+        dict(
+            backbone=_RESNET,
+            decode_head=dict(in_channels=64, channels=16, num_classes=NUM_CLASSES),
+            auxiliary_head=_FCN,
+        ),
+    ),
+    'FCN': (
+        'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py',
+        dict(
+            backbone=_RESNET,
+            decode_head=dict(in_channels=64, channels=16, num_classes=NUM_CLASSES),
+            auxiliary_head=_FCN,
+        ),
+    ),
+    'DeepLabV3+': (
+        'deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py',
+        dict(
+            backbone=_RESNET,
+            decode_head=dict(
+                in_channels=64,
+                channels=16,
+                c1_in_channels=8,
+                c1_channels=4,
+                num_classes=NUM_CLASSES,
+            ),
+            auxiliary_head=_FCN,
+        ),
+    ),
+    'UPerNet': (
+        'upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py',
+        dict(
+            backbone=_RESNET,
+            decode_head=dict(in_channels=[8, 16, 32, 64], channels=16, num_classes=NUM_CLASSES),
+            auxiliary_head=_FCN,
+        ),
+    ),
+    'SegFormer': (
+        'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
+        dict(
+            backbone=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
+            decode_head=dict(in_channels=[8, 16, 40, 64], channels=16, num_classes=NUM_CLASSES),
+        ),
+    ),
+}
+CASCADE = 'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024.py'
+
+
+def stock_model_config(name):
+    """The stock model config, small, without the download of pretrained weights."""
+    path, changes = STOCK_CONFIGS[name]
+    config = Config.fromstring(f"_base_ = 'mmseg::{path}'", '.py')
+    config.merge_from_dict(dict(model=changes))
+    return _local(config.model)
+
+
+def cascade_model_config():
+    """OCRNet, a cascade of two heads."""
+    model = Config.fromstring(f"_base_ = 'mmseg::{CASCADE}'", '.py').model
+    model.backbone.update(_RESNET)
+    first, second = model.decode_head
+    first.update(in_channels=32, channels=8, num_classes=NUM_CLASSES)
+    second.update(in_channels=64, channels=16, ocr_channels=8, num_classes=NUM_CLASSES)
+    return _local(model)
+
+
+def _local(model):
+    model.pretrained = None
+    model.backbone.init_cfg = None
+    model.data_preprocessor.size = SIZE
+    return model
+
+
+def build(model, label_structure=None):
+    """A segmentor, initialised and in training mode; with ``label_structure`` ours around it."""
+    init_default_scope('mmseg')
+    if label_structure is not None:
+        model = Config(dict(model=model.to_dict())).model
+        model.update(type=f'LabelStructure{model.type}', label_structure=label_structure)
+    segmentor = revert_sync_batchnorm(MODELS.build(model))
+    segmentor.init_weights()
+    return segmentor.train()
+
+
+def build_autoencoder(**options):
+    """A small label autoencoder, initialised and in training mode."""
+    init_default_scope('mmseg')
+    options = dict(num_classes=NUM_CLASSES, channels=CHANNELS) | options
+    autoencoder = MODELS.build(dict(type='LabelAutoEncoder', **options))
+    autoencoder.init_weights()
+    return autoencoder.train()
+
+
+def write_autoencoder(path, metainfo=None, **options):
+    """The hand-over file of a random label autoencoder; returns its path and the autoencoder."""
+    autoencoder = build_autoencoder(**options)
+    save_label_autoencoder(autoencoder, autoencoder.state_dict(), path, metainfo)
+    return str(path), autoencoder
+
+
+def random_maps(count, size=SIZE, num_classes=NUM_CLASSES, void=0.2, seed=0):
+    """(count, H, W) int64 label maps: blocks of 8 pixels, a part of them void."""
+    generator = torch.Generator().manual_seed(seed)
+    cells = (count, -(-size[0] // 8), -(-size[1] // 8))
+    blocks = torch.randint(0, num_classes, cells, generator=generator)
+    blocks[torch.rand(cells, generator=generator) < void] = 255
+    maps = blocks.repeat_interleave(8, 1).repeat_interleave(8, 2)
+    return maps[:, : size[0], : size[1]]
+
+
+def samples(maps, **meta):
+    """Data samples with these maps, as PackSegInputs makes them."""
+    made = []
+    for index, label_map in enumerate(maps):
+        size = tuple(label_map.shape)
+        sample = SegDataSample(
+            metainfo=dict(
+                img_path=f'images/{index}.jpg',
+                seg_map_path=f'labels/{index}.png',
+                ori_shape=size,
+                img_shape=size,
+                **meta,
+            )
+        )
+        sample.gt_sem_seg = PixelData(data=label_map[None])
+        made.append(sample)
+    return made
+
+
+def data(segmentor, maps=None, training=True):
+    """A preprocessed batch of random images with these label maps."""
+    maps = random_maps(2) if maps is None else maps
+    generator = torch.Generator().manual_seed(1)
+    images = [
+        torch.randint(0, 256, (3, *m.shape), dtype=torch.uint8, generator=generator) for m in maps
+    ]
+    batch = {'inputs': images, 'data_samples': samples(maps)}
+    return segmentor.data_preprocessor(batch, training)
+
+
+def has_gradient(module):
+    """Whether any parameter of a module has a gradient that is not zero."""
+    return any(p.grad is not None and bool(p.grad.any()) for p in module.parameters())
