@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
-from engine.toy import WIDTH, config
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
+from toy import WIDTH, config
 
 from labelenc_mm.engine import CPUCapableDistributedDataParallel, FrozenPhaseHook
 

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from labelenc_mm.engine.reseed_hook import WorkerReseeder
 
-TOY = Path(__file__).with_name('toy.py')
-ROOT = TOY.parents[2]
+TOY = Path(__file__).parents[1] / 'toy.py'
+ROOT = TOY.parents[1]
 
 
 def run(jobs, tmp_path):

@@ -13,7 +13,7 @@ import torch
 from mmengine.device import get_device
 
 ROOT = Path(__file__).resolve().parents[2]
-TOY_FOLDER = ROOT / 'tests' / 'engine'
+TOY_FOLDER = ROOT / 'tests'
 
 CONFIG = """
 # Nothing random in the samples and in the model: then two processes can be compared with one.
