@@ -29,10 +29,11 @@ def test_compares_equal_forms(tmp_path, capsys):
 
 @pytest.mark.skipif(not tool['STATUS'].exists(), reason='reads the memory of a process from /proc')
 def test_memory_is_the_peak_and_not_what_was_there_before():
-    before = torch.ones(2**22)  # 16 MiB
+    before = torch.ones(2**26)  # 256 MiB
     with tool['PeakMemory']('cpu') as memory:
         held = torch.ones(2**24)  # 64 MiB
         del held
         held = torch.ones(2**23)
-    assert 60 * 2**20 < memory.bytes < 76 * 2**20
-    assert len(before) == 2**22 and len(held) == 2**23
+    # The process's memory: the allocator may keep what was freed, and other threads take some.
+    assert 60 * 2**20 < memory.bytes < 160 * 2**20
+    assert len(before) == 2**26 and len(held) == 2**23
