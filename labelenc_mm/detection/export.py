@@ -1,6 +1,5 @@
 """From a label-encoded training to the stock detector: same keys, same predictions, nothing of ours."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from labelenc_mm.engine.export import (
     compare_models,
     plain_config,
     select_stock_tensors,
+    stock_model,
     write_export,
 )
 
@@ -33,11 +33,7 @@ def stock_state_dict(state_dict: Mapping[str, Tensor]) -> 'OrderedDict[str, Tens
 
 def stock_config(config: Config) -> Config:
     """The config of the stock detector: ours without our model options, hooks, loops and imports."""
-    model = copy.deepcopy(config.to_dict())['model']
-    entry = MODELS.get(model['type']) if isinstance(model['type'], str) else model['type']
-    model['type'] = getattr(entry, 'stock_type', model['type'])
-    model.pop('labelenc', None)
-    return plain_config(config, model, MODELS, HOOKS, LOOPS)
+    return plain_config(config, stock_model(config, MODELS, 'labelenc'), MODELS, HOOKS, LOOPS)
 
 
 def export_detector(

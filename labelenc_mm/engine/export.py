@@ -55,6 +55,15 @@ def select_stock_tensors(
     return stock
 
 
+def stock_model(config: Config, models: Registry, option: str) -> dict:
+    """A copy of the model's config, of the stock class and without ``option``, which is ours."""
+    model = copy.deepcopy(config.to_dict())['model']
+    entry = models.get(model['type']) if isinstance(model['type'], str) else model['type']
+    model['type'] = getattr(entry, 'stock_type', model['type'])
+    model.pop(option, None)
+    return model
+
+
 def plain_config(
     config: Config, model: dict, models: Registry, hooks: Registry, loops: Registry
 ) -> Config:

@@ -1,6 +1,5 @@
 """From a training with label structure to the stock segmentor: same keys, same predictions."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from labelenc_mm.engine.export import (
     compare_models,
     plain_config,
     select_stock_tensors,
+    stock_model,
     write_export,
 )
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
@@ -43,10 +43,7 @@ def stock_state_dict(
 
 def stock_config(config: Config) -> Config:
     """The config of the stock segmentor: ours without our heads, hooks, loops and imports."""
-    model = copy.deepcopy(config.to_dict())['model']
-    entry = MODELS.get(model['type']) if isinstance(model['type'], str) else model['type']
-    model['type'] = getattr(entry, 'stock_type', model['type'])
-    model.pop('label_structure', None)
+    model = stock_model(config, MODELS, 'label_structure')
     heads = model.get(_AUXILIARY)
     if isinstance(heads, dict) and _is_label_head(heads):
         del model[_AUXILIARY]
