@@ -1,0 +1,10 @@
+_base_ = ['./retinanet_r18_voc12.py']
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='supervise',
+        init_from='work_dirs/retinanet_r18_labelenc-step1_voc12/label_encoding.safetensors',
+        encoder=dict(stem_channels=16, out_channels=(32, 64, 128, 256)),
+    ),
+)
+default_hooks = dict(labelenc=dict(type='LabelEncHook'))
