@@ -3,8 +3,8 @@ model = dict(
     type='LabelEncRetinaNet',
     labelenc=dict(
         stage='autoencode',
-        # An eighth as wide as the paper's, like the backbone.
-        encoder=dict(stem_channels=16, out_channels=(32, 64, 128, 256)),
+        # A sixteenth as wide as the paper's, like the backbone.
+        encoder=dict(stem_channels=8, out_channels=(16, 32, 64, 128)),
     ),
 )
 default_hooks = dict(labelenc=dict(type='LabelEncHook'))
