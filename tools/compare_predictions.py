@@ -3,6 +3,7 @@
 import argparse
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,14 +17,16 @@ BORDER = 4
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config of the detector')
+    parser.add_argument('config', help='config of the detector or segmentor')
     parser.add_argument(
         'checkpoints', nargs='+', type=Path, help='checkpoints, or last_checkpoint files'
     )
     parser.add_argument('--titles', nargs='+', help='one per checkpoint (default: their names)')
     parser.add_argument('--out-dir', type=Path, required=True, help='where the pictures go')
     parser.add_argument('--num', type=int, default=8, help='validation images (default: 8)')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score (default: 0.3)')
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='lowest score of a detection (default: 0.3)'
+    )
     parser.add_argument('--scale', type=float, default=2.0, help='enlargement (default: 2)')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
@@ -47,46 +50,101 @@ def add_title(picture: np.ndarray, title: str) -> np.ndarray:
     return np.pad(picture, ((0, BORDER), (0, BORDER), (0, 0)), constant_values=255)
 
 
+class Detections:
+    """Boxes and masks, drawn by mmdet's visualizer on the enlarged image."""
+
+    def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
+        labelenc_mm.toolbox.require('mmcv', 'mmdet')
+        from mmdet.apis import init_detector
+        from mmdet.registry import DATASETS
+        from mmdet.visualization import DetLocalVisualizer
+
+        self.scale, self.score_thr = args.scale, args.score_thr
+        self.models = [init_detector(cfg, follow(p), device=args.device) for p in args.checkpoints]
+        self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
+        self.visualizer = DetLocalVisualizer('comparison', line_width=2)
+        self.visualizer.dataset_meta = {'palette': 'random', **self.dataset.metainfo}
+
+    def draw(self, image: np.ndarray, sample: Any, model: Any = None) -> np.ndarray:
+        """RGB picture of the ground truth of a sample, or of what a model finds in its BGR image."""
+        from mmdet.apis import inference_detector
+
+        shown = sample.cpu() if model is None else inference_detector(model, image).cpu()
+        instances = shown.gt_instances if model is None else shown.pred_instances
+        # the ground truth is in coordinates of the network input, predictions are not
+        factor = self.scale / sample.scale_factor[0] if model is None else self.scale
+        instances.bboxes = getattr(instances.bboxes, 'tensor', instances.bboxes) * factor
+        self.visualizer.add_datasample(
+            'picture',
+            cv2.cvtColor(enlarge(image, self.scale), cv2.COLOR_BGR2RGB),
+            shown,
+            draw_gt=model is None,
+            draw_pred=model is not None,
+            pred_score_thr=self.score_thr,
+        )
+        return self.visualizer.get_image()
+
+
+class LabelMaps:
+    """Label maps in the colours of the data set, laid over the image by mmseg's visualizer."""
+
+    def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
+        labelenc_mm.toolbox.require('mmcv', 'mmseg')
+        from mmseg.apis import init_model
+        from mmseg.registry import DATASETS
+        from mmseg.visualization import SegLocalVisualizer
+
+        self.scale = args.scale
+        self.models = [init_model(cfg, follow(p), device=args.device) for p in args.checkpoints]
+        self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
+        self.visualizer = SegLocalVisualizer('comparison', alpha=0.6)
+        self.visualizer.dataset_meta = self.dataset.metainfo
+
+    def draw(self, image: np.ndarray, sample: Any, model: Any = None) -> np.ndarray:
+        """RGB picture of the ground truth of a sample, or of what a model finds in its BGR image."""
+        from mmseg.apis import inference_model
+
+        shown = sample.cpu() if model is None else inference_model(model, image).cpu()
+        if model is None and shown.gt_sem_seg.shape != image.shape[:2]:
+            label_map = shown.gt_sem_seg.data[0].numpy().astype(np.uint8)
+            size = image.shape[1::-1]
+            resized = cv2.resize(label_map, size, interpolation=cv2.INTER_NEAREST)
+            shown.gt_sem_seg.data = shown.gt_sem_seg.data.new_tensor(resized)[None]
+        self.visualizer.add_datasample(
+            'picture',
+            cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
+            shown,
+            draw_gt=model is None,
+            draw_pred=model is not None,
+            with_labels=False,
+        )
+        return enlarge(self.visualizer.get_image(), self.scale)
+
+
+def enlarge(image: np.ndarray, scale: float) -> np.ndarray:
+    """A (H, W, 3) image, ``scale`` times as large."""
+    return cv2.resize(image, (round(image.shape[1] * scale), round(image.shape[0] * scale)))
+
+
 def main(argv: list[str] | None = None) -> None:
     """Draw the first images of the validation set."""
     args = parse_args(argv)
-    labelenc_mm.toolbox.require('mmcv', 'mmdet')
-    from mmdet.apis import inference_detector, init_detector
-    from mmdet.registry import DATASETS
-    from mmdet.visualization import DetLocalVisualizer
-
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
-    models = [init_detector(cfg, follow(path), device=args.device) for path in args.checkpoints]
-    dataset = DATASETS.build(cfg.val_dataloader.dataset)
-    visualizer = DetLocalVisualizer('comparison', line_width=2)
-    visualizer.dataset_meta = {'palette': 'random', **dataset.metainfo}
+    kind = LabelMaps if cfg.get('default_scope') == 'mmseg' else Detections
+    pictures = kind(cfg, args)
+    num = min(args.num, len(pictures.dataset))
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    for index in range(min(args.num, len(dataset))):
-        sample = dataset[index]['data_samples']
+    for index in range(num):
+        sample = pictures.dataset[index]['data_samples']
         path = Path(sample.img_path)
         image = cv2.imread(str(path))
-        size = (round(image.shape[1] * args.scale), round(image.shape[0] * args.scale))
-        enlarged = cv2.cvtColor(cv2.resize(image, size), cv2.COLOR_BGR2RGB)
-        panels = []
-        for title, model in [('ground truth', None), *zip(args.titles, models, strict=True)]:
-            shown = sample.cpu() if model is None else inference_detector(model, image).cpu()
-            instances = shown.gt_instances if model is None else shown.pred_instances
-            # the ground truth is in coordinates of the network input, predictions are not
-            factor = args.scale / sample.scale_factor[0] if model is None else args.scale
-            instances.bboxes = getattr(instances.bboxes, 'tensor', instances.bboxes) * factor
-            visualizer.add_datasample(
-                'picture',
-                enlarged,
-                shown,
-                draw_gt=model is None,
-                draw_pred=model is not None,
-                pred_score_thr=args.score_thr,
-            )
-            panels.append(add_title(visualizer.get_image(), title))
+        panels = [add_title(pictures.draw(image, sample), 'ground truth')]
+        for title, model in zip(args.titles, pictures.models, strict=True):
+            panels.append(add_title(pictures.draw(image, sample, model), title))
         out = args.out_dir / f'{path.stem}.png'
         cv2.imwrite(str(out), cv2.cvtColor(np.hstack(panels), cv2.COLOR_RGB2BGR))
-    print(f'{args.out_dir}: {args.num} pictures, from left to right ', end='')
+    print(f'{args.out_dir}: {num} pictures, from left to right ', end='')
     print(textwrap.shorten(', '.join(['ground truth', *args.titles]), 200))
 
 

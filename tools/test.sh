@@ -27,5 +27,5 @@ if [ "$family" = fork ]; then
 fi
 # One thread a test: several tests run side by side, and torch would otherwise use every core in
 # each of them.
-export OMP_NUM_THREADS=1
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 python -m pytest -n "${TEST_WORKERS:-2}" ${arguments[@]+"${arguments[@]}"}

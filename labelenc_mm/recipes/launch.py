@@ -45,7 +45,7 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
     tools = _tools_dir(run, settings.tools_dir)
     prefix = {'none': '', 'pytorch': 'dist_', 'slurm': 'slurm_'}[settings.launcher]
     script = str(tools / f'{prefix}{stage.kind}')
-    head = [str(run.config_path())]
+    head = [str(run.config_path(work_dir))]
     if stage.checkpoint:
         head.append(_follow(Path(run.fill(stage.checkpoint, work_dir))))
     tail: list[str] = []

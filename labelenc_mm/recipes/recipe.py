@@ -28,6 +28,8 @@
     plots:                              # x: epoch, iteration or a variable of the grid
       - {metric: coco/bbox_mAP, stages: [baseline, step2], x: epoch, file: curves.png}
 
+A config may also be what a training leaves of its own, complete: ``{baseline}/baseline.py``.
+
 ``{name}`` stands for a variable, for ``seed``, or for the folder of another stage's run, which then
 has to finish first. Also known: ``{work_dir}`` (of the recipe), ``{recipe_dir}``, ``{tools}`` (the
 folder of our tools) and ``{python}``. A string that is one placeholder keeps the type of the value.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labelenc_mm.recipes.checks import RecipeError
-from labelenc_mm.recipes.recipe import BUILT_IN, PLACEHOLDER, Stage
+from labelenc_mm.recipes.recipe import BUILT_IN, PLACEHOLDER, Stage, find_placeholders
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,24 @@ class Run:
             return f'<{name}>'
         return self.known[name]
 
-    def config_path(self) -> Path:
-        """The config file of a train or test stage.
+    @property
+    def config_is_made(self) -> bool:
+        """Whether another stage's run leaves the config, as trainings do with their own."""
+        return any(name in self.needs for name in find_placeholders(self.stage.target))
+
+    def config_path(self, folder: Path) -> Path:
+        """The config file of a train or test stage; ``folder`` as in :meth:`fill`.
 
         Raises:
             RecipeError: The file does not exist.
         """
-        name = str(self.fill(self.stage.target))
+        name = str(self.fill(self.stage.target, folder))
         if name.startswith('labelenc_mm::'):
             import labelenc_mm
 
             return Path(labelenc_mm.config(name.removeprefix('labelenc_mm::')))
+        if self.config_is_made:
+            return Path(name)
         tried = [Path(self.known['recipe_dir']) / name, Path(name)]
         for path in tried:
             if path.is_file():
@@ -85,14 +92,18 @@ class Run:
     def wanted(self) -> dict[str, Any]:
         """Everything that decides what the run computes, flat, for comparison with what is on disk.
 
-        For train and test stages this is the resolved config: a change in any base config shows.
+        For train and test stages this is the resolved config: a change in any base config shows. A
+        config that another run leaves follows from what that one was asked for.
         """
         wanted: dict[str, Any] = {'kind': self.stage.kind, 'needs': sorted(self.needs.values())}
         if self.stage.kind == 'command':
             return {**wanted, 'command': self.fill(self.stage.target)}
         if self.stage.checkpoint:
             wanted['checkpoint'] = self.fill(self.stage.checkpoint)
-        config = copy.deepcopy(_read_config(self.config_path()))
+        if self.config_is_made:
+            config_file = self.fill(self.stage.target)
+            return {**wanted, 'config': config_file, 'options': self.option_strings()}
+        config = copy.deepcopy(_read_config(self.config_path(Path())))
         config.merge_from_dict(_parse_options(self.option_strings()))
         return {**wanted, **_flat('', config.to_dict())}
 

@@ -46,7 +46,8 @@ class LabelAutoEncoder(BaseSegmentor):
         loss_decode: Config of the loss between (N, K, H, W) logits and labels; by default cross entropy
             averaged over labelled pixels.
         ignore_index: Label of void pixels: zero in the input, no part of the loss.
-        data_preprocessor: By default pads the maps of a batch to the largest, with void.
+        data_preprocessor: By default pads the maps of a batch to the largest, with void; so does one
+            that says neither ``size`` nor ``size_divisor``.
         init_cfg: Initialisation instead of the networks' own.
     """
 
@@ -61,10 +62,12 @@ class LabelAutoEncoder(BaseSegmentor):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | list | None = None,
     ) -> None:
-        if data_preprocessor is None:
-            data_preprocessor = dict(
-                type='SegDataPreProcessor', size_divisor=1, seg_pad_val=ignore_index
-            )
+        data_preprocessor = dict(
+            data_preprocessor or dict(type='SegDataPreProcessor', seg_pad_val=ignore_index)
+        )
+        # mmengine hands over that of the config, to which mmseg's base configs give no size.
+        if data_preprocessor.get('size') is data_preprocessor.get('size_divisor') is None:
+            data_preprocessor['size_divisor'] = 1
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.encoder = LabelMapEncoder(num_classes, channels, pool_last, ignore_index)
         self.decoder = LabelMapDecoder(num_classes, channels, pool_last, upsample_mode)

@@ -1,4 +1,4 @@
-"""The recipe of the demonstration fits the data, the configs and the tools that it names."""
+"""The recipes of the demonstrations fit the data, the configs and the tools that they name."""
 
 import ast
 from pathlib import Path
@@ -8,21 +8,32 @@ import pytest
 from labelenc_mm.recipes import LaunchSettings, command_line, make_plan, read_recipe
 
 pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
 ROOT = Path(__file__).parents[2]
+
+
+def plan_of(demo, work_dir):
+    recipe = read_recipe(ROOT / 'configs' / demo / 'demo' / 'demo.yml')
+    return make_plan(recipe, work_dir, ROOT / 'tools')
 
 
 @pytest.fixture
 def plan(tmp_path):
-    recipe = read_recipe(ROOT / 'configs' / 'labelenc' / 'demo' / 'demo.yml')
-    return make_plan(recipe, tmp_path, ROOT / 'tools')
+    return plan_of('labelenc', tmp_path)
 
 
-def test_every_command_names_files_that_exist(plan, tmp_path):
-    for run in plan.runs.values():
+@pytest.mark.parametrize('demo', ['labelenc', 'label_structure'])
+def test_every_command_names_files_that_exist(demo, tmp_path):
+    for run in plan_of(demo, tmp_path).runs.values():
         words = command_line(run, tmp_path, LaunchSettings(ROOT / 'tools'))
-        scripts = [word for word in words if word.endswith('.py')]
+        scripts = [Path(word) for word in words if word.endswith('.py')]
         assert scripts
-        assert all(Path(script).is_file() for script in scripts)
+        for script in scripts:
+            if script.is_relative_to(tmp_path):  # a config that a training leaves of its own
+                assert script.parent.name in run.needs.values()
+                assert (ROOT / 'configs' / demo / 'demo' / script.name).is_file()
+            else:
+                assert script.is_file()
 
 
 def test_both_steps_train_the_detector_and_the_data_of_the_baseline(plan):
@@ -43,6 +54,26 @@ def test_both_steps_train_the_detector_and_the_data_of_the_baseline(plan):
         for step in ('step1', 'step2')
     ]
     assert encoders[0] == encoders[1] != {}
+
+
+def test_label_structure_is_all_that_differs_from_the_baseline(tmp_path):
+    plan = plan_of('label_structure', tmp_path)
+    wanted = {run.stage.name: run.wanted() for run in plan.runs.values()}
+    own = ('needs', 'model.', 'custom_imports.', 'default_hooks.label_structure.')
+    for stage in ('autoencoder', 'decoder'):
+        assert {k: v for k, v in wanted[stage].items() if not k.startswith(own)} == {
+            k: v for k, v in wanted['baseline'].items() if not k.startswith(own)
+        }
+    ours = ('model.label_structure.', 'model.type')
+    model, stock = (
+        {k: v for k, v in wanted[s].items() if k.startswith('model.') and not k.startswith(ours)}
+        for s in ('decoder', 'baseline')
+    )
+    assert model == stock
+    channels = [wanted['autoencoder']['model.channels']]
+    assert channels == [wanted['decoder']['model.label_structure.channels']]
+    classes = ast.literal_eval(wanted['baseline']['val_dataloader.dataset.metainfo.classes'])
+    assert len(classes) == wanted['autoencoder']['model.num_classes']
 
 
 def test_its_classes_are_those_of_the_data(plan):

@@ -87,3 +87,11 @@ def test_a_missing_config_is_named(write_recipe):
     run = plan_of(write_recipe, CHAIN.replace('train: step1.py', 'train: nowhere.py'))
     with pytest.raises(RecipeError, match=r'stage step1: found no config nowhere\.py'):
         run.runs['step1-seed=0'].wanted()
+
+
+def test_a_config_may_be_what_another_run_leaves(write_recipe):
+    text = CHAIN.replace('{test: step2.py, checkpoint', "{test: '{step1}/step1.py', checkpoint")
+    run = plan_of(write_recipe, text).runs['eval-weight=0.5-seed=1']
+    assert run.needs == {'step1': 'step1-seed=1', 'step2': 'step2-weight=0.5-seed=1'}
+    assert run.config_path(Path('/w')) == Path('/w/step1-seed=1/step1.py')
+    assert run.wanted()['config'] == '<step1-seed=1>/step1.py'

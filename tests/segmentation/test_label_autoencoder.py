@@ -42,8 +42,11 @@ def test_images_and_their_size_play_no_part():
     assert torch.equal(logits, autoencoder.encode_decode(maps))
 
 
-def test_maps_of_different_sizes_are_padded_with_void():
-    autoencoder = build_autoencoder()
+@pytest.mark.parametrize('size', [{}, dict(size=None, size_divisor=None)])
+def test_maps_of_different_sizes_are_padded_with_void(size):
+    """Also under the preprocessor of mmseg's base configs, which says no size."""
+    preprocessor = dict(type='SegDataPreProcessor', seg_pad_val=255, **size) if size else None
+    autoencoder = build_autoencoder(data_preprocessor=preprocessor)
     maps = [random_maps(1, (40, 64))[0], random_maps(1, (64, 33))[0]]
     data = batch(autoencoder, maps)
     padded = [F.pad(m, (0, 64 - m.shape[1], 0, 64 - m.shape[0]), value=255) for m in maps]

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip('mmdet')
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs' / 'labelenc' / 'demo' / 'retinanet_r18_shapes.py')
+SEGMENTOR = str(ROOT / 'configs' / 'label_structure' / 'demo' / 'pspnet_r18_shapes.py')
 
 
 @pytest.fixture(scope='module')
@@ -22,22 +23,25 @@ def tool():
     return module
 
 
-@pytest.fixture
-def inputs(tmp_path):
-    """A data set of two images and a checkpoint of an untrained detector."""
+def write_inputs(folder, config, scope):
+    """A data set of two images and a checkpoint of an untrained model."""
     import torch
-    from mmdet.registry import MODELS
     from mmengine.config import Config
-    from mmengine.registry import init_default_scope
+    from mmengine.registry import MODELS, init_default_scope
 
     from labelenc_mm.datasets import write_shape_scenes
 
-    write_shape_scenes(tmp_path / 'shapes', 1, 2, (64, 96), 0)
-    init_default_scope('mmdet')
-    model = MODELS.build(Config.fromfile(CONFIG).model)
-    torch.save({'state_dict': model.state_dict(), 'meta': {}}, tmp_path / 'a.pth')
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'a.pth'))
-    return tmp_path
+    write_shape_scenes(folder / 'shapes', 1, 2, (64, 96), 0)
+    init_default_scope(scope)
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / 'a.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / 'a.pth'))
+    return folder
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    return write_inputs(tmp_path, CONFIG, 'mmdet')
 
 
 def test_ground_truth_stands_left_of_each_checkpoint(tool, inputs):
@@ -56,6 +60,44 @@ def test_ground_truth_stands_left_of_each_checkpoint(tool, inputs):
     assert np.abs(first[:128, :192] - plain).mean() < 3
     assert np.abs(truth[:128, :192] - plain).mean() > 3
     assert np.array_equal(first, second)
+
+
+def test_label_maps_of_a_segmentor(tool, tmp_path, monkeypatch):
+    """In the colours of the data set, laid over the image: pixel by pixel from the formula."""
+    pytest.importorskip('mmseg')
+    import mmcv
+    from mmengine.config import Config
+    from mmseg.apis import inference_model, init_model
+    from mmseg.datasets import BaseSegDataset
+
+    inputs = write_inputs(tmp_path, SEGMENTOR, 'mmseg')
+    out, data = inputs / 'out', f'val_dataloader.dataset.data_root={inputs}/shapes/'
+    arguments = [str(inputs / 'a.pth'), '--out-dir', str(out), '--scale', '1']
+    tool.main([SEGMENTOR, *arguments, '--cfg-options', data])
+    assert sorted(path.name for path in out.iterdir()) == ['000000.png', '000001.png']
+
+    config = Config.fromfile(SEGMENTOR)
+    config.merge_from_dict(dict([data.split('=')]))
+    dataset = config.val_dataloader.dataset
+    palette = np.array(
+        BaseSegDataset(**{key: dataset[key] for key in dataset if key != 'type'}).metainfo[
+            'palette'
+        ]
+    )
+    picture = cv2.imread(str(out / '000000.png'))[24:, :, ::-1]
+    truth, predicted = (part[:64, :96] for part in np.split(picture, 2, axis=1))
+    path = inputs / 'shapes' / 'images' / 'val' / '000000.png'
+    image = cv2.imread(str(path))[..., ::-1]
+    label_map = mmcv.imread(
+        inputs / 'shapes' / 'labels' / 'val' / '000000.png', 'unchanged', backend='pillow'
+    )
+    prediction = inference_model(init_model(config, str(inputs / 'a.pth'), 'cpu'), str(path))
+    for shown, labels in (
+        (truth, label_map),
+        (predicted, prediction.pred_sem_seg.data[0].numpy()),
+    ):
+        expected = 0.4 * image + 0.6 * palette[labels]
+        assert np.abs(shown - expected).max() <= 1.5
 
 
 def test_titles_must_be_as_many_as_checkpoints(tool, capsys):

@@ -1,0 +1,10 @@
+# The same PSPNet, which also predicts through the autoencoder's frozen decoder while it trains.
+_base_ = './pspnet_r18_shapes.py'
+model = dict(
+    type='LabelStructureEncoderDecoder',
+    label_structure=dict(
+        channels=(32,) * 5,
+        init_from='work_dirs/demo-label-structure/autoencoder-seed=0/label_autoencoder.safetensors',
+    ),
+)
+default_hooks = dict(label_structure=dict(type='LabelStructureHook'))

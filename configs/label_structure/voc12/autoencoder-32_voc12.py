@@ -1,0 +1,3 @@
+_base_ = './hypercolumn_vgg16-narrow_voc12.py'
+model = dict(_delete_=True, type='LabelAutoEncoder', num_classes=21, channels=(32,) * 5)
+default_hooks = dict(label_structure=dict(type='LabelStructureHook'))
