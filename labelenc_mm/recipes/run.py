@@ -64,7 +64,7 @@ class Run:
         """Whether another stage's run leaves the config, as trainings do with their own."""
         return any(name in self.needs for name in find_placeholders(self.stage.target))
 
-    def config_path(self, folder: Path) -> Path:
+    def config_path(self, folder: Path | None = None) -> Path:
         """The config file of a train or test stage; ``folder`` as in :meth:`fill`.
 
         Raises:
@@ -103,7 +103,7 @@ class Run:
         if self.config_is_made:
             config_file = self.fill(self.stage.target)
             return {**wanted, 'config': config_file, 'options': self.option_strings()}
-        config = copy.deepcopy(_read_config(self.config_path(Path())))
+        config = copy.deepcopy(_read_config(self.config_path()))
         config.merge_from_dict(_parse_options(self.option_strings()))
         return {**wanted, **_flat('', config.to_dict())}
 
