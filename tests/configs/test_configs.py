@@ -16,7 +16,6 @@ import mmdet
 import numpy as np
 import pytest
 import torch
-import yaml
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -337,18 +336,3 @@ def test_nothing_but_labelenc_differs_from_the_stock_config(name):
     if name in STEP1:
         keys = {'model', 'optim_wrapper', 'auto_scale_lr', 'val_evaluator'}
     assert {key: ours.get(key) for key in keys} == {key: stock.get(key) for key in keys}
-
-
-def test_metafile_lists_all_configs_of_the_paper():
-    listed = yaml.safe_load((CONFIGS / 'metafile.yml').read_text())['Models']
-    expected = [name for name in NAMES if not name.startswith(('bccd/', 'demo/'))]
-    assert sorted(model['Config'] for model in listed) == [
-        f'configs/labelenc/{name}' for name in expected
-    ]
-    assert all(Path(model['Config']).stem == model['Name'] for model in listed)
-
-
-def test_readme_links_all_configs_of_the_paper():
-    text = (CONFIGS / 'README.md').read_text()
-    links = set(re.findall(r'\]\(([^)]+\.py)\)', text))
-    assert links == {name for name in NAMES if not name.startswith(('bccd/', 'demo/'))}
