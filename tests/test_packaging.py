@@ -147,20 +147,23 @@ from mmengine.config import Config
 
 wanted = Path(sys.argv[1]).resolve()
 assert wanted in Path(labelenc_mm.__file__).resolve().parents, labelenc_mm.__file__
-name = 'labelenc/_base_/labelenc.py'
-path = Path(labelenc_mm.config(name))
-assert path.is_absolute() and path.is_file(), path
-assert wanted in path.resolve().parents, path
 try:
     labelenc_mm.config('labelenc/no_such_config.py')
 except FileNotFoundError as error:
     assert 'no_such_config' in str(error)
-for base in ('labelenc_mm::' + name, str(path)):
-    Path('child.py').write_text(f'_base_ = {base!r}')
-    config = Config.fromfile('child.py')
-    assert config.custom_imports.imports == ['labelenc_mm'], config
-Path('child.py').write_text(f'_base_ = __import__("labelenc_mm").config({name!r})')
-assert Config.fromfile('child.py').custom_imports.imports == ['labelenc_mm']
+for name in (
+    'labelenc/_base_/labelenc.py',
+    'label_structure/label-autoencoder-128_1xb12-100e_voc12-256x256.py',
+):
+    path = Path(labelenc_mm.config(name))
+    assert path.is_absolute() and path.is_file(), path
+    assert wanted in path.resolve().parents, path
+    for base in ('labelenc_mm::' + name, str(path)):
+        Path('child.py').write_text(f'_base_ = {base!r}')
+        config = Config.fromfile('child.py')
+        assert config.custom_imports.imports == ['labelenc_mm'], config
+    Path('child.py').write_text(f'_base_ = __import__("labelenc_mm").config({name!r})')
+    assert Config.fromfile('child.py').custom_imports.imports == ['labelenc_mm']
 """
 
 

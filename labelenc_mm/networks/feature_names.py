@@ -5,6 +5,7 @@ name                       feature
 ========================== ============================================================================
 ``backbone.3``             output 3 of the backbone, counted from 0; -1 is the last one
 ``backbone.conv5_3``       its output of this name, for a backbone with named ``taps``
+``backbone.*``             all its outputs, for a backbone with named ``taps``: the hypercolumn
 ``neck.0``                 output 0 of the neck
 ``decode_head.classifier`` what enters the classifier layer (``conv_seg``) of the decode head, e.g. the
                            pooled feature of PSPNet; of the last stage in a cascade
@@ -19,6 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 CLASSIFIER = 'classifier'
+ALL_TAPS = 'backbone.*'
 _GRAMMAR = (
     "Features are called 'backbone.<index or tap>', 'neck.<index or tap>' or 'decode_head.classifier' "
     "('decode_head.<stage>.classifier' in a cascade)"
@@ -74,6 +76,28 @@ class FeatureRecorder:
                     f'feature {name!r}: the model does not run its '
                     f'{type(self._sources[name][0]).__name__} there. {_GRAMMAR}'
                 )
+
+
+def expand_names(model: nn.Module, names: Sequence[str]) -> list[str]:
+    """Write ``backbone.*`` out as the names of all taps; other names stay as they are.
+
+    Raises:
+        ValueError: The backbone has no named taps.
+    """
+    expanded: list[str] = []
+    for name in names:
+        if name != ALL_TAPS:
+            expanded.append(name)
+            continue
+        backbone = model.get_submodule('backbone')
+        taps = getattr(backbone, 'taps', ())
+        if not taps:
+            raise ValueError(
+                f'feature {name!r}: {type(backbone).__name__} has no named taps. Name its outputs one by '
+                "one: 'backbone.0', 'backbone.1'"
+            )
+        expanded += [f'backbone.{tap}' for tap in taps]
+    return expanded
 
 
 def _find_source(model: nn.Module, name: str) -> tuple[nn.Module, int | str]:

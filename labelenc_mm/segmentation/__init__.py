@@ -15,6 +15,7 @@ from labelenc_mm.segmentation.export import export_segmentor
 from labelenc_mm.segmentation.frozen_label_decoder_head import FrozenLabelDecoderHead
 from labelenc_mm.segmentation.frozen_label_encoder_head import FrozenLabelEncoderHead
 from labelenc_mm.segmentation.hypercolumn_head import FCNSkipHead, HypercolumnHead
+from labelenc_mm.segmentation.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
 from labelenc_mm.segmentation.label_code import load_label_code, save_label_autoencoder
 from labelenc_mm.segmentation.label_map_size import CheckLabelMapSize
@@ -47,6 +48,7 @@ __all__ = [
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
     'HypercolumnHead',
+    'JointRandomResizedCrop',
     'LabelAutoEncoder',
     'LabelStructureHook',
     'LabelStructureMixin',

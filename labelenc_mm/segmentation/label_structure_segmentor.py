@@ -18,7 +18,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from labelenc_mm.engine.finite_losses import stop_if_not_finite
-from labelenc_mm.networks.feature_names import FeatureRecorder
+from labelenc_mm.networks.feature_names import FeatureRecorder, expand_names
 from labelenc_mm.segmentation.label_maps import stack_label_maps
 
 PREFIX = 'label_structure'
@@ -57,7 +57,10 @@ class LabelStructureMixin(_Segmentor):
         several = not isinstance(label_structure, dict)
         configs = [label_structure] if isinstance(label_structure, dict) else list(label_structure)
         configs = copy.deepcopy(configs)
-        names = [_names(config.pop('features', 'decode_head.classifier')) for config in configs]
+        names = [
+            expand_names(self, _names(config.pop('features', 'decode_head.classifier')))
+            for config in configs
+        ]
         self._recorder = FeatureRecorder(self, [name for group in names for name in group])
         widths: dict[str, int] = {}
         if any('in_channels' not in config for config in configs):

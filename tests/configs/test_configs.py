@@ -16,10 +16,10 @@ import mmdet
 import numpy as np
 import pytest
 import torch
-import yaml
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from paper_configs import names_of_the_paper
 from training_runs import ENCODING, EXPORTED, ROOT, shared_folder, train
 
 import labelenc_mm
@@ -30,8 +30,6 @@ from labelenc_mm.detection.feature_distillation_head import teacher_model
 
 CONFIGS = ROOT / 'configs' / 'labelenc'
 STOCK_CONFIGS = Path(mmdet.__file__).parent / '.mim' / 'configs'
-# Folders of configs for small data, which belong to no table of the paper.
-SMALL = ('bccd/', 'demo/', 'voc12/')
 NAMES = sorted(
     path.relative_to(CONFIGS).as_posix()
     for path in CONFIGS.rglob('*.py')
@@ -40,7 +38,7 @@ NAMES = sorted(
 STEP1 = [name for name in NAMES if 'labelenc-step1' in name]
 STEP2 = [name for name in NAMES if 'labelenc-step2' in name]
 # Full width and tens of classes: most of a minute each.
-SLOW = {name for name in NAMES if not name.startswith(SMALL)}
+SLOW = names_of_the_paper('labelenc')
 SCALE = (128, 96)
 NUM_IMAGES = 2
 BOXES = ((4, 10, 30), (60, 30, 55))  # left, top, side
@@ -339,18 +337,3 @@ def test_nothing_but_labelenc_differs_from_the_stock_config(name):
     if name in STEP1:
         keys = {'model', 'optim_wrapper', 'auto_scale_lr', 'val_evaluator'}
     assert {key: ours.get(key) for key in keys} == {key: stock.get(key) for key in keys}
-
-
-def test_metafile_lists_all_configs_of_the_paper():
-    listed = yaml.safe_load((CONFIGS / 'metafile.yml').read_text())['Models']
-    expected = [name for name in NAMES if not name.startswith(SMALL)]
-    assert sorted(model['Config'] for model in listed) == [
-        f'configs/labelenc/{name}' for name in expected
-    ]
-    assert all(Path(model['Config']).stem == model['Name'] for model in listed)
-
-
-def test_readme_links_all_configs_of_the_paper():
-    text = (CONFIGS / 'README.md').read_text()
-    links = set(re.findall(r'\]\(([^)]+\.py)\)', text))
-    assert links == {name for name in NAMES if not name.startswith(SMALL)}

@@ -1,5 +1,6 @@
 """The configs of docs/label_structure.md, as a reader would copy them."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import HOOKS, MODELS
+
+import labelenc_mm
+from labelenc_mm.segmentation import JointRandomResizedCrop
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'label_structure.md'
 BLOCKS = re.findall(r'^```python\n(.*?)^```', PAGE.read_text(encoding='utf-8'), re.M | re.S)
@@ -28,7 +32,7 @@ def load(block, folder):
     [(0, 'LabelAutoEncoder'), (1, 'LabelStructureEncoderDecoder'), (2, 'EncoderDecoder')],
 )
 def test_configs_build(block, kind, tmp_path):
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     config = load(block, tmp_path)
     init_default_scope('mmseg')
     model = MODELS.build(config.model)
@@ -46,3 +50,24 @@ def test_configs_build(block, kind, tmp_path):
         assert head.loss_decode.loss_weight == 0.5
     if 'default_hooks' in BLOCKS[block]:
         HOOKS.build(config.default_hooks.label_structure)
+
+
+def test_augmentation_is_that_of_the_configs():
+    scope = {}
+    exec(BLOCKS[3], scope)
+    config = Config.fromfile(
+        labelenc_mm.config('label_structure/_base_/datasets/voc12_rrc-256x256.py')
+    )
+    assert config.train_pipeline == scope['train_pipeline']
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(JointRandomResizedCrop).parameters.items()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    }
+    table = re.search(r'^\| option .*?\n\n', PAGE.read_text(encoding='utf-8'), re.M | re.S)[0]
+    rows = re.findall(r'^\| `(\w+)` \| (.*?) \|', table, re.M)
+    written = {name: text.strip('`') for name, text in rows}
+    assert written == {
+        name: 'required' if default is inspect.Parameter.empty else repr(default)
+        for name, default in defaults.items()
+    }

@@ -163,15 +163,18 @@ def test_encoder_path_is_the_error_of_two_hypercolumns(autoencoder):
     torch.testing.assert_close(loss, 3 * expected, rtol=1e-4, atol=1e-6)
 
 
-def test_hypercolumn_networks_name_their_taps(autoencoder):
+TAPS = ('conv1_2', 'conv3_3', 'conv5_3')
+
+
+@pytest.mark.parametrize('hypercolumn_name', [[f'backbone.{tap}' for tap in TAPS], 'backbone.*'])
+def test_hypercolumn_networks_name_their_taps(hypercolumn_name, autoencoder):
     """The paper's own base networks, whose linear classifier has no single input."""
-    taps = ('conv1_2', 'conv3_3', 'conv5_3')
     model = Config(
         dict(
             model=dict(
                 type='EncoderDecoder',
                 data_preprocessor=dict(type='SegDataPreProcessor', size=SIZE),
-                backbone=dict(type='TappedVGG', taps=taps, base_channels=2),
+                backbone=dict(type='TappedVGG', taps=TAPS, base_channels=2),
                 decode_head=dict(
                     type='HypercolumnHead',
                     in_channels=(2, 8, 16),
@@ -182,12 +185,11 @@ def test_hypercolumn_networks_name_their_taps(autoencoder):
             )
         )
     ).model
-    names = [f'backbone.{tap}' for tap in taps]
     segmentor = build(
         model,
         [
             decoder_config(autoencoder, features='backbone.conv5_3'),
-            encoder_config(autoencoder, features=names),
+            encoder_config(autoencoder, features=hypercolumn_name),
         ],
     )
     assert [head.in_channels for head in segmentor.label_structure] == [(16,), (2, 8, 16)]
@@ -332,6 +334,7 @@ def test_an_autoencoder_of_other_classes_or_channels_is_refused(autoencoder):
     [
         ('backbone.4', "'backbone.4': ResNetV1c has 4 outputs, 0 to 3"),
         ('backbone.layer4', "no output 'layer4'; its outputs have no names"),
+        ('backbone.*', "ResNetV1c has no named taps. Name its outputs one by one: 'backbone.0'"),
         ('neck.0', 'has no neck'),
         ('decode_head.bottleneck', "'decode_head.bottleneck' is unknown. Features are called"),
         (['backbone.2', 'backbone.3'], 'FrozenLabelDecoderHead reads one feature, got 2'),

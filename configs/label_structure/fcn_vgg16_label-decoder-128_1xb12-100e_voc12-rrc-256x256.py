@@ -1,10 +1,9 @@
-_base_ = './hypercolumn_vgg16-narrow_voc12.py'
+_base_ = './fcn_vgg16_1xb12-100e_voc12-rrc-256x256.py'
 model = dict(
     type='LabelStructureEncoderDecoder',
     label_structure=dict(
         features='backbone.conv5_3',
-        channels=(32,) * 5,
-        init_from='work_dirs/autoencoder-32_voc12/label_autoencoder.safetensors',
+        init_from='work_dirs/label-autoencoder-128_1xb12-100e_voc12-rrc-256x256/label_autoencoder.safetensors',
     ),
 )
 default_hooks = dict(label_structure=dict(type='LabelStructureHook'))

@@ -1,0 +1,5 @@
+_base_ = [
+    './_base_/models/hypercolumn_vgg16.py',
+    './_base_/datasets/voc12_rrc-256x256.py',
+    './_base_/schedules/scratch_100e.py',
+]

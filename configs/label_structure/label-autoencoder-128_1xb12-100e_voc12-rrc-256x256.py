@@ -1,0 +1,6 @@
+_base_ = [
+    './_base_/datasets/voc12_rrc-256x256.py',
+    './_base_/schedules/scratch_100e.py',
+]
+model = dict(type='LabelAutoEncoder', num_classes=21)
+default_hooks = dict(label_structure=dict(type='LabelStructureHook'))

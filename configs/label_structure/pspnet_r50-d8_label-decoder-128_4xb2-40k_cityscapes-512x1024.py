@@ -1,0 +1,12 @@
+_base_ = 'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
+model = dict(
+    type='LabelStructureEncoderDecoder',
+    label_structure=dict(
+        init_from='work_dirs/label-autoencoder-128_4xb2-40k_cityscapes-512x1024/label_autoencoder.safetensors'
+    ),
+)
+default_hooks = dict(
+    reseed=dict(type='ReseedHook'), label_structure=dict(type='LabelStructureHook')
+)
+model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel')

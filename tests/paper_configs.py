@@ -1,0 +1,17 @@
+"""The config folders of the papers, for the tests that look at all of one."""
+
+from training_runs import ROOT
+
+# Small data sets, beside the papers' own.
+OURS = {'labelenc': ('bccd/', 'demo/', 'voc12/'), 'label_structure': ('demo/', 'voc12/')}
+
+
+def names_of_the_paper(paper):
+    """Configs of a paper's experiments, relative to its folder."""
+    folder = ROOT / 'configs' / paper
+    names = (path.relative_to(folder) for path in folder.rglob('*.py'))
+    return {
+        name.as_posix()
+        for name in names
+        if '_base_' not in name.parts and not name.as_posix().startswith(OURS[paper])
+    }
