@@ -62,7 +62,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', nargs='+', help='of label-encoded detectors, or of segmentors with label structure')
+    parser.add_argument(
+        'config',
+        nargs='+',
+        help='of label-encoded detectors, or of segmentors with label structure',
+    )
     parser.add_argument(
         '--plain',
         action='store_true',

@@ -6,7 +6,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
 from labelenc_mm.benchmark.plain_form import plain_config
@@ -23,6 +23,9 @@ class Detectors(Task):
     models = MODELS
     image_size = (800, 1344)
     batch_size = 1
+
+    def set_image_size(self, model: ConfigDict, size: tuple[int, int]) -> None:
+        """Nothing to change: images are padded to a multiple of a number, not to a size."""
 
     def stock_config(self, config: Config) -> Config:
         """The stock detector's config."""

@@ -62,7 +62,7 @@ class Segmentors(Task):
 
     def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
         """Images and label maps for the classes of a segmentor."""
-        head = model.decode_head
+        head: Any = model.decode_head
         head = head[-1] if isinstance(head, torch.nn.ModuleList) else head
         ignore_index = VOID if head.ignore_index is None else head.ignore_index
         return make_batch(workload, model.num_classes, ignore_index)

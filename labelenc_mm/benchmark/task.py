@@ -36,6 +36,7 @@ class Task(ABC):
         self.mark_loaded(model)
         return model
 
+    @abstractmethod
     def set_image_size(self, model: ConfigDict, size: tuple[int, int]) -> None:
         """Change in a model's config what would give its images another size (H, W)."""
 

@@ -8,7 +8,6 @@ pytest.importorskip('mmdet')
 from detection_models import SMALL_ENCODER, build, data, sum_losses, training_at
 from mmengine.config import Config
 
-
 from labelenc_mm.benchmark.plain_form import (
     PlainLabelEncoder,
     PlainLabelEncodingHead,

@@ -66,9 +66,10 @@ def test_ratios_are_to_the_stock_segmentor(report):
     stock, wide, narrow, encoder = report['tables'][0]
     assert stock['time_ratio'] == stock['operations_ratio'] == stock['memory_ratio'] == 1
     assert 1 < narrow['operations_ratio'] < wide['operations_ratio']
-    assert 1 < encoder['operations_ratio']
+    assert encoder['operations_ratio'] > 1
     for row in (wide, narrow, encoder):
-        assert row['memory_ratio'] == pytest.approx(row['peak_mib'] / stock['peak_mib']) > 1
+        assert row['memory_ratio'] == pytest.approx(row['peak_mib'] / stock['peak_mib'])
+        assert row['memory_ratio'] > 1
         assert row['images_per_second'] == pytest.approx(2 / row['seconds'])
 
 
