@@ -243,7 +243,14 @@ def benchmark(args: argparse.Namespace) -> dict[str, Any]:
     args.batch_size = task.batch_size if args.batch_size is None else args.batch_size
     groups = group_forms(configs, task, args.plain)
     init_default_scope(task.scope)
-    tables = [measure(forms, args) for forms in groups]
+    try:
+        tables = [measure(forms, args) for forms in groups]
+    except ValueError as error:
+        if args.batch_size == 1 and 'more than 1 value per channel' in str(error):
+            raise ValueError(
+                f'{error}: the model normalises over images; give --batch-size 2'
+            ) from error
+        raise
     report = {'conditions': describe(args, task), 'tables': tables}
     print('\n'.join(f'{key}: {value}' for key, value in report['conditions'].items()))
     for rows in tables:

@@ -94,6 +94,7 @@ def test_configs_of_one_file_name_have_rows_of_their_own(configs, tmp_path):
         (['32', 'detector'], [], 'detectors and segmentors cannot be compared'),
         (['32'], ['--num-present', '5'], '5 classes asked for, the model has 4'),
         (['base'], [], 'has no optim_wrapper'),
+        (['32'], ['--batch-size', '1'], 'normalises over images; give --batch-size 2'),
     ],
 )
 def test_errors_are_told_without_a_traceback(configs, tmp_path, names, options, message):
