@@ -1,12 +1,14 @@
-"""Measure what a label-encoded training iteration costs beside the stock detector's.
+"""Measure what a training iteration with supervision of ours costs beside the stock model's.
 
-Preprocessing, forward pass, backward pass and optimizer step run on synthetic data, from random
-weights and with the distance active; stock detector and label-encoded forms take turns, and every
-ratio is one to the stock detector in the same round. Nothing is downloaded.
+For label-encoded detectors and segmentors with label structure. Preprocessing, forward pass, backward
+pass and optimizer step run on synthetic data, from random weights and with all losses active; stock
+model and our forms take turns, and every ratio is one to the stock model in the same round. Nothing is
+downloaded, and no file that a config names is read.
 """
 
 import argparse
 import functools
+import importlib
 import json
 import os
 import platform
@@ -22,8 +24,11 @@ os.environ.setdefault('TORCH_CPP_LOG_LEVEL', 'ERROR')
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
 
-import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
+# This also makes our models and configs known, before a config is parsed.
+from labelenc_mm.benchmark import Task, TrainStep, Workload, find_task, measure_costs
 
 COLUMNS = {
     'form': 'form',
@@ -41,13 +46,13 @@ COLUMNS = {
 }
 LEGEND = """\
 s / iteration, images / s   median over rounds
-time, CPU time              ratio to the stock detector of the same round, median; CPU time is that of
+time, CPU time              ratio to the stock model of the same round, median; CPU time is that of
                             all threads and hardly depends on what else runs on the machine
 operations                  the same ratio for multiply-adds of convolutions and matrix products (GMAC),
                             forward and backward: the bound, were everything else free
 peak MiB, memory            weights, buffers, optimizer state and, on top, the peak of PyTorch's
-                            allocator in an iteration; ratio to the stock detector
-drawing, label maps         of one batch
+                            allocator in an iteration; ratio to the stock model
+drawing, label maps         of one batch, of label-encoded detectors
 encoding peak               of PyTorch's allocator from drawing to label features, with what the
                             backward pass needs in step 1"""
 
@@ -57,11 +62,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', nargs='+', help='configs of label-encoded detectors')
+    parser.add_argument(
+        'config',
+        nargs='+',
+        help='of label-encoded detectors, or of segmentors with label structure',
+    )
     parser.add_argument(
         '--plain',
         action='store_true',
-        help="also measure the plain form: dense maps, computed as the authors' code does",
+        help="also measure LabelEnc's plain form: dense maps, computed as the authors' code does",
     )
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: a GPU if there is one')
     parser.add_argument(
@@ -73,11 +82,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--image-size',
         nargs=2,
         type=int,
-        default=(800, 1344),
         metavar=('H', 'W'),
-        help='default: 800 1344',
+        help='default: 800 1344 for detectors, 512 512 for segmentors',
     )
-    parser.add_argument('--batch-size', type=int, default=1, help='images (default: 1)')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        help='images (default: 1 for detectors, 2 for segmentors: some, such as PSPNet, normalise '
+        'over images and take no single one)',
+    )
     parser.add_argument('--num-objects', type=int, default=7, help='of an image (default: 7)')
     parser.add_argument(
         '--num-present', type=int, default=3, help='classes of these objects (default: 3)'
@@ -97,35 +110,47 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def load_forms(args: argparse.Namespace) -> list[dict[str, Config]]:
-    """Configs to compare by the name of the form, in groups of one stock detector (the first)."""
-    from labelenc_mm.benchmark import plain_config
-    from labelenc_mm.detection import stock_config
-
-    groups: dict[str, dict[str, Config]] = {}
+def load_configs(args: argparse.Namespace) -> dict[str, Config]:
+    """The configs by the name of the form."""
+    configs: dict[str, Config] = {}
     for path in args.config:
         if not Path(path).is_file():
             raise FileNotFoundError(f'Config {path!r} does not exist.')
         config = Config.fromfile(path)
         if args.cfg_options:
             config.merge_from_dict(args.cfg_options)
-        if not config.get('model', {}).get('labelenc'):
-            raise ValueError(
-                f'{path} has no model.labelenc; give configs of label-encoded detectors'
-            )
-        stock = stock_config(config)
+        if not config.get('optim_wrapper'):
+            raise ValueError(f'{path} has no optim_wrapper: its iteration has no optimizer')
+        name = Path(path).stem
+        configs[str(Path(path).with_suffix('')) if name in configs else name] = config
+    return configs
+
+
+def find_common_task(configs: dict[str, Config]) -> Task:
+    """The task of all configs."""
+    tasks = {task.scope: task for task in map(find_task, configs.values())}
+    if len(tasks) > 1:
+        raise ValueError('detectors and segmentors cannot be compared; measure them one by one')
+    return next(iter(tasks.values()))
+
+
+def group_forms(
+    configs: dict[str, Config], task: Task, with_plain: bool
+) -> list[dict[str, Config]]:
+    """Configs to compare by the name of the form, in groups of one stock model (the first)."""
+    groups: dict[str, dict[str, Config]] = {}
+    for name, config in configs.items():
+        stock = task.stock_config(config)
         key = json.dumps([stock.model, stock.optim_wrapper], sort_keys=True, default=str)
-        forms = groups.setdefault(key, {f'stock {stock.model.type}': stock})
-        forms[Path(path).stem] = config
-        if args.plain:
-            forms[f'{Path(path).stem}, plain'] = plain_config(config)
+        forms = groups.setdefault(key, {f'stock {task.title(stock)}': stock})
+        forms[name] = config
+        if with_plain:
+            forms[f'{name}, plain'] = task.plain_config(config)
     return list(groups.values())
 
 
 def measure(forms: dict[str, Config], args: argparse.Namespace) -> list[dict[str, Any]]:
-    """One row of the report for each form, the stock detector's first."""
-    from labelenc_mm.benchmark import TrainStep, Workload, measure_costs
-
+    """One row of the report for each form, the stock model's first."""
     workload = Workload(
         tuple(args.image_size), args.batch_size, args.num_objects, args.num_present, args.seed
     )
@@ -160,12 +185,9 @@ def measure(forms: dict[str, Config], args: argparse.Namespace) -> list[dict[str
     return rows
 
 
-def describe(args: argparse.Namespace) -> dict[str, Any]:
+def describe(args: argparse.Namespace, task: Task) -> dict[str, Any]:
     """Where and on what was measured."""
-    import mmcv
-    import mmdet
-    import mmengine
-
+    modules = [importlib.import_module(name) for name in ('torch', 'mmengine', 'mmcv', task.scope)]
     if args.device == 'cuda':
         device = torch.cuda.get_device_name()
     else:
@@ -182,9 +204,7 @@ def describe(args: argparse.Namespace) -> dict[str, Any]:
         'objects': f'{args.num_objects} of {args.num_present} classes',
         'rounds': args.rounds,
         'seed': args.seed,
-        'versions': ', '.join(
-            f'{module.__name__} {module.__version__}' for module in (torch, mmengine, mmcv, mmdet)
-        )
+        'versions': ', '.join(f'{module.__name__} {module.__version__}' for module in modules)
         + f', python {platform.python_version()}',
     }
 
@@ -208,10 +228,6 @@ def _cell(value: Any) -> str:
 
 def benchmark(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and print; returns the report."""
-    labelenc_mm.toolbox.require('mmcv', 'mmdet')
-    from mmengine.logging import MMLogger
-    from mmengine.registry import init_default_scope
-
     args.device = args.device or ('cuda' if get_device() == 'cuda' else 'cpu')
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('--device cuda: PyTorch finds no GPU')
@@ -219,12 +235,23 @@ def benchmark(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(f'--rounds must be at least 1, got {args.rounds}')
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    # Building a detector logs a line for each of its weights.
+    # Building a model logs a line for each of its weights.
     MMLogger.get_instance('benchmark', log_level='ERROR')
-    groups = load_forms(args)
-    init_default_scope('mmdet')
-    tables = [measure(forms, args) for forms in groups]
-    report = {'conditions': describe(args), 'tables': tables}
+    configs = load_configs(args)
+    task = find_common_task(configs)
+    args.image_size = args.image_size or task.image_size
+    args.batch_size = task.batch_size if args.batch_size is None else args.batch_size
+    groups = group_forms(configs, task, args.plain)
+    init_default_scope(task.scope)
+    try:
+        tables = [measure(forms, args) for forms in groups]
+    except ValueError as error:
+        if args.batch_size == 1 and 'more than 1 value per channel' in str(error):
+            raise ValueError(
+                f'{error}: the model normalises over images; give --batch-size 2'
+            ) from error
+        raise
+    report = {'conditions': describe(args, task), 'tables': tables}
     print('\n'.join(f'{key}: {value}' for key, value in report['conditions'].items()))
     for rows in tables:
         print(f'\n{format_table(rows)}')

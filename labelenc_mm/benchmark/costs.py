@@ -34,12 +34,12 @@ class LabelMapCosts:
 
 @dataclass
 class Costs:
-    """What one form of a detector's iteration costs.
+    """What one form of a model's iteration costs.
 
     Attributes:
         multiply_adds: Of convolutions and matrix products, forward and backward.
         peak_bytes: Weights, buffers and optimizer state, and on top the peak of PyTorch's allocator.
-        label_maps: None for a stock detector.
+        label_maps: None for all but label-encoded detectors.
         seconds: Wall clock, one per round.
         cpu_seconds: Time of all threads on the CPU, one per round. Hardly changes with the load of the
             machine, unlike ``seconds``.
@@ -60,7 +60,7 @@ class Costs:
 def measure_costs(
     steps: Mapping[str, TrainStep], rounds: int, tell: Callable[[str], object] | None = None
 ) -> dict[str, Costs]:
-    """Measure forms of a detector beside each other.
+    """Measure forms of a model beside each other.
 
     The forms take turns in every round, so that a change of load meets all of them; counting
     operations and memory before is their warm-up.

@@ -1,12 +1,11 @@
-"""Synthetic batches of fixed content: nothing is read from disk."""
+"""Synthetic images and objects of fixed content: nothing is read from disk."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample
-from mmdet.structures.mask import BitmapMasks
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 
@@ -38,11 +37,28 @@ class Workload:
             )
 
 
-def make_batch(workload: Workload, num_classes: int, with_mask: bool) -> dict[str, list]:
-    """A batch as a data loader gives it: uint8 images and samples with ground truth, on the CPU.
+@dataclass(frozen=True)
+class Scene:
+    """One image and its objects.
 
-    Boxes have sides of 1/16 to 1/2 of the image's and the masks are the ellipses inside them; the
-    classes lie evenly between the first and the last.
+    Attributes:
+        image: (3, H, W) uint8.
+        bboxes: (N, 4) corners in pixels.
+        labels: (N,) classes.
+        metainfo: As the toolboxes' pipelines leave it in a sample.
+    """
+
+    image: Tensor
+    bboxes: Tensor
+    labels: Tensor
+    metainfo: dict[str, Any]
+
+
+def make_scenes(workload: Workload, num_classes: int) -> Iterator[Scene]:
+    """The images of a batch.
+
+    Boxes have sides of 1/16 to 1/2 of the image's; the classes lie evenly between the first and the
+    last.
 
     Raises:
         ValueError: If more classes are asked for than there are.
@@ -52,41 +68,31 @@ def make_batch(workload: Workload, num_classes: int, with_mask: bool) -> dict[st
     generator = torch.Generator().manual_seed(workload.seed)
     height, width = workload.size
     present = torch.linspace(0, num_classes - 1, workload.num_present).round().long()
-    inputs, samples = [], []
     for index in range(workload.batch_size):
         image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
         shares = torch.rand(workload.num_objects, 4, generator=generator)
         sides = 2 ** (3 * shares[:, 2:] - 4) * torch.tensor([width, height])
         corners = shares[:, :2] * (torch.tensor([width, height]) - sides)
-        instances = InstanceData(
-            bboxes=torch.cat([corners, corners + sides], dim=1),
-            labels=present[torch.arange(workload.num_objects) % workload.num_present],
-        )
-        if with_mask:
-            instances.masks = _ellipses(instances.bboxes, workload.size)
-        sample = DetDataSample(
-            metainfo=dict(
+        yield Scene(
+            image,
+            torch.cat([corners, corners + sides], dim=1),
+            present[torch.arange(workload.num_objects) % workload.num_present],
+            dict(
                 img_id=index,
                 img_path=f'synthetic image {index}',
                 img_shape=workload.size,
                 ori_shape=workload.size,
                 scale_factor=(1.0, 1.0),
                 flip=False,
-            )
+            ),
         )
-        sample.gt_instances = instances
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
-        )
-        inputs.append(image)
-        samples.append(sample)
-    return {'inputs': inputs, 'data_samples': samples}
 
 
-def _ellipses(bboxes: Tensor, size: tuple[int, int]) -> BitmapMasks:
+def draw_ellipses(bboxes: Tensor, size: tuple[int, int], share: float = 1.0) -> np.ndarray:
+    """The ellipses inside boxes, with axes of this share of the boxes' sides: (N, H, W) uint8."""
     y, x = np.ogrid[: size[0], : size[1]]
     masks = [
-        ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2 <= 1
+        ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2 <= share**2
         for x1, y1, x2, y2 in bboxes.numpy()
     ]
-    return BitmapMasks(np.array(masks, np.uint8).reshape(-1, *size), *size)
+    return np.array(masks, np.uint8).reshape(-1, *size)

@@ -8,8 +8,11 @@ pytest.importorskip('mmdet')
 from detection_models import SMALL_ENCODER, build, data, sum_losses, training_at
 from mmengine.config import Config
 
-from labelenc_mm.benchmark import plain_config
-from labelenc_mm.benchmark.plain_form import PlainLabelEncoder, PlainLabelEncodingHead
+from labelenc_mm.benchmark.plain_form import (
+    PlainLabelEncoder,
+    PlainLabelEncodingHead,
+    plain_config,
+)
 
 
 @pytest.mark.parametrize('stage', ['autoencode', 'supervise'])

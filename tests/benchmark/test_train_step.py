@@ -48,26 +48,26 @@ def all_equal(before, after):
 @pytest.mark.parametrize('stage', [None, 'autoencode', 'supervise'])
 def test_trains_with_the_distance(stage):
     step = TrainStep(config_of(stage), WORKLOAD)
-    before = weights(step.detector.bbox_head)
-    frozen = weights(step.detector.labelenc.encoder) if stage == 'supervise' else []
+    before = weights(step.model.bbox_head)
+    frozen = weights(step.model.labelenc.encoder) if stage == 'supervise' else []
     losses = step(step.fresh_batch())
     assert ('loss_labelenc' in losses) == (stage is not None)
     assert ('ae_loss_cls' in losses) == (stage == 'autoencode')
-    assert not all_equal(before, weights(step.detector.bbox_head))
+    assert not all_equal(before, weights(step.model.bbox_head))
     assert step.draws_label_maps == (stage is not None)
     if frozen:
-        assert all_equal(frozen, weights(step.detector.labelenc.encoder))
+        assert all_equal(frozen, weights(step.model.labelenc.encoder))
     # Two iterations start from the same samples, whatever the first made of them.
     assert step.fresh_batch()['data_samples'][0].gt_instances.bboxes.shape == (4, 4)
 
 
 def test_takes_the_weights_that_both_forms_have():
     stock, ours = TrainStep(config_of(), WORKLOAD), TrainStep(config_of('supervise'), WORKLOAD)
-    encoder = weights(ours.detector.labelenc)
+    encoder = weights(ours.model.labelenc)
     ours.take_weights(stock)
-    for name, value in stock.detector.state_dict().items():
-        assert torch.equal(ours.detector.state_dict()[name], value), name
-    assert all_equal(encoder, weights(ours.detector.labelenc))
+    for name, value in stock.model.state_dict().items():
+        assert torch.equal(ours.model.state_dict()[name], value), name
+    assert all_equal(encoder, weights(ours.model.labelenc))
 
 
 def test_two_stage_detector_with_masks():
@@ -106,17 +106,17 @@ def test_autocast_on_the_cpu():
     step = TrainStep(config_of('supervise'), WORKLOAD, 'cpu', 'bf16')
     dtypes = {}
     parts = dict(
-        neck=step.detector.neck.fpn_convs[0].conv,
-        encoder=step.detector.labelenc.encoder.stages[3][0].conv2,
+        neck=step.model.neck.fpn_convs[0].conv,
+        encoder=step.model.labelenc.encoder.stages[3][0].conv2,
     )
     for name, layer in parts.items():
         layer.register_forward_hook(
             lambda _, inputs, output, name=name: dtypes.update({name: output.dtype})
         )
-    before = weights(step.detector.neck)
+    before = weights(step.model.neck)
     step(step.fresh_batch())
     assert dtypes == dict(neck=torch.bfloat16, encoder=torch.bfloat16)
-    assert not all_equal(before, weights(step.detector.neck))
+    assert not all_equal(before, weights(step.model.neck))
     with pytest.raises(ValueError, match='fp16 needs a GPU'):
         TrainStep(config_of(), WORKLOAD, 'cpu', 'fp16')
 

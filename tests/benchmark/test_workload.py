@@ -1,34 +1,34 @@
-"""Synthetic batches hold what was asked for."""
+"""Synthetic scenes hold what was asked for."""
 
 import pytest
 import torch
 
-pytest.importorskip('mmdet')
+from labelenc_mm.benchmark import Workload
+from labelenc_mm.benchmark.workload import draw_ellipses, make_scenes
 
-from labelenc_mm.benchmark import Workload, make_batch
 
-
-def test_workload_is_drawn_as_asked():
+def test_scenes_hold_what_was_asked_for():
     workload = Workload((64, 96), batch_size=2, num_objects=4, num_present=2)
-    batch = make_batch(workload, 80, with_mask=True)
-    assert len(batch['inputs']) == 2
-    for image, sample in zip(batch['inputs'], batch['data_samples']):
-        assert image.shape == (3, 64, 96) and image.dtype == torch.uint8
-        instances = sample.gt_instances
-        assert sorted(set(instances.labels.tolist())) == [0, 79] and len(instances) == 4
-        boxes = instances.bboxes
+    scenes = list(make_scenes(workload, 80))
+    assert len(scenes) == 2
+    for scene in scenes:
+        assert scene.image.shape == (3, 64, 96) and scene.image.dtype == torch.uint8
+        assert sorted(set(scene.labels.tolist())) == [0, 79] and len(scene.labels) == 4
+        boxes = scene.bboxes
         assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= torch.tensor([96, 64])).all()
-        masks = instances.masks.to_tensor(torch.float32, 'cpu')
-        area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-        # Of an ellipse, up to the pixels on its border.
-        torch.testing.assert_close(masks.sum((1, 2)), torch.pi / 4 * area, rtol=0.2, atol=10)
-    again = make_batch(workload, 80, with_mask=False)
-    assert torch.equal(again['inputs'][1], batch['inputs'][1])
+    assert not torch.equal(scenes[0].image, scenes[1].image)
+    again = list(make_scenes(workload, 80))
+    assert torch.equal(again[1].image, scenes[1].image)
+    assert torch.equal(again[1].bboxes, scenes[1].bboxes)
 
 
-def test_images_without_objects():
-    batch = make_batch(Workload((32, 32), num_objects=0), 80, with_mask=True)
-    assert len(batch['data_samples'][0].gt_instances) == 0
+@pytest.mark.parametrize('share', [1.0, 0.5])
+def test_area_of_ellipses(share):
+    boxes = torch.tensor([[3.0, 5.0, 63.0, 45.0], [20.0, 0.0, 90.0, 64.0]])
+    drawn = torch.from_numpy(draw_ellipses(boxes, (64, 96), share)).float()
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1) * share**2
+    # Up to the pixels on the border.
+    torch.testing.assert_close(drawn.sum((1, 2)), torch.pi / 4 * area, rtol=0.03, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_bad_workloads_are_refused(options):
     with pytest.raises(ValueError):
         Workload(**options)
     with pytest.raises(ValueError, match='3 classes asked for, the model has 2'):
-        make_batch(Workload(), 2, with_mask=False)
+        list(make_scenes(Workload(), 2))

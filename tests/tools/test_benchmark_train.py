@@ -32,6 +32,7 @@ def test_forms_of_one_stock_detector_share_a_table(report):
     assert [row['form'] for row in rows] == names
     assert report['conditions']['image size'] == '64x96'
     assert torch.__version__ in report['conditions']['versions']
+    assert 'mmdet' in report['conditions']['versions']
 
 
 def test_numbers_fit_together(report):

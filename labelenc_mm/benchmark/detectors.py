@@ -1,0 +1,88 @@
+"""Detectors with label encoding, to be measured beside the stock detector."""
+
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import Config, ConfigDict
+from mmengine.structures import InstanceData
+
+from labelenc_mm.benchmark.plain_form import plain_config
+from labelenc_mm.benchmark.task import Task
+from labelenc_mm.benchmark.workload import Workload, draw_ellipses, make_scenes
+from labelenc_mm.detection import stock_config
+from labelenc_mm.detection.introspection import count_classes, predicts_masks
+
+
+class Detectors(Task):
+    """Models of MMDetection, ours with ``model.labelenc``."""
+
+    scope = 'mmdet'
+    models = MODELS
+    image_size = (800, 1344)
+    batch_size = 1
+
+    def set_image_size(self, model: ConfigDict, size: tuple[int, int]) -> None:
+        """Nothing to change: images are padded to a multiple of a number, not to a size."""
+
+    def stock_config(self, config: Config) -> Config:
+        """The stock detector's config."""
+        if not config.model.get('labelenc'):
+            raise ValueError(
+                f'{config.filename} has no model.labelenc; give configs of label-encoded detectors'
+            )
+        return stock_config(config)
+
+    def plain_config(self, config: Config) -> Config:
+        """LabelEnc computed as its authors' code does it."""
+        return plain_config(config)
+
+    def title(self, stock: Config) -> str:
+        """The class."""
+        return stock.model.type
+
+    def mark_loaded(self, model: Any) -> None:
+        """Let the encoder of step 2 be a random one."""
+        labelenc: Any = getattr(model, 'labelenc', None)
+        if hasattr(labelenc, 'encoder_is_loaded'):
+            labelenc.encoder_is_loaded.fill_(1)
+
+    def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
+        """Images and objects for the classes of a detector, with masks if it learns them."""
+        return make_batch(workload, count_classes(model), predicts_masks(model))
+
+    def is_active(self, model: Any) -> bool:
+        """Whether the distance is active."""
+        labelenc = getattr(model, 'labelenc', None)
+        return labelenc is None or labelenc.is_distance_active()
+
+    def label_encoding(self, model: Any) -> Any:
+        """``labelenc``, unless a teacher has the place of the label encoder."""
+        labelenc = getattr(model, 'labelenc', None)
+        return labelenc if hasattr(labelenc, 'draw') else None
+
+
+def make_batch(workload: Workload, num_classes: int, with_mask: bool) -> dict[str, list]:
+    """A batch as a data loader gives it: uint8 images and samples with ground truth, on the CPU.
+
+    The masks are the ellipses inside the boxes.
+
+    Raises:
+        ValueError: If more classes are asked for than there are.
+    """
+    inputs, samples = [], []
+    for scene in make_scenes(workload, num_classes):
+        instances = InstanceData(bboxes=scene.bboxes, labels=scene.labels)
+        if with_mask:
+            masks = draw_ellipses(scene.bboxes, workload.size)
+            instances.masks = BitmapMasks(masks, *workload.size)
+        sample = DetDataSample(metainfo=scene.metainfo)
+        sample.gt_instances = instances
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
+        )
+        inputs.append(scene.image)
+        samples.append(sample)
+    return {'inputs': inputs, 'data_samples': samples}

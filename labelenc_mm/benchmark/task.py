@@ -1,0 +1,119 @@
+"""What a benchmark has to know of a toolbox: the stock model, how ours is built, what a batch is."""
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import Registry
+
+from labelenc_mm import toolbox
+from labelenc_mm.benchmark.workload import Workload
+from labelenc_mm.engine.export import build_model
+
+
+class Task(ABC):
+    """Detection or segmentation; one of its models is stock, or has supervision of ours."""
+
+    scope: str
+    """Import name of the toolbox, which is its scope in configs."""
+
+    models: Registry
+    """The toolbox's models."""
+
+    image_size: tuple[int, int]
+    """(H, W) to measure at unless told otherwise."""
+
+    batch_size: int
+    """Images to measure with unless told otherwise."""
+
+    def build(self, config: Config, workload: Workload) -> Any:
+        """A model of a config with random weights, ours as if they had been learned, on the CPU."""
+        options = ConfigDict(_without_files(copy.deepcopy(config.model.to_dict())))
+        self.set_image_size(options, workload.size)
+        model = build_model(options, self.models, self.scope)
+        model.init_weights()
+        self.mark_loaded(model)
+        return model
+
+    @abstractmethod
+    def set_image_size(self, model: ConfigDict, size: tuple[int, int]) -> None:
+        """Change in a model's config what would give its images another size (H, W)."""
+
+    @abstractmethod
+    def stock_config(self, config: Config) -> Config:
+        """The config of the stock model.
+
+        Raises:
+            ValueError: If nothing in the config is ours.
+        """
+
+    @abstractmethod
+    def plain_config(self, config: Config) -> Config:
+        """A copy of the config that computes ours in the plain form.
+
+        Raises:
+            ValueError: If it has none.
+        """
+
+    @abstractmethod
+    def title(self, stock: Config) -> str:
+        """What a stock model is called in a table."""
+
+    @abstractmethod
+    def mark_loaded(self, model: Any) -> None:
+        """Let what takes over learned weights train with random ones."""
+
+    @abstractmethod
+    def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
+        """A batch as a data loader gives it, on the CPU."""
+
+    def is_active(self, model: Any) -> bool:
+        """Whether all losses count at the iteration that the MessageHub tells."""
+        return True
+
+    def label_encoding(self, model: Any) -> Any:
+        """The part of a model that draws and encodes label maps, if there is one."""
+        return None
+
+
+def find_task(config: Config) -> Task:
+    """The task of a config by its ``default_scope``, or without one by its model.
+
+    Raises:
+        ImportError: If the toolbox is missing or cannot be used.
+        ValueError: If the config is of neither toolbox.
+    """
+    name = config.filename or 'the config'
+    model = config.get('model')
+    if not model:
+        raise ValueError(f'{name} has no model')
+    scope = config.get('default_scope') or ('mmseg' if 'decode_head' in model else 'mmdet')
+    if scope not in ('mmdet', 'mmseg'):
+        raise ValueError(f'{name}: default_scope={scope!r}; mmdet and mmseg can be measured')
+    toolbox.require('mmcv', scope)
+    # Here, because the other toolbox need not be there.
+    if scope == 'mmdet':
+        from labelenc_mm.benchmark.detectors import Detectors
+
+        return Detectors()
+    from labelenc_mm.benchmark.segmentors import Segmentors
+
+    return Segmentors()
+
+
+def _without_files(config: Any) -> Any:
+    """Nested options without pretrained weights and without files of ours."""
+    if isinstance(config, dict):
+        init = config.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            config['init_cfg'] = None
+        if 'init_from' in config:
+            config['init_from'] = None
+        config.pop('pretrained', None)
+        for value in config.values():
+            _without_files(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            _without_files(value)
+    return config
