@@ -391,6 +391,7 @@ def test_schedules_of_the_paper(name):
         assert config.model.backbone.init_cfg.type == 'Pretrained'
 
 
+@pytest.mark.slow
 def test_finetuning_starts_from_what_pretraining_on_coco_left():
     pretrained = finished(BY_STEM['hypercolumn_densenet67_1xb12-20e_coco-stuff164k-rrc-256x256'])
     name = BY_STEM['hypercolumn_densenet67-coco-pre_1xb12-50e_voc12-rrc-256x256']
@@ -426,6 +427,7 @@ def test_figure_5_sweeps_the_weight():
     assert {0, 0.5, 6} <= weights_tried <= set(np.linspace(0, 6, 25))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stage', ['mse', 'cross_entropy'])
 def test_run_of_figure_5_trains(stage):
     name = next(
