@@ -94,9 +94,13 @@ class FrozenLabelEncoderHead(FrozenLabelHead):
 
     def forward(self, inputs: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """Predict the hypercolumn: features (N, c, h, w) -> (N, sum of target channels, H, W)."""
-        layers = zip(self.projections, self.select(inputs), strict=True)
-        projected = [_resize(projection(feature), size) for projection, feature in layers]
-        return sum(projected[1:], start=projected[0])
+        # Features of one size are added up before they are resized.
+        sums: dict[tuple[int, ...], Tensor] = {}
+        for projection, feature in zip(self.projections, self.select(inputs), strict=True):
+            projected, cells = projection(feature), tuple(feature.shape[-2:])
+            sums[cells] = sums[cells] + projected if cells in sums else projected
+        first, *others = (_resize(projected, size) for projected in sums.values())
+        return sum(others, start=first)
 
     def loss_by_maps(self, inputs: Sequence[Tensor], label_maps: Tensor) -> dict[str, Tensor]:
         """The squared error, averaged over channels and labelled pixels.
