@@ -155,7 +155,7 @@ def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         raise ValueError(f'--classes {" ".join(unknown)}: the classes are {", ".join(names)}')
     classes = [names.index(name) for name in args.classes] if args.classes else None
     pool = min(args.pool, len(data['queries']))
-    with tqdm(desc='queries', total=pool, unit='image') as bar:
+    with tqdm(desc='queries', total=pool, unit='image', disable=None) as bar:
         queries, images = draw_queries(
             data['queries'], coders[args.queries], pool, args.seed, classes, bar.update
         )
@@ -164,7 +164,7 @@ def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         f'{len(images)} queries; {nearest.peak_bytes(queries) / 2**20:.0f} MiB for the search, '
         'whatever the size of the gallery'
     )
-    numbers = tqdm(range(len(data['gallery'])), desc='gallery', unit='image')
+    numbers = tqdm(range(len(data['gallery'])), desc='gallery', unit='image', disable=None)
     gallery = (
         (data['gallery'].get_data_info(i)['img_path'], coder(data['gallery'][i])) for i in numbers
     )

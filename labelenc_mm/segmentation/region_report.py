@@ -51,6 +51,12 @@ class RegionInFile:
         (y1, y2), (x1, x2) = edges
         self.box = tuple(round(edge, 2) for edge in (x1, y1, x2, y2))
 
+    @property
+    def aspect(self) -> float:
+        """Height of the image as a share of its width."""
+        height, width = self.sample.ori_shape[:2]
+        return height / width
+
     def describe(self) -> dict[str, Any]:
         """The region for a json; the box is (x1, y1, x2, y2) in pixels of the image file."""
         return {
@@ -126,25 +132,22 @@ def draw(found: Retrieval, queries: Any, gallery: Any, shown: Mapping[int, str])
         shown: Number of a query -> why it is shown: 'random' or 'worst'.
     """
     columns = 1 + found.agreement.shape[1]
-    figure = Figure(
-        figsize=(2 * _PANEL_WIDTH * columns, (_PANEL_WIDTH + 0.25) * len(shown) + 0.3),
-        layout='constrained',
-    )
-    axes = figure.subplots(len(shown), 2 * columns, squeeze=False)
+    rows = [[_query(found, queries, index), *_neighbours(found, gallery, index)] for index in shown]
+    heights = [_PANEL_WIDTH * max(region.aspect for region in row) + 0.3 for row in rows]
+    figure = Figure(figsize=(2 * _PANEL_WIDTH * columns, sum(heights) + 0.3), layout='constrained')
+    axes = figure.subplots(len(shown), 2 * columns, squeeze=False, height_ratios=heights)
     for panel in axes.ravel():
         panel.axis('off')
     figure.suptitle('green: drawn at random; red: the worst of all queries', fontsize=9)
-    for row, (index, why) in zip(axes, shown.items(), strict=True):
-        query = _query(found, queries, index)
-        query.draw(row[0], row[1], _COLORS[why])
-        row[0].set_title(f'{why}: {query.name}', fontsize=8, color=_COLORS[why], loc='left')
-        for rank, region in enumerate(_neighbours(found, gallery, index)):
-            pair = row[2 * rank + 2 : 2 * rank + 4]
+    for row, regions, (index, why) in zip(axes, rows, shown.items(), strict=True):
+        row[0].set_title(f'{why}: {regions[0].name}', fontsize=8, color=_COLORS[why], loc='left')
+        for pair, region in zip(row.reshape(-1, 2), regions, strict=False):
             region.draw(pair[0], pair[1], _COLORS[why])
+        for rank, region in enumerate(regions[1:]):
             distance = float(found.nearest.distances[index, rank])
             agreement = float(found.agreement[index, rank])
             text = f'{region.name}: {agreement:.0%} agree, distance {distance:.3g}'
-            pair[0].set_title(text, fontsize=8, loc='left')
+            row[2 * rank + 2].set_title(text, fontsize=8, loc='left')
     return figure
 
 
