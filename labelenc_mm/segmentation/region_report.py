@@ -138,7 +138,8 @@ def draw(found: Retrieval, queries: Any, gallery: Any, shown: Mapping[int, str])
     axes = figure.subplots(len(shown), 2 * columns, squeeze=False, height_ratios=heights)
     for panel in axes.ravel():
         panel.axis('off')
-    figure.suptitle('green: drawn at random; red: the worst of all queries', fontsize=9)
+    rest = len(found.queries) - sum(why == 'random' for why in shown.values())
+    figure.suptitle(f'green: drawn at random; red: the worst of {rest} more queries', fontsize=9)
     for row, regions, (index, why) in zip(axes, rows, shown.items(), strict=True):
         row[0].set_title(f'{why}: {regions[0].name}', fontsize=8, color=_COLORS[why], loc='left')
         for pair, region in zip(row.reshape(-1, 2), regions, strict=False):
