@@ -9,11 +9,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import labelenc_mm  # noqa: F401
+from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 from labelenc_mm.segmentation.label_code import save_label_autoencoder
 
 NUM_CLASSES = 5
 CHANNELS = (4, 6, 8, 10, 12)  # all different, so that a swapped pair would not fit
 SIZE = (64, 80)  # (H, W)
+SLIDE = dict(mode='slide', crop_size=(40, 48), stride=(24, 32))
 
 # Name of the segmentor, its stock config, and changes that only make it smaller.
 _RESNET = dict(depth=18, base_channels=8, stem_channels=8)
@@ -163,3 +165,52 @@ def data(segmentor, maps=None, training=True):
 def has_gradient(module):
     """Whether any parameter of a module has a gradient that is not zero."""
     return any(p.grad is not None and bool(p.grad.any()) for p in module.parameters())
+
+
+def encoder(decoder):
+    """Arguments of the encoder head beside a decoder head's."""
+    return {**decoder, 'type': 'FrozenLabelEncoderHead', 'features': ['backbone.0', 'backbone.3']}
+
+
+def with_auxiliary(model, heads):
+    """The stock config with other auxiliary heads."""
+    model = Config(dict(model=model.to_dict())).model
+    model.auxiliary_head = heads
+    return model
+
+
+def segmentor_with(kind, decoder, **test_cfg):
+    """A segmentor in evaluation mode, and the names of its decoder branches."""
+    model = stock_model_config('FCN')
+    auxiliary = dict(decoder, num_classes=NUM_CLASSES, in_channels=64, in_index=3)
+    stock_head = model.auxiliary_head.to_dict()
+    model.test_cfg.update(test_cfg)
+    if kind == 'label_structure':
+        made = build(model, decoder), ['label_structure']
+    elif kind == 'list':
+        heads = [encoder(decoder), decoder, {**decoder, 'features': 'backbone.1'}]
+        made = build(model, heads), ['label_structure_1', 'label_structure_2']
+    elif kind == 'cascade':
+        made = build(cascade_model_config(), decoder), ['label_structure']
+    elif kind == 'auxiliary':
+        made = build(with_auxiliary(model, auxiliary)), ['auxiliary_head']
+    elif kind == 'auxiliary list':
+        made = build(with_auxiliary(model, [stock_head, auxiliary])), ['auxiliary_head.1']
+    else:
+        both = build(with_auxiliary(model, [auxiliary]), [decoder])
+        made = both, ['label_structure_0', 'auxiliary_head.0']
+    for head in made[0].modules():
+        if isinstance(head, FrozenLabelHead):
+            head.load()
+    return made[0].eval(), made[1]
+
+
+def plain_logits(segmentor, name, inputs):
+    """A head's logits from features that are computed for it alone."""
+    part, _, index = name.replace('label_structure_', 'label_structure.').partition('.')
+    if part == 'label_structure':
+        index = int(index or 0)
+        features = segmentor.features_of_heads(inputs)[index]
+        return segmentor.label_structure[index](features, inputs.shape[-2:])
+    head = segmentor.auxiliary_head[int(index)] if index else segmentor.auxiliary_head
+    return head(segmentor.extract_feat(inputs), inputs.shape[-2:])

@@ -2,12 +2,11 @@
 
 Both get the same feature maps of one backbone, in one process, in turn. Operations are those of the
 convolutions (two a multiplication and addition); time and memory are those of the classifier alone,
-beyond the feature maps. "test" is a forward pass without gradients, "train" a forward and a backward
-pass up to the feature maps.
+beyond the feature maps, memory by PyTorch's allocator. "test" is a forward pass without gradients,
+"train" a forward and a backward pass up to the feature maps.
 """
 
 import argparse
-import ctypes
 import gc
 import json
 import statistics
@@ -24,6 +23,7 @@ import labelenc_mm.toolbox
 
 labelenc_mm.toolbox.require('mmcv')
 
+from labelenc_mm.benchmark.costs import measure_peak  # noqa: E402
 from labelenc_mm.networks import HypercolumnProjection, TappedDenseNet, TappedVGG  # noqa: E402
 
 BACKBONES = {
@@ -31,7 +31,6 @@ BACKBONES = {
     'densenet67': lambda: TappedDenseNet(67),
     'densenet121': lambda: TappedDenseNet(121),
 }
-STATUS = Path('/proc/self/status')
 Form = Callable[[list[Tensor], tuple[int, int]], Tensor]
 
 
@@ -74,56 +73,34 @@ def count_operations(form: Form, features: list[Tensor], size: tuple[int, int]) 
     return counts
 
 
-class PeakMemory:
-    """Bytes that a ``with`` block needed at its peak beyond those before; on CPU of the process."""
-
-    def __init__(self, device: str) -> None:
-        self.is_cuda = device.startswith('cuda')
-        self.bytes: int | None = None
-
-    def __enter__(self) -> 'PeakMemory':
-        gc.collect()
-        if self.is_cuda:
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
-            self.before = torch.cuda.memory_allocated()
-        elif STATUS.exists():
-            # What is free goes back to the system first, and the mark of the peak to where it is.
-            ctypes.CDLL(None).malloc_trim(0)
-            Path('/proc/self/clear_refs').write_text('5')
-            self.before = self._resident('VmRSS')
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        if self.is_cuda:
-            torch.cuda.synchronize()
-            self.bytes = torch.cuda.max_memory_allocated() - self.before
-        elif STATUS.exists():
-            self.bytes = self._resident('VmHWM') - self.before
-
-    @staticmethod
-    def _resident(key: str) -> int:
-        lines = (line.split() for line in STATUS.read_text().splitlines())
-        return next(int(words[1]) * 1024 for words in lines if words[0] == f'{key}:')
+def run_pass(form: Form, features: list[Tensor], size: tuple[int, int], mode: str) -> None:
+    """One pass; "train" leaves gradients in the features."""
+    with torch.set_grad_enabled(mode == 'train'):
+        output = form(features, size)
+    if mode == 'train':
+        output.backward(output.detach())
 
 
-def measure(
-    form: Form, features: list[Tensor], size: tuple[int, int], mode: str, device: str
-) -> tuple[float, int | None]:
-    """Seconds and peak bytes of one pass."""
+def time_pass(form: Form, features: list[Tensor], size: tuple[int, int], mode: str) -> float:
+    """Seconds of one pass."""
+    is_cuda = features[0].is_cuda
     for feature in features:
         feature.grad = None
-    with PeakMemory(device) as memory:
-        begin = time.perf_counter()
-        with torch.set_grad_enabled(mode == 'train'):
-            output = form(features, size)
-        if mode == 'train':
-            output.backward(output.detach())
-        if memory.is_cuda:
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - begin
-        del output
-    return seconds, memory.bytes
+    gc.collect()
+    if is_cuda:
+        torch.cuda.synchronize()
+    begin = time.perf_counter()
+    run_pass(form, features, size, mode)
+    if is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def peak_of_pass(form: Form, features: list[Tensor], size: tuple[int, int], mode: str) -> int:
+    """Bytes that PyTorch's allocator held at the peak of one pass, beyond those before."""
+    for feature in features:
+        feature.grad = None
+    return measure_peak(lambda: run_pass(form, features, size, mode), features[0].device)
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -145,22 +122,21 @@ def run(args: argparse.Namespace) -> dict:
     del outputs
     figures: dict = {'largest_relative_difference': difference}
     for mode in ('test', 'train'):
-        passes: dict[str, list] = {name: [] for name in forms}
-        for _ in range(args.repeats + 1):
+        # The passes that measure memory warm up.
+        peaks = {name: peak_of_pass(form, features, size, mode) for name, form in forms.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in forms}
+        for _ in range(args.repeats):
             for name, form in forms.items():
-                passes[name].append(measure(form, features, size, mode, args.device))
+                seconds[name].append(time_pass(form, features, size, mode))
         figures[mode] = {}
         for name, plan in plans.items():
-            seconds, peaks = zip(*passes[name][1:], strict=True)  # the first pass warms up
             figures[mode][name] = {
                 'operations': count_operations(plan, maps, size)[mode],
-                'bytes': None if peaks[0] is None else statistics.median(peaks),
-                'seconds': statistics.median(seconds),
+                'bytes': peaks[name],
+                'seconds': statistics.median(seconds[name]),
             }
         plain, ours = figures[mode].values()
-        figures[mode]['ratio'] = {
-            key: plain[key] / ours[key] if ours[key] else None for key in plain
-        }
+        figures[mode]['ratio'] = {key: plain[key] / ours[key] for key in plain}
     return figures
 
 
@@ -182,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
             if name == 'ratio':
                 scales = [(1, 'x')] * 3
             cells = [
-                'n/a' if number is None else f'{number / scale:.1f}{unit}'
+                f'{number / scale:.1f}{unit}'
                 for number, (scale, unit) in zip(numbers, scales, strict=True)
             ]
             print(f'{mode:6}{name:16}{cells[0]:>14}{cells[1]:>12}{cells[2]:>12}')

@@ -107,7 +107,7 @@ def measure_peak_memory(step: TrainStep) -> int:
     costs is not in it.
     """
     persistent = step.persistent_bytes()
-    return persistent + _peak(functools.partial(step, step.fresh_batch()), step.device)
+    return persistent + measure_peak(functools.partial(step, step.fresh_batch()), step.device)
 
 
 def measure_label_maps(step: TrainStep, repeats: int = 5) -> LabelMapCosts:
@@ -118,12 +118,15 @@ def measure_label_maps(step: TrainStep, repeats: int = 5) -> LabelMapCosts:
     return LabelMapCosts(
         statistics.median(times),
         sum(image.numel() * image.element_size() for _, image in maps),
-        _peak(lambda: step.encode(samples), step.device),
+        measure_peak(lambda: step.encode(samples), step.device),
     )
 
 
-def _peak(function: Callable[[], object], device: torch.device) -> int:
-    """The largest sum of bytes that a function had allocated on a device at a time."""
+def measure_peak(function: Callable[[], object], device: torch.device) -> int:
+    """The largest sum of bytes that a function had allocated on a device at a time.
+
+    What was allocated before does not count. On one machine the figure is always the same.
+    """
     gc.collect()
     if device.type != 'cuda':
         return _cpu_peak(function)
@@ -145,9 +148,11 @@ def _cpu_peak(function: Callable[[], object]) -> int:
         path = Path(folder) / 'trace.json'
         profiler.export_chrome_trace(str(path))
         events: Sequence[dict] = json.loads(path.read_text())['traceEvents']
-    return max(
-        event['args']['Total Allocated'] for event in events if event.get('name') == '[memory]'
-    )
+    memory = sorted((e for e in events if e.get('name') == '[memory]'), key=lambda e: e['ts'])
+    totals = [event['args']['Total Allocated'] for event in memory]
+    # The sum goes on from what functions profiled before have left allocated.
+    before = totals[0] - memory[0]['args']['Bytes']
+    return max(before, *totals) - before
 
 
 def _timed(function: Callable[[], object], device: torch.device) -> tuple[float, float]:

@@ -8,9 +8,7 @@ import numpy as np
 from PIL import Image
 
 from labelenc_mm.datasets.shape_scenes import PALETTE, Scene
-
-VOID = 255
-"""Value of pixels in label PNGs that training and evaluation ignore."""
+from labelenc_mm.labels import VOID
 
 _VOID_COLOR = (224, 224, 192)  # as in the VOC palette
 

@@ -6,6 +6,7 @@ Shape legend: N images, K classes, (H, W) size of the maps in pixels.
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 VOID = 255
@@ -34,6 +35,34 @@ def one_hot_label_maps(
     size = (len(label_maps), num_classes, *label_maps.shape[1:])
     maps = torch.zeros(size, dtype=dtype, device=label_maps.device)
     return maps.scatter_(1, index, is_valid.unsqueeze(1).to(dtype))
+
+
+def convolve_label_maps(
+    label_maps: Tensor, weight: Tensor, bias: Tensor, ignore_index: int = VOID
+) -> Tensor:
+    """``F.conv2d(one_hot_label_maps(label_maps, K), weight, bias, padding=1)`` without the one-hot maps.
+
+    Of the K channels of a pixel one is not zero: under each of the nine taps lies one row of the weights,
+    which is looked up, and the nine are summed. Equal up to the rounding of another order of additions.
+    Without gradients: those of the weights would be a scatter in which many pixels collide.
+
+    Args:
+        label_maps: (N, H, W) integers in [0, K) or ``ignore_index``.
+        weight: (C, K, 3, 3).
+        bias: (C,).
+        ignore_index: Label of void pixels.
+
+    Returns:
+        (N, C, H, W), in the memory format channels_last.
+    """
+    channels, num_classes = weight.shape[:2]
+    # A table (9 (K + 1), C): rows of a tap lie together, the last one, of void and border, is zero.
+    rows = F.pad(weight.detach().permute(2, 3, 1, 0), (0, 0, 0, 1)).reshape(-1, channels)
+    labels = torch.where(label_maps == ignore_index, num_classes, label_maps).int()
+    windows = F.pad(labels, (1, 1, 1, 1), value=num_classes).unfold(1, 3, 1).unfold(2, 3, 1)
+    taps = torch.arange(9, dtype=torch.int32, device=labels.device) * (num_classes + 1)
+    sums = F.embedding_bag(windows.reshape(-1, 9) + taps, rows, mode='sum') + bias.detach()
+    return sums.view(*label_maps.shape, channels).permute(0, 3, 1, 2)
 
 
 def check_label_values(

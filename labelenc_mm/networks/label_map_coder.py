@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from labelenc_mm.labels import VOID, one_hot_label_maps
+from labelenc_mm.labels import VOID, convolve_label_maps, one_hot_label_maps
 
 CHANNELS = (32, 128, 128, 128, 128)
 """Variant "128", which the paper uses most."""
@@ -104,13 +104,23 @@ class LabelMapEncoder(_LabelMapCoder):
         rows, columns = self.code_size((height, width))
         margins = (0, columns * self.stride - width, 0, rows * self.stride - height)
         extended = F.pad(label_maps, margins, value=self.ignore_index)
-        dtype = next(self.parameters()).dtype
-        x = one_hot_label_maps(extended, self.num_classes, self.ignore_index, dtype)
-        outputs = []
-        for index, conv in enumerate(self.convs[:count]):
-            x = F.relu(conv(F.max_pool2d(x, 2) if index else x))
-            outputs.append(x)
+        outputs = [F.relu(self._first(extended))]
+        for conv in self.convs[1:count]:
+            outputs.append(F.relu(conv(F.max_pool2d(outputs[-1], 2))))
         return outputs
+
+    def _first(self, label_maps: Tensor) -> Tensor:
+        """The first convolution: by lookup if it is frozen, which saves the one-hot maps.
+
+        To ReLU and pooling the lookup took, on one CPU thread, of the dense form's time about the same
+        for 5 classes, a third for 21 and a fifteenth for 150.
+        """
+        conv = self.convs[0]
+        assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+        if not (conv.weight.requires_grad or conv.bias.requires_grad):
+            return convolve_label_maps(label_maps, conv.weight, conv.bias, self.ignore_index)
+        dtype = conv.weight.dtype
+        return conv(one_hot_label_maps(label_maps, self.num_classes, self.ignore_index, dtype))
 
 
 class LabelMapDecoder(_LabelMapCoder):

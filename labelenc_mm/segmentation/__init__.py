@@ -26,6 +26,9 @@ from labelenc_mm.segmentation.label_structure_segmentor import (
     label_structure_segmentor,
     register_label_structure_segmentors,
 )
+from labelenc_mm.segmentation.label_structure_visualization_hook import (
+    LabelStructureVisualizationHook,
+)
 from labelenc_mm.segmentation.one_hot_mse_loss import OneHotMSELoss
 from labelenc_mm.segmentation.tapped_backbone import tapped_backbone
 
@@ -52,6 +55,7 @@ __all__ = [
     'LabelAutoEncoder',
     'LabelStructureHook',
     'LabelStructureMixin',
+    'LabelStructureVisualizationHook',
     'OneHotMSELoss',
     'export_segmentor',
     'label_only',

@@ -19,7 +19,8 @@ class FrozenLabelEncoderHead(FrozenLabelHead):
     Both are per-pixel features: several layers, each upsampled to the label maps (bilinear) and put on
     top of one another. The predictor is linear, and so each layer of the segmentor is projected at its
     own resolution and the projections are upsampled and added: the same function without the
-    concatenated hypercolumn.
+    concatenated hypercolumn. :class:`~labelenc_mm.networks.HypercolumnProjection` does so by strides that
+    a backbone announces; features that are found by name have none, and are resized to the label maps.
 
     Args:
         num_classes: Number of classes.

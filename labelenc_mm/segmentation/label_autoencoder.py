@@ -16,7 +16,7 @@ from labelenc_mm.engine.finite_losses import stop_if_not_finite
 from labelenc_mm.labels import VOID
 from labelenc_mm.networks import LabelMapDecoder, LabelMapEncoder
 from labelenc_mm.networks.label_map_coder import CHANNELS
-from labelenc_mm.segmentation.label_maps import stack_label_maps
+from labelenc_mm.segmentation.label_maps import label_map_of_input, stack_label_maps
 
 # The networks themselves know no toolbox.
 for _network in (LabelMapEncoder, LabelMapDecoder):
@@ -122,14 +122,10 @@ class LabelAutoEncoder(BaseSegmentor):
         if data_samples is None:
             raise ValueError('LabelAutoEncoder predicts from the ground truth and got no samples')
         for sample in data_samples:
-            label_map = _ground_truth(sample, self.num_classes, self.ignore_index)
-            size = tuple(label_map.shape[-2:])
-            network_size = tuple(sample.metainfo.get('img_shape', size)[:2])
-            if network_size != size:
-                resized = F.interpolate(label_map[None].float(), network_size, mode='nearest')
-                label_map = resized[0].long()
+            label_map = label_map_of_input(sample, self.num_classes, self.ignore_index)
             logits = self.encode_decode(label_map).float()
-            if network_size != size:
+            size = tuple(sample.gt_sem_seg.shape[-2:])
+            if tuple(logits.shape[-2:]) != size:
                 logits = F.interpolate(logits, size, mode='bilinear', align_corners=False)
             sample.seg_logits = PixelData(data=logits[0])
             sample.pred_sem_seg = PixelData(data=logits.argmax(1))
@@ -150,9 +146,3 @@ class LabelAutoEncoder(BaseSegmentor):
         loss, log_vars = super().parse_losses(losses)
         stop_if_not_finite(log_vars)
         return loss, log_vars
-
-
-def _ground_truth(sample: SegDataSample, num_classes: int, ignore_index: int) -> Tensor:
-    """(1, H, W) map of a sample at test time, where it need not have the size of the input."""
-    size = sample.gt_sem_seg.shape if 'gt_sem_seg' in sample else None
-    return stack_label_maps([sample], num_classes, ignore_index, size)

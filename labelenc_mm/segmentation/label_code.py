@@ -18,6 +18,8 @@ from labelenc_mm.artefact import (
     load_tensors,
     save_tensors,
 )
+from labelenc_mm.labels import VOID
+from labelenc_mm.networks import LabelMapEncoder
 
 FILE_NAME = 'label_autoencoder.safetensors'
 PARTS = ('encoder', 'decoder')
@@ -67,14 +69,9 @@ def load_label_code(part: str, coder: nn.Module, path: str) -> dict[str, Any]:
             differences.
     """
     try:
-        tensors, metadata = load_tensors(path)
+        tensors, metadata = _read(path)
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f'init_from={path}: no such file. Train a LabelAutoEncoder first; with LabelStructureHook '
-            f'it leaves {FILE_NAME} in its work dir'
-        ) from error
-    if metadata.get('kind') != _KIND:
-        raise ArtefactError(f'{path} is no label autoencoder (kind: {metadata.get("kind")})')
+        raise FileNotFoundError(f'init_from={error}') from error
     ours = describe(coder)
     differences = [
         f'{key}: {ours[key]} here, {metadata.get(key)} in the file'
@@ -96,6 +93,44 @@ def load_label_code(part: str, coder: nn.Module, path: str) -> dict[str, Any]:
     )
     print_log(f'Label {part} loaded from {path}', 'current')
     return metadata
+
+
+def load_label_encoder(
+    path: str, ignore_index: int = VOID
+) -> tuple[LabelMapEncoder, dict[str, Any]]:
+    """Build the encoder that a hand-over file describes, with its weights, for evaluation.
+
+    Args:
+        path: The hand-over file.
+        ignore_index: Label of void pixels.
+
+    Returns:
+        The encoder and the metadata of the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ArtefactError: The file is damaged or something else.
+    """
+    metadata = _read(path)[1]
+    encoder = LabelMapEncoder(
+        metadata['num_classes'], metadata['channels'], metadata['pool_last'], ignore_index
+    )
+    load_label_code('encoder', encoder, path)
+    return encoder.requires_grad_(False).eval(), metadata
+
+
+def _read(path: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a hand-over file."""
+    try:
+        tensors, metadata = load_tensors(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{path}: no such file. Train a LabelAutoEncoder first; with LabelStructureHook it leaves '
+            f'{FILE_NAME} in its work dir'
+        ) from error
+    if metadata.get('kind') != _KIND:
+        raise ArtefactError(f'{path} is no label autoencoder (kind: {metadata.get("kind")})')
+    return tensors, metadata
 
 
 def check_labels(

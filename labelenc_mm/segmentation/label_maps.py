@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
@@ -55,6 +56,30 @@ def stack_label_maps(
     batch = torch.stack(maps)
     check_label_values(batch, num_classes, ignore_index, [name_of(s) for s in data_samples])
     return batch
+
+
+def label_map_of_input(sample: SegDataSample, num_classes: int, ignore_index: int) -> Tensor:
+    """The label map of a sample at test time, at the size in which the network sees its image.
+
+    Test pipelines load maps after the resize, at the size of the file.
+
+    Args:
+        sample: With ``gt_sem_seg``, and ``img_shape`` where it was resized.
+        num_classes: Number of classes.
+        ignore_index: Label of void pixels.
+
+    Returns:
+        (1, h, w) int64, resized by nearest neighbour.
+
+    Raises:
+        ValueError: As :func:`stack_label_maps`.
+    """
+    size = tuple(sample.gt_sem_seg.shape[-2:]) if 'gt_sem_seg' in sample else None
+    label_map = stack_label_maps([sample], num_classes, ignore_index, size)
+    network_size = tuple(sample.metainfo.get('img_shape', label_map.shape[-2:])[:2])
+    if network_size == tuple(label_map.shape[-2:]):
+        return label_map
+    return F.interpolate(label_map[None].float(), network_size, mode='nearest')[0].long()
 
 
 def name_of(sample: SegDataSample) -> str:

@@ -7,7 +7,8 @@ our heads read are recorded by name. Nothing of the segmentor moves; ours lives 
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -83,7 +84,7 @@ class LabelStructureMixin(_Segmentor):
             config['in_index'] = list(range(len(group)))
             heads.append(MODELS.build(config))
         self.label_structure = ModuleList(heads)
-        self._prefixes = [f'{PREFIX}_{i}' if several else PREFIX for i in range(len(heads))]
+        self.head_names = [f'{PREFIX}_{i}' if several else PREFIX for i in range(len(heads))]
         self._features = names
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict:
@@ -105,9 +106,9 @@ class LabelStructureMixin(_Segmentor):
         label_maps = stack_label_maps(
             data_samples, self.num_classes, ignore_index, tuple(inputs.shape[-2:])
         )
-        with self._recorder.record() as features:
+        with self.record_features() as features:
             losses = super().loss(inputs, data_samples)
-        parts = zip(self.label_structure, self._select(features), self._prefixes, strict=True)
+        parts = zip(self.label_structure, features, self.head_names, strict=True)
         for head, head_features, prefix in parts:
             ours = head.loss_by_maps(head_features, label_maps)
             losses.update({f'{prefix}.{key}': value for key, value in ours.items()})
@@ -115,12 +116,21 @@ class LabelStructureMixin(_Segmentor):
 
     def features_of_heads(self, inputs: Tensor) -> list[list[Tensor]]:
         """What each of our heads reads of (N, 3, H, W) images, e.g. to look at its predictions."""
-        with self._recorder.record() as features:
+        with self.record_features() as features:
             self._forward(inputs)
-        return self._select(features)
+        return features
 
-    def _select(self, features: dict[str, Tensor]) -> list[list[Tensor]]:
-        return [[features[name] for name in names] for names in self._features]
+    @contextmanager
+    def record_features(self) -> Iterator[list[list[Tensor]]]:
+        """Record, inside a ``with`` block, what each of our heads reads of the pass that runs there.
+
+        Yields:
+            A list that has one list of features a head when the block ends.
+        """
+        features_of_heads: list[list[Tensor]] = []
+        with self._recorder.record() as features:
+            yield features_of_heads
+        features_of_heads += [[features[name] for name in names] for names in self._features]
 
     def parse_losses(self, losses: dict) -> tuple[Tensor, dict]:
         """Sum the losses; a loss that is not finite stops all processes before the backward pass.

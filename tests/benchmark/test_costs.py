@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip('mmdet')
 
-from labelenc_mm.benchmark.costs import Costs, _peak, count_operations, measure_peak_memory
+from labelenc_mm.benchmark.costs import Costs, count_operations, measure_peak, measure_peak_memory
 
 MIB = 2**20
 
@@ -44,9 +44,27 @@ def test_peak_is_of_what_lives_at_the_same_time(device):
             torch.zeros(size, dtype=torch.uint8, device=device)
 
     other = torch.zeros(8 * MIB, dtype=torch.uint8, device=device)  # alive before and after
-    assert _peak(together, torch.device(device)) == 3 * MIB
-    assert _peak(one_after_the_other, torch.device(device)) == 2 * MIB
+    assert measure_peak(together, torch.device(device)) == 3 * MIB
+    assert measure_peak(one_after_the_other, torch.device(device)) == 2 * MIB
     assert len(other) == 8 * MIB
+
+
+def test_what_an_earlier_measurement_left_does_not_count():
+    kept = []
+
+    def keep():
+        kept.append(torch.zeros(4 * MIB, dtype=torch.uint8))
+
+    def replace():
+        kept.clear()
+        keep()
+        kept.append(torch.zeros(2 * MIB, dtype=torch.uint8))
+
+    assert measure_peak(keep, torch.device('cpu')) == 4 * MIB
+    assert measure_peak(keep, torch.device('cpu')) == 4 * MIB
+    # Of 8 MiB from before 8 go, and 6 come.
+    assert measure_peak(lambda: torch.zeros(MIB, dtype=torch.uint8), torch.device('cpu')) == MIB
+    assert measure_peak(replace, torch.device('cpu')) == 0
 
 
 def test_peak_memory_adds_what_persists():

@@ -8,12 +8,12 @@ from pycocotools import mask as coco_mask
 
 from labelenc_mm.datasets import PALETTE, ShapeScenes
 from labelenc_mm.datasets.formats import (
-    VOID,
     add_void_contour,
     run_lengths,
     to_coco,
     write_label_png,
 )
+from labelenc_mm.labels import VOID
 
 
 @pytest.mark.parametrize('fill', ['random', 'ones', 'zeros', 'corner'])

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import mmdet.registry
 import mmengine.registry
+import mmseg.registry
 import pytest
 
-from labelenc_mm import detection, engine, networks
+from labelenc_mm import detection, engine, networks, segmentation
 
 PAGE = (Path(__file__).resolve().parents[2] / 'docs' / 'options.md').read_text(encoding='utf-8')
 SECTIONS = dict(re.findall(r'^## `(\w+)`\n(.*?)(?=^## |\Z)', PAGE, re.MULTILINE | re.DOTALL))
-SOURCES = ('paper, ', 'code', 'ours', 'mmengine')
+TAPPED = segmentation.tapped_backbone  # a part that is no class
+SOURCES = ('paper, ', 'code', 'ours', 'mmengine', 'mmseg')
 
 
 def rows(section):
@@ -21,11 +23,29 @@ def rows(section):
     return [re.split(r' *\| *', line) for line in lines[2:]]
 
 
+def registered():
+    """What this package registers and a config may build by type, by name."""
+    registries = [
+        each
+        for module in (mmengine.registry, mmdet.registry, mmseg.registry)
+        for each in vars(module).values()
+        if isinstance(each, mmengine.registry.Registry)
+    ]
+    return {
+        name: part
+        for each in registries
+        for name, part in each.module_dict.items()
+        if part.__module__.startswith('labelenc_mm.')
+    }
+
+
 def find(name):
     """What configs call by this name."""
-    for module in (detection, networks, engine):
+    for module in (detection, segmentation, networks, engine):
         if name in module.__all__:
             return getattr(module, name)
+    if name in registered():
+        return registered()[name]
     raise AssertionError(f'docs/options.md describes {name}, which nobody can find')
 
 
@@ -49,24 +69,17 @@ def test_options_and_defaults(section):
 def test_every_default_has_a_source(section):
     for name, default, source, what in rows(section):
         given = 'given by the Runner' in what or 'filled in' in what or 'options of [' in what
+        given = given or default == 'required'
         assert source.startswith(SOURCES) or given, f'{section}: {name} = {default} from {source!r}'
 
 
 def test_every_part_that_a_config_names_has_a_section():
-    """Whatever this package registers and a config may build by type, but detectors and plain forms."""
-    registries = [
-        each
-        for module in (mmengine.registry, mmdet.registry)
-        for each in vars(module).values()
-        if isinstance(each, mmengine.registry.Registry)
-    ]
+    """Whatever a config may build by type, but whole stock models with ours in them and plain forms."""
+    parts = {k: v for k, v in registered().items() if inspect.isclass(v) or v is TAPPED}
     ours = {
         name
-        for each in registries
-        for name, cls in each.module_dict.items()
-        if inspect.isclass(cls)
-        and cls.__module__.startswith('labelenc_mm.')
-        and not hasattr(cls, 'stock_type')
-        and not cls.__module__.startswith('labelenc_mm.benchmark')
+        for name, part in parts.items()
+        if not hasattr(part, 'stock_type')
+        and not part.__module__.startswith('labelenc_mm.benchmark')
     }
     assert ours == set(SECTIONS)

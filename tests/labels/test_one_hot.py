@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from labelenc_mm.labels import check_label_values, one_hot_label_maps
+from labelenc_mm.labels import check_label_values, convolve_label_maps, one_hot_label_maps
 
 
 @pytest.mark.parametrize('ignore_index', [255, 0, -1])
@@ -44,3 +44,19 @@ def test_many_foreign_labels_are_shortened():
     maps = torch.arange(256).reshape(1, 16, 16)
     with pytest.raises(ValueError, match=r'labels 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …, but'):
         check_label_values(maps, 2)
+
+
+@pytest.mark.parametrize('num_classes', [1, 2, 21, 150])
+@pytest.mark.parametrize('size', [(9, 14), (1, 1), (2, 5)])
+def test_convolution_by_lookup_is_the_convolution_of_one_hot_maps(num_classes, size):
+    """Whole numbers, of which sums are exact; labels and void up to the borders."""
+    generator = torch.Generator().manual_seed(0)
+    label_maps = torch.randint(0, num_classes, (3, *size), generator=generator)
+    label_maps[torch.rand(label_maps.shape, generator=generator) < 0.3] = 255
+    weight = torch.randint(-50, 50, (6, num_classes, 3, 3), generator=generator).float()
+    bias = torch.randint(-50, 50, (6,), generator=generator).float()
+    expected = F.conv2d(one_hot_label_maps(label_maps, num_classes), weight, bias, padding=1)
+    for dtype in (torch.int64, torch.int32, torch.uint8):
+        assert torch.equal(convolve_label_maps(label_maps.to(dtype), weight, bias), expected)
+    label_maps[label_maps == 255] = 1000
+    assert torch.equal(convolve_label_maps(label_maps, weight, bias, 1000), expected)

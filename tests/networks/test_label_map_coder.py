@@ -135,3 +135,28 @@ def test_one_class_and_odd_channels_are_refused(coder):
 def test_unknown_upsampling_is_refused():
     with pytest.raises(ValueError, match="'bilinear' or 'nearest', got 'cubic'"):
         LabelMapDecoder(3, upsample_mode='cubic')
+
+
+@pytest.mark.parametrize('size', [(64, 96), (33, 47), (1, 1)])
+@pytest.mark.parametrize('num_classes', [2, 21, 150])
+def test_a_frozen_encoder_without_one_hot_maps_is_the_same_function(size, num_classes, monkeypatch):
+    encoder, _ = coders(num_classes)
+    label_maps = maps(size=size, num_classes=num_classes)
+    label_maps[:, :1] = 255
+    expected = encoder.activations(label_maps, 5)
+    encoder.requires_grad_(False)
+    monkeypatch.setattr('labelenc_mm.networks.label_map_coder.one_hot_label_maps', None)
+    for found, dense in zip(encoder.activations(label_maps, 5), expected, strict=True):
+        torch.testing.assert_close(found, dense, rtol=1e-4, atol=1e-5)
+    with torch.autocast('cpu', torch.bfloat16):
+        code = encoder(label_maps)
+    torch.testing.assert_close(code.float(), expected[-1], rtol=0.1, atol=0.1)
+    double = encoder.double()(label_maps)
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), expected[-1], rtol=1e-4, atol=1e-5)
+
+
+def test_an_encoder_that_learns_has_gradients_of_the_first_convolution():
+    encoder, _ = coders()
+    encoder(maps()).sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in encoder.convs[0].parameters())

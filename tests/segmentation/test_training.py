@@ -1,5 +1,6 @@
 """Whole trainings: the autoencoder from labels alone, then a segmentor under it, as a user runs them."""
 
+import json
 import shutil
 
 import pytest
@@ -118,6 +119,47 @@ def test_stock_config_and_exported_segmentor_give_the_metrics_of_the_training(su
     stock.write_text(text.replace("    label_structure=dict(type='LabelStructureHook'),\n", ''))
     tested = run_script(TEST, stock, run.work_dir / EXPORTED, work_dir=tmp_path / 'test')
     assert f'mIoU: {last_metrics(run)["mIoU"]:.4f}' in tested.output
+
+
+def with_pictures(config, path):
+    """A child config that draws what the decoder predicts."""
+    path.write_text(
+        f"_base_ = '{config}'\n"
+        'default_hooks = dict(visualization=dict(\n'
+        "    type='LabelStructureVisualizationHook', draw=True, interval=1))\n"
+    )
+    return path
+
+
+def test_pictures_leave_metrics_and_predictions_as_they_are(supervised, tmp_path):
+    """``tools/test.py`` with mmseg's hook and with ours."""
+    config, run = supervised
+    found = []
+    for name, each in (('stock', config), ('ours', with_pictures(config, tmp_path / 'ours.py'))):
+        work_dir = tmp_path / name
+        hook = "--cfg-options=default_hooks.visualization.type='SegVisualizationHook'"
+        run_script(
+            TEST, each, run.work_dir / 'epoch_3.pth', '--work-dir', work_dir,
+            '--out', work_dir / 'maps', '--show-dir', work_dir / 'pictures',
+            *([hook] if name == 'stock' else []), work_dir=work_dir,
+        )  # fmt: skip
+        maps = {path.name: path.read_bytes() for path in (work_dir / 'maps').iterdir()}
+        widths = {Image.open(path).width for path in (work_dir / 'pictures').rglob('*.png')}
+        (metrics,) = work_dir.glob('*/*.json')
+        metrics = {k: v for k, v in json.loads(metrics.read_text()).items() if 'time' not in k}
+        found.append((maps, metrics, widths))
+    assert found[0][:2] == found[1][:2] and len(found[0][0]) == NUM_IMAGES
+    assert [each[2] for each in found] == [{2 * 64}, {3 * 64}]
+
+
+def test_pictures_during_the_validation_leave_the_training_as_it_is(supervised, tmp_path):
+    config, run = supervised
+    drawn = train(with_pictures(config, tmp_path / 'c.py'), tmp_path / 'run')
+    assert last_metrics(drawn)['mIoU'] == last_metrics(run)['mIoU']
+    last = weights(drawn.work_dir / 'epoch_3.pth')
+    assert differing(last, weights(run.work_dir / 'epoch_3.pth')) == []
+    pictures = list(drawn.work_dir.rglob('vis_image/val_*.png'))
+    assert pictures and {Image.open(path).width for path in pictures} == {3 * 64}
 
 
 def test_resuming_needs_no_file_of_the_autoencoder_and_repeats_the_run(

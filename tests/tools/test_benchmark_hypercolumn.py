@@ -26,14 +26,26 @@ def test_compares_equal_forms(tmp_path, capsys):
     assert figures['train']['concatenated']['operations'] == 3 * plain
     assert figures['test']['ratio']['operations'] == pytest.approx(15.6, abs=0.1)
 
+    # What a test pass cannot do without: the concatenated taps and the scores that it returns.
+    assert figures['test']['concatenated']['bytes'] >= 4 * (4224 + 7) * 32 * 32
+    assert figures['test']['projected']['bytes'] < figures['test']['concatenated']['bytes'] / 10
+    tool['main']([*arguments, '--out', str(out)])
+    again = json.loads(out.read_text())['figures']
+    for mode in ('test', 'train'):
+        for form in ('concatenated', 'projected'):
+            assert again[mode][form]['bytes'] == figures[mode][form]['bytes']
 
-@pytest.mark.skipif(not tool['STATUS'].exists(), reason='reads the memory of a process from /proc')
+
 def test_memory_is_the_peak_and_not_what_was_there_before():
-    before = torch.ones(2**26)  # 256 MiB
-    with tool['PeakMemory']('cpu') as memory:
+    before = [torch.ones(2**22, requires_grad=True)]  # 16 MiB
+    sizes = []
+
+    def form(features, size):
         held = torch.ones(2**24)  # 64 MiB
+        sizes.append(held.nbytes)
         del held
-        held = torch.ones(2**23)
-    # The process's memory: the allocator may keep what was freed, and other threads take some.
-    assert 60 * 2**20 < memory.bytes < 160 * 2**20
-    assert len(before) == 2**26 and len(held) == 2**23
+        return features[0] + 1
+
+    assert tool['peak_of_pass'](form, before, (1, 1), 'test') == sizes[0] == 2**26
+    # The output is its own gradient; the feature's is the second copy.
+    assert tool['peak_of_pass'](lambda f, s: f[0].clone(), before, (1, 1), 'train') == 2**25

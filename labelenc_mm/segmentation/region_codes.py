@@ -1,0 +1,148 @@
+"""Where the codes of regions come from: label maps that are encoded, or images that a segmentor sees.
+
+Both see a data set through its test pipeline, each sample at the size of the network's input.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from mmengine.dataset import ConcatDataset, pseudo_collate
+from mmseg.registry import DATASETS
+from torch import Tensor
+
+from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.networks import LabelMapEncoder
+from labelenc_mm.segmentation.decoder_branches import DecoderBranches
+from labelenc_mm.segmentation.label_maps import label_map_of_input, name_of
+from labelenc_mm.segmentation.label_only_pipeline import label_only
+from labelenc_mm.segmentation.label_regions import Regions, cut_regions
+
+
+class RegionCoder(Protocol):
+    """Gives the regions of a sample of a data set."""
+
+    needs_images: bool
+    channels: int
+    stride: int
+
+    def __call__(self, item: Mapping[str, Any]) -> Regions:
+        """Regions of what a pipeline gave: ``inputs`` and ``data_samples``."""
+
+
+class EncodedLabelMaps:
+    """Codes of ground-truth label maps.
+
+    Args:
+        encoder: A trained one.
+    """
+
+    needs_images = False
+
+    def __init__(self, encoder: LabelMapEncoder) -> None:
+        self.encoder = encoder
+        self.channels = encoder.channels[-1]
+        self.stride = encoder.stride
+
+    @torch.no_grad()
+    def __call__(self, item: Mapping[str, Any]) -> Regions:
+        """Regions of a sample, whose image is not looked at."""
+        encoder = self.encoder
+        label_map = _label_map(item['data_samples'], encoder.num_classes, encoder.ignore_index)
+        code = encoder(label_map.to(next(encoder.parameters()).device))[0]
+        return cut_regions(code.cpu(), label_map[0], self.stride, encoder.ignore_index)
+
+
+class PredictedCodes:
+    """Codes that a segmentor predicts for its decoder; the image is seen as a whole.
+
+    Args:
+        segmentor: A trained one, in evaluation mode.
+
+    Raises:
+        ValueError: It has no decoder branch, or none that has learned.
+    """
+
+    needs_images = True
+
+    def __init__(self, segmentor: Any) -> None:
+        self.branches = DecoderBranches(segmentor)
+        if not self.branches.heads:
+            raise ValueError(
+                f'{type(segmentor).__name__} has no decoder branch: neither label_structure nor the '
+                'auxiliary heads have a FrozenLabelDecoderHead'
+            )
+        self.name, self.head = next(iter(self.branches.heads.items()))
+        if not self.head.random_init and not int(self.head.is_loaded):
+            raise ValueError(
+                f'the checkpoint holds no learned {self.name}, as an exported segmentor: give one of '
+                'the training'
+            )
+        self.channels = self.head.decoder.channels[-1]
+        self.stride = self.head.decoder.stride
+
+    @torch.no_grad()
+    def __call__(self, item: Mapping[str, Any]) -> Regions:
+        """Regions of a sample by its image; its labels say what they contain."""
+        head, segmentor = self.head, self.branches.segmentor
+        label_map = _label_map(item['data_samples'], head.num_classes, head.ignore_index)[0]
+        inputs = segmentor.data_preprocessor(pseudo_collate([item]), False)['inputs']
+        height, width = inputs.shape[-2:]
+        _, codes = self.branches.predict_codes(lambda: segmentor(inputs), (height, width))
+        # Images are padded at the right and at the bottom; nothing is known of what lies there.
+        margins = (0, width - label_map.shape[1], 0, height - label_map.shape[0])
+        padded = F.pad(label_map, margins, value=head.ignore_index)
+        return cut_regions(codes[self.name][0].cpu(), padded, self.stride, head.ignore_index)
+
+
+def build_split(config: Any, split: str, with_images: bool) -> Any:
+    """The samples of a config's training or validation set through the pipeline of validation.
+
+    Args:
+        config: Of a segmentor or label autoencoder.
+        split: 'train' or 'val'. Of a training set the data that it repeats or mixes are taken.
+        with_images: Whether images are needed; without, none is read.
+
+    Returns:
+        A data set.
+
+    Raises:
+        ValueError: The config has no such data, or no sample is in it.
+    """
+    parts = {}
+    for name in {'val', split}:
+        loader = config.get(f'{name}_dataloader')
+        if not loader:
+            raise ValueError(f'The config has no {name}_dataloader')
+        parts[name] = list(_loading_datasets(loader['dataset']))
+    pipeline = parts['val'][0]['pipeline']
+    # Serialized, which serves workers, an empty data set fails without saying that it is empty.
+    changes = {'pipeline': pipeline, 'serialize_data': False}
+    datasets = [DATASETS.build({**part, **changes}) for part in parts[split]]
+    dataset = datasets[0] if len(datasets) == 1 else ConcatDataset(datasets)
+    if not len(dataset):
+        raise ValueError(f'The data set of {split}_dataloader is empty')
+    if not with_images:
+        for each in iterate_datasets(dataset):
+            if hasattr(each, 'pipeline'):
+                each.pipeline.transforms[:] = label_only(each.pipeline.transforms)
+    return dataset
+
+
+def _loading_datasets(config: Any) -> Any:
+    """Configs of the data sets that read files, below wrappers."""
+    inner = [*config.get('datasets', []), *([config['dataset']] if 'dataset' in config else [])]
+    if not inner:
+        yield config
+    for each in inner:
+        yield from _loading_datasets(each)
+
+
+def _label_map(sample: Any, num_classes: int, ignore_index: int) -> Tensor:
+    """(1, H, W) map of a sample, of which regions can be found again in its file."""
+    if sample.metainfo.get('flip'):
+        raise ValueError(
+            f'{name_of(sample)}: the test pipeline flips images; take the flip out of it'
+        )
+    return label_map_of_input(sample, num_classes, ignore_index)
