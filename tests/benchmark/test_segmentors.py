@@ -60,9 +60,10 @@ def test_operations_of_the_decoder_head(options, operations, stock_operations):
 
 
 def test_operations_of_the_encoder_head(stock_operations):
-    # conv1 and conv3 are the targets: the encoder runs up to conv3, forward alone.
-    widths = [NUM_CLASSES, *CHANNELS[:3]]
-    encoder = sum(9 * widths[i] * widths[i + 1] * (48 * 64) // 4**i for i in range(3))
+    # conv1 and conv3 are the targets: the encoder runs up to conv3, forward alone; its first
+    # convolution is a lookup.
+    widths = CHANNELS[:3]
+    encoder = sum(9 * widths[i - 1] * widths[i] * (48 * 64) // 4**i for i in (1, 2))
     outputs = CHANNELS[0] + CHANNELS[2]
     projections = (12 * 16) * 8 * outputs + (6 * 8) * 64 * outputs
     step = TrainStep(config_of(ENCODER), WORKLOAD)

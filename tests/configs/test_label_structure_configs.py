@@ -86,7 +86,7 @@ def write_images(dataset):
         name: dataset.get(name, inspect.signature(cls).parameters[name].default)
         for name in ('img_suffix', 'seg_map_suffix')
     }
-    root = shared_folder() / 'data' / dataset.type
+    root = shared_folder() / 'data of label structure' / dataset.type
     zero_is_void = any(step.get('reduce_zero_label') for step in dataset.pipeline)
     num_classes = len(cls.METAINFO['classes']) + zero_is_void
     image_folder = root / dataset.data_prefix.img_path

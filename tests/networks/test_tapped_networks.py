@@ -131,7 +131,8 @@ def test_pretrained_vgg_computes_what_torchvisions_does(with_norm, tmp_path):
             torch.testing.assert_close(outputs[name], maps[key])
         # The 7x7 window of the middle cell is all that the fully connected layer sees.
         fc = plain['classifier'][:5](x.flatten(1))
-    torch.testing.assert_close(outputs['fc7'][:, :, 3, 3], fc)
+    # Large numbers at this depth, of sums in another order.
+    torch.testing.assert_close(outputs['fc7'][:, :, 3, 3], fc, rtol=2e-5, atol=1e-5)
     for map_, channels, stride in zip(
         outputs.values(), backbone.tap_channels, backbone.tap_strides
     ):
