@@ -7,7 +7,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmengine.config import Config, DictAction
+from mmengine.structures import PixelData
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 
@@ -109,7 +111,7 @@ class LabelMaps:
             label_map = shown.gt_sem_seg.data[0].numpy().astype(np.uint8)
             size = image.shape[1::-1]
             resized = cv2.resize(label_map, size, interpolation=cv2.INTER_NEAREST)
-            shown.gt_sem_seg.data = shown.gt_sem_seg.data.new_tensor(resized)[None]
+            shown.gt_sem_seg = PixelData(data=torch.from_numpy(resized)[None])
         self.visualizer.add_datasample(
             'picture',
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
@@ -131,7 +133,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
-    kind = LabelMaps if cfg.get('default_scope') == 'mmseg' else Detections
+    # A config without a scope is taken for what its model's class decides.
+    is_segmentor = cfg.get('default_scope', 'mmseg') == 'mmseg' and 'decode_head' in cfg.model
+    kind = LabelMaps if is_segmentor else Detections
     pictures = kind(cfg, args)
     num = min(args.num, len(pictures.dataset))
     args.out_dir.mkdir(parents=True, exist_ok=True)

@@ -373,7 +373,7 @@ PRETRAINED = [n for n in NAMES if '1xb12-50e' in n]
 
 @pytest.mark.parametrize('name', SCRATCH + PRETRAINED)
 def test_schedules_of_the_paper(name):
-    """Sec. 4.1: Adam, batches of 12, 256x256."""
+    """Sec. 4.1: Adam, batches of 12 (from scratch; of pretrained networks inferred), 256x256."""
     config = parsed(name)
     assert config.train_dataloader.batch_size == 12
     assert config.optim_wrapper == dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))

@@ -14,7 +14,7 @@ from labelenc_mm import detection, engine, networks, segmentation
 PAGE = (Path(__file__).resolve().parents[2] / 'docs' / 'options.md').read_text(encoding='utf-8')
 SECTIONS = dict(re.findall(r'^## `(\w+)`\n(.*?)(?=^## |\Z)', PAGE, re.MULTILINE | re.DOTALL))
 TAPPED = segmentation.tapped_backbone  # a part that is no class
-SOURCES = ('paper, ', 'code', 'ours', 'mmengine', 'mmseg')
+SOURCES = ('paper, ', 'code', 'ours', 'mmengine', 'mmseg', 'VGG')
 
 
 def rows(section):

@@ -62,8 +62,12 @@ def test_ground_truth_stands_left_of_each_checkpoint(tool, inputs):
     assert np.array_equal(first, second)
 
 
-def test_label_maps_of_a_segmentor(tool, tmp_path, monkeypatch):
-    """In the colours of the data set, laid over the image: pixel by pixel from the formula."""
+@pytest.mark.parametrize('factor', [1, 2])
+def test_label_maps_of_a_segmentor(tool, tmp_path, factor):
+    """In the colours of the data set, laid over the image: pixel by pixel from the formula.
+
+    The pipeline makes label maps smaller by the factor.
+    """
     pytest.importorskip('mmseg')
     import mmcv
     from mmengine.config import Config
@@ -73,7 +77,14 @@ def test_label_maps_of_a_segmentor(tool, tmp_path, monkeypatch):
     inputs = write_inputs(tmp_path, SEGMENTOR, 'mmseg')
     out, data = inputs / 'out', f'val_dataloader.dataset.data_root={inputs}/shapes/'
     arguments = [str(inputs / 'a.pth'), '--out-dir', str(out), '--scale', '1']
-    tool.main([SEGMENTOR, *arguments, '--cfg-options', data])
+    config_path = tmp_path / 'config.py'
+    config_path.write_text(
+        f"_base_ = ['{SEGMENTOR}']\n"
+        'steps = _base_.test_pipeline\n'
+        f"steps.insert(2, dict(type='Resize', scale=({96 // factor}, {64 // factor})))\n"
+        'val_dataloader = dict(dataset=dict(pipeline=steps))\n'
+    )
+    tool.main([str(config_path), *arguments, '--cfg-options', data])
     assert sorted(path.name for path in out.iterdir()) == ['000000.png', '000001.png']
 
     config = Config.fromfile(SEGMENTOR)
@@ -92,8 +103,9 @@ def test_label_maps_of_a_segmentor(tool, tmp_path, monkeypatch):
         inputs / 'shapes' / 'labels' / 'val' / '000000.png', 'unchanged', backend='pillow'
     )
     prediction = inference_model(init_model(config, str(inputs / 'a.pth'), 'cpu'), str(path))
+    small = mmcv.imresize(label_map, (96 // factor, 64 // factor), interpolation='nearest')
     for shown, labels in (
-        (truth, label_map),
+        (truth, mmcv.imresize(small, (96, 64), interpolation='nearest')),
         (predicted, prediction.pred_sem_seg.data[0].numpy()),
     ):
         expected = 0.4 * image + 0.6 * palette[labels]

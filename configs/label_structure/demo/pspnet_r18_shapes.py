@@ -58,6 +58,7 @@ test_evaluator = val_evaluator
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=16, val_interval=4)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+# Fused on a CPU from PyTorch 2.4 on.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, fused=True))
 # A fifth of the training at a tenth of the rate (label structure, sec. 4: 80 and 20 epochs).
 param_scheduler = [dict(type='MultiStepLR', begin=0, end=16, by_epoch=True, milestones=[13])]

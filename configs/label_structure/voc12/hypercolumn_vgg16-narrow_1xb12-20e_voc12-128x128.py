@@ -6,7 +6,8 @@ custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
 randomness = dict(seed=0)
 size = (128, 128)
 
-# A quarter of the width, and batch normalisation: the paper trains ten times as long.
+# A quarter of the width. Batch normalisation, which the paper does not mention, and a ten times higher rate
+# make up for a fifth of its epochs.
 width = 16
 model = dict(
     type='EncoderDecoder',

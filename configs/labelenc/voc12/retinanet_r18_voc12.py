@@ -33,5 +33,5 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
-optim_wrapper = dict(optimizer=dict(fused=True))
+optim_wrapper = dict(optimizer=dict(fused=True))  # on a CPU from PyTorch 2.4 on
 auto_scale_lr = dict(base_batch_size=8)

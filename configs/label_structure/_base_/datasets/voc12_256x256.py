@@ -15,6 +15,19 @@ test_pipeline = [
     dict(type='LoadAnnotations'),  # after Resize: the label map keeps its size
     dict(type='PackSegInputs'),
 ]
+# For --tta: both flips, at the one scale.
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale=crop_size)],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='LoadAnnotations')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
 train_dataloader = dict(
     batch_size=12,
     sampler=dict(type='DefaultSampler', shuffle=True),

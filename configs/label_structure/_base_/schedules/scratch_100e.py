@@ -16,6 +16,7 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook'),
     reseed=dict(type='ReseedHook'),
 )
+auto_scale_lr = dict(enable=False, base_batch_size=12)
 log_processor = dict(by_epoch=True)
 # Also trains on machines without a GPU.
 model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel')
