@@ -24,7 +24,6 @@ class RegionCoder(Protocol):
     """Gives the regions of a sample of a data set."""
 
     needs_images: bool
-    channels: int
     stride: int
 
     def __call__(self, item: Mapping[str, Any]) -> Regions:
@@ -42,7 +41,6 @@ class EncodedLabelMaps:
 
     def __init__(self, encoder: LabelMapEncoder) -> None:
         self.encoder = encoder
-        self.channels = encoder.channels[-1]
         self.stride = encoder.stride
 
     @torch.no_grad()
@@ -79,7 +77,6 @@ class PredictedCodes:
                 f'the checkpoint holds no learned {self.name}, as an exported segmentor: give one of '
                 'the training'
             )
-        self.channels = self.head.decoder.channels[-1]
         self.stride = self.head.decoder.stride
 
     @torch.no_grad()

@@ -49,6 +49,13 @@ class Files:
         state = {k: v for k, v in state.items() if not k.startswith('label_structure.')}
         torch.save({'state_dict': state, 'meta': {}}, self.exported)
 
+    def with_classes(self, folder, classes):
+        """A checkpoint that says that it was trained on these."""
+        content = torch.load(self.checkpoint, weights_only=True)
+        content['meta'] = dict(dataset_meta=dict(classes=classes, reduce_zero_label=False))
+        torch.save(content, folder / 'classes.pth')
+        return folder / 'classes.pth'
+
     def arguments(self, *more, config=None):
         return [str(config or self.config), '--autoencoder', self.path, *map(str, more)]
 
@@ -177,6 +184,33 @@ def test_queries_of_chosen_classes(files, tmp_path):
     assert {entry['class'] for entry in content['queries']} == {name}
 
 
+@pytest.mark.parametrize('kind', ['segmentor', 'cascade', 'autoencoder', 'default'])
+def test_void_is_what_the_config_says(kind):
+    model = {
+        'segmentor': dict(decode_head=dict(ignore_index=7)),
+        'cascade': dict(decode_head=[dict(ignore_index=9), dict(ignore_index=7)]),
+        'autoencoder': dict(type='LabelAutoEncoder', ignore_index=7),
+        'default': dict(decode_head=dict(ignore_index=None)),
+    }[kind]
+    expected = 255 if kind == 'default' else 7
+    assert tool['ignore_index_of'](Config(dict(model=model))) == expected
+
+
+def test_maps_with_another_void_are_encoded(files, tmp_path):
+    data = shutil.copytree(shared_scenes(), tmp_path / 'data')
+    for path in data.glob('labels/*/*.png'):
+        label_map = np.array(Image.open(path))
+        label_map[label_map == 255] = 200
+        label_map[0] = 200
+        Image.fromarray(label_map).save(path)
+    config = write_config(tmp_path / 'c.py', SUPERVISE, autoencoder=files.path, data=data)
+    arguments = files.arguments('--pool', 2, '--num', 0, '--worst', 0, config=config)
+    with pytest.raises(SystemExit, match='200'):
+        run(arguments, tmp_path / 'refused')
+    void = ['--cfg-options', 'model.decode_head.ignore_index=200']
+    assert run([*arguments, *void], tmp_path / 'out')['summary']['queries'] == 2
+
+
 def other_autoencoder(folder, **changes):
     path, _ = write_autoencoder(
         folder / 'other.safetensors',
@@ -236,7 +270,23 @@ FAULTS = {
             [f.config, '--checkpoint', f.checkpoint, *BOTH]
             + other_autoencoder(t, channels=(8, 8, 8, 8, 4))
         ),
-        'is not the autoencoder of',
+        r'is not the autoencoder that the segmentor was trained with:\n  channels',
+    ),
+    'codes of another seed': (
+        lambda f, t: [f.config, '--checkpoint', f.checkpoint, *BOTH, *other_autoencoder(t)],
+        r'decoder\.convs\.0\.weight: other values in the file',
+    ),
+    'decoder trained further': (
+        lambda f, t: [
+            *f.arguments('--checkpoint', f.checkpoint, *BOTH),
+            '--cfg-options',
+            'model.label_structure.0.freeze=False',
+        ],
+        r'trained further \(freeze=False\)',
+    ),
+    'checkpoint of other classes': (
+        lambda f, t: [f.config, '--checkpoint', f.with_classes(t, [*ALL_CLASSES[:-1], 'x'])],
+        r"\(checkpoint: 'x'\)(.|\n)*Give the config",
     ),
     'unknown class': (lambda f, t: [*f.arguments(), '--classes', 'unicorn'], '--classes unicorn'),
     'no query': (lambda f, t: [*f.arguments(), '--pool', 0], '--pool must be at least 1'),
