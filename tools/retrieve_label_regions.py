@@ -204,7 +204,7 @@ def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 def run(args: argparse.Namespace) -> list[Path]:
     """Search, save json and picture, and return their paths."""
     labelenc_mm.toolbox.require('mmcv', 'mmseg')
-    from labelenc_mm.segmentation.region_report import describe, draw, write_json
+    from labelenc_mm.segmentation.region_report import describe, draw, write_json, write_picture
 
     found, data = search(args)
     shown = dict.fromkeys(range(min(args.num, len(found.queries))), 'random')
@@ -217,11 +217,14 @@ def run(args: argparse.Namespace) -> list[Path]:
     write_json(paths[0], content)
     if shown:
         paths.append(folder / 'label_regions.png')
-        draw(found, data['queries'], data['gallery'], shown).savefig(paths[1], dpi=100)
-    nearest = ', '.join(f'{value:.1%}' for value in summary['label_agreement'])
+        write_picture(paths[1], draw(found, data['queries'], data['gallery'], shown))
+    *nearest, chance = (
+        'none' if value is None else f'{value:.1%}'
+        for value in (*summary['label_agreement'], summary['chance'])
+    )
     print(
         f'{summary["queries"]} queries, {summary["gallery_regions"]} regions in the gallery. Pixels '
-        f'with the same label: nearest {nearest}, a region at random {summary["chance"]:.1%}'
+        f'with the same label: nearest {", ".join(nearest)}, a region at random {chance}'
     )
     return paths
 
