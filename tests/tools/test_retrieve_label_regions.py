@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
-from segmentation_models import write_autoencoder
+from segmentation_models import features_of_heads, write_autoencoder
 from segmentation_training import (
     ALL_CLASSES,
     CHANNELS,
@@ -150,7 +150,7 @@ def test_by_images_it_compares_what_the_branch_predicts(files, tmp_path):
         mean, std = torch.tensor([[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]])
         rgb = torch.from_numpy(pixels[..., ::-1].copy()).float()
         inputs = ((rgb - mean) / std).permute(2, 0, 1)[None]
-        return head.predict_code(files.segmentor.features_of_heads(inputs)[0], (96, 96))
+        return head.predict_code(features_of_heads(files.segmentor, inputs)[0], (96, 96))
 
     check(content, files_codes('train', predict), files_codes('val', predict))
     assert content['options']['queries'] == content['options']['gallery'] == 'images'
