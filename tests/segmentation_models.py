@@ -68,6 +68,7 @@ STOCK_CONFIGS = {
     ),
 }
 CASCADE = 'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024.py'
+POINTREND = 'point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py'
 
 
 def stock_model_config(name):
@@ -85,6 +86,18 @@ def cascade_model_config():
     first, second = model.decode_head
     first.update(in_channels=32, channels=8, num_classes=NUM_CLASSES)
     second.update(in_channels=64, channels=16, ocr_channels=8, num_classes=NUM_CLASSES)
+    return _local(model)
+
+
+def pointrend_model_config():
+    """PointRend, a cascade whose last head has no pass without test options."""
+    model = Config.fromstring(f"_base_ = 'mmseg::{POINTREND}'", '.py').model
+    model.backbone.update(_RESNET)
+    model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
+    first, second = model.decode_head
+    first.update(in_channels=[8] * 4, channels=8, num_classes=NUM_CLASSES)
+    second.update(in_channels=[8], channels=8, num_classes=NUM_CLASSES)
+    model.test_cfg.subdivision_num_points = 64
     return _local(model)
 
 
@@ -205,12 +218,19 @@ def segmentor_with(kind, decoder, **test_cfg):
     return made[0].eval(), made[1]
 
 
+def features_of_heads(segmentor, inputs):
+    """What each head below ``label_structure`` reads of (N, 3, H, W) images."""
+    with segmentor.record_features() as features:
+        segmentor(inputs)
+    return features
+
+
 def plain_logits(segmentor, name, inputs):
     """A head's logits from features that are computed for it alone."""
     part, _, index = name.replace('label_structure_', 'label_structure.').partition('.')
     if part == 'label_structure':
         index = int(index or 0)
-        features = segmentor.features_of_heads(inputs)[index]
+        features = features_of_heads(segmentor, inputs)[index]
         return segmentor.label_structure[index](features, inputs.shape[-2:])
     head = segmentor.auxiliary_head[int(index)] if index else segmentor.auxiliary_head
     return head(segmentor.extract_feat(inputs), inputs.shape[-2:])

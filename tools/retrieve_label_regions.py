@@ -21,6 +21,8 @@ from tqdm import tqdm
 import labelenc_mm.toolbox
 from labelenc_mm.checkpoint import CheckpointError
 
+SPLITS = ('train', 'val')
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
@@ -85,8 +87,24 @@ def read_config(args: argparse.Namespace) -> Config:
     return config
 
 
-def load_segmentor(config: Config, checkpoint: str, device: str) -> Any:
-    """Build the segmentor of a config with the weights of a checkpoint, for evaluation."""
+def ignore_index_of(config: Config) -> int:
+    """The label of void pixels that the model of a config leaves out."""
+    from labelenc_mm.labels import VOID
+
+    model = config.model
+    if 'decode_head' in model:
+        heads = model.decode_head
+        model = heads[-1] if isinstance(heads, list | tuple) else heads  # of a cascade the last
+    index = model.get('ignore_index')
+    return VOID if index is None else index
+
+
+def load_segmentor(config: Config, checkpoint: str, device: str) -> tuple[Any, dict[str, Any]]:
+    """Build the segmentor of a config with the weights of a checkpoint, for evaluation.
+
+    Returns:
+        The segmentor, and what the checkpoint says of the data set of its training.
+    """
     from mmengine.model import revert_sync_batchnorm
     from mmengine.runner import load_checkpoint
     from mmseg.registry import MODELS
@@ -95,7 +113,7 @@ def load_segmentor(config: Config, checkpoint: str, device: str) -> Any:
         raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
     segmentor = revert_sync_batchnorm(MODELS.build(config.model))
     try:
-        load_checkpoint(segmentor, checkpoint, map_location='cpu', strict=True)
+        content = load_checkpoint(segmentor, checkpoint, map_location='cpu', strict=True)
     except CheckpointError:
         raise
     except RuntimeError as error:
@@ -103,22 +121,27 @@ def load_segmentor(config: Config, checkpoint: str, device: str) -> Any:
             f'{checkpoint} does not fit the config (an exported segmentor has no decoder branch): '
             f'{error}'
         ) from error
-    return segmentor.to(device).eval()
+    meta = content.get('meta') or {}
+    return segmentor.to(device).eval(), meta.get('dataset_meta') or {}
 
 
 def build_coders(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """What gives codes, by 'labels' or 'images', as far as it is asked for."""
-    from labelenc_mm.segmentation.label_code import check_labels, load_label_encoder
+    from labelenc_mm.segmentation.label_code import (
+        check_decoder,
+        check_labels,
+        load_label_encoder,
+    )
     from labelenc_mm.segmentation.region_codes import EncodedLabelMaps, PredictedCodes, build_split
 
     wanted = {args.queries, args.gallery}
+    metainfos = [build_split(config, split, with_images=False).metainfo for split in SPLITS]
     coders: dict[str, Any] = {}
     if 'labels' in wanted:
         if not args.autoencoder:
             raise ValueError('codes of label maps need --autoencoder label_autoencoder.safetensors')
-        encoder, metadata = load_label_encoder(args.autoencoder)
-        for split in ('train', 'val'):
-            metainfo = build_split(config, split, with_images=False).metainfo
+        encoder, metadata = load_label_encoder(args.autoencoder, ignore_index_of(config))
+        for metainfo in metainfos:
             check_labels(args.autoencoder, metadata, metainfo)
         coders['labels'] = EncodedLabelMaps(encoder.to(args.device))
     if 'images' in wanted:
@@ -126,13 +149,19 @@ def build_coders(args: argparse.Namespace, config: Config) -> dict[str, Any]:
             raise ValueError(
                 'codes of images need --checkpoint of a segmentor with a decoder branch'
             )
-        coders['images'] = PredictedCodes(load_segmentor(config, args.checkpoint, args.device))
-    codes = {(coder.channels, coder.stride) for coder in coders.values()}
-    if len(codes) > 1:
-        raise ValueError(
-            f'{args.autoencoder} is not the autoencoder of {args.checkpoint}: (channels, stride) of '
-            f'their codes are {" and ".join(map(str, sorted(codes)))}'
-        )
+        segmentor, metadata = load_segmentor(config, args.checkpoint, args.device)
+        remedy = 'Give the config that the segmentor was trained with'
+        for metainfo in metainfos:
+            check_labels(args.checkpoint, metadata, metainfo, 'checkpoint', remedy)
+        coders['images'] = PredictedCodes(segmentor)
+    if len(coders) > 1:
+        head = coders['images'].head
+        if not head.freeze:
+            raise ValueError(
+                f'the decoder of {args.checkpoint} was trained further (freeze=False), so that its '
+                'codes are no longer those of an autoencoder: compare images with images alone'
+            )
+        check_decoder(args.autoencoder, head.decoder)
     return coders
 
 
@@ -175,7 +204,7 @@ def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 def run(args: argparse.Namespace) -> list[Path]:
     """Search, save json and picture, and return their paths."""
     labelenc_mm.toolbox.require('mmcv', 'mmseg')
-    from labelenc_mm.segmentation.region_report import describe, draw, write_json
+    from labelenc_mm.segmentation.region_report import describe, draw, write_json, write_picture
 
     found, data = search(args)
     shown = dict.fromkeys(range(min(args.num, len(found.queries))), 'random')
@@ -188,11 +217,14 @@ def run(args: argparse.Namespace) -> list[Path]:
     write_json(paths[0], content)
     if shown:
         paths.append(folder / 'label_regions.png')
-        draw(found, data['queries'], data['gallery'], shown).savefig(paths[1], dpi=100)
-    nearest = ', '.join(f'{value:.1%}' for value in summary['label_agreement'])
+        write_picture(paths[1], draw(found, data['queries'], data['gallery'], shown))
+    *nearest, chance = (
+        'none' if value is None else f'{value:.1%}'
+        for value in (*summary['label_agreement'], summary['chance'])
+    )
     print(
         f'{summary["queries"]} queries, {summary["gallery_regions"]} regions in the gallery. Pixels '
-        f'with the same label: nearest {nearest}, a region at random {summary["chance"]:.1%}'
+        f'with the same label: nearest {", ".join(nearest)}, a region at random {chance}'
     )
     return paths
 

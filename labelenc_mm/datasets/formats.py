@@ -8,9 +8,7 @@ import numpy as np
 from PIL import Image
 
 from labelenc_mm.datasets.shape_scenes import PALETTE, Scene
-from labelenc_mm.labels import VOID
-
-_VOID_COLOR = (224, 224, 192)  # as in the VOC palette
+from labelenc_mm.labels import VOID, VOID_COLOR
 
 
 def to_coco(scene: Scene) -> list[dict[str, Any]]:
@@ -69,7 +67,7 @@ def write_label_png(path: Path, label_map: np.ndarray) -> None:
     Read it with Pillow (MMSegmentation's default); OpenCV would expand the palette to colours.
     """
     colors = [(0, 0, 0), *PALETTE]
-    colors += [(0, 0, 0)] * (VOID - len(colors)) + [_VOID_COLOR]
+    colors += [(0, 0, 0)] * (VOID - len(colors)) + [VOID_COLOR]
     picture = Image.fromarray(label_map)
     picture.putpalette([channel for color in colors for channel in color])
     picture.save(path)

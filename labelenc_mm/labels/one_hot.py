@@ -11,6 +11,8 @@ from torch import Tensor
 
 VOID = 255
 """Label of pixels that neither train nor count, in both toolboxes and in the PNGs of VOC."""
+VOID_COLOR = (224, 224, 192)
+"""What it looks like in pictures, as in the palette of VOC."""
 
 
 def one_hot_label_maps(

@@ -7,6 +7,7 @@ fit: number and names of the classes, ``reduce_zero_label``, channels and stride
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -72,16 +73,8 @@ def load_label_code(part: str, coder: nn.Module, path: str) -> dict[str, Any]:
         tensors, metadata = _read(path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f'init_from={error}') from error
-    ours = describe(coder)
-    differences = [
-        f'{key}: {ours[key]} here, {metadata.get(key)} in the file'
-        for key in ours
-        if ours[key] != metadata.get(key)
-    ]
-    state = {f'{part}.{key}': value for key, value in coder.state_dict().items()}
     found = {key: value for key, value in tensors.items() if key.split('.')[0] == part}
-    if not differences:  # else every tensor would differ as well
-        differences = compare_tensors(state, found)
+    differences = _differences(part, coder, found, metadata)
     if differences:
         raise ArtefactError(
             f'{path} does not fit this {part}:\n  '
@@ -119,6 +112,55 @@ def load_label_encoder(
     return encoder.requires_grad_(False).eval(), metadata
 
 
+def check_decoder(path: str, decoder: nn.Module) -> None:
+    """Compare the frozen decoder of a trained segmentor with that of a label autoencoder, bit by bit.
+
+    Only if they are equal, codes of the autoencoder's encoder and codes that the segmentor predicts are
+    of one space.
+
+    Args:
+        path: The hand-over file of the autoencoder.
+        decoder: That of the segmentor.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ArtefactError: The file is damaged, something else, or of another autoencoder; lists all
+            differences.
+    """
+    tensors, metadata = _read(path)
+    found = {key: value for key, value in tensors.items() if key.split('.')[0] == 'decoder'}
+    differences = _differences('decoder', decoder, found, metadata)
+    if not differences:
+        state = decoder.state_dict()
+        differences = [
+            f'{key}: other values in the file'
+            for key, value in found.items()
+            if not torch.equal(value, state[key.removeprefix('decoder.')].cpu())
+        ]
+    if differences:
+        raise ArtefactError(
+            f'{path} is not the autoencoder that the segmentor was trained with:\n  '
+            + '\n  '.join(differences)
+            + '\nGive the file that init_from named in its training'
+        )
+
+
+def _differences(
+    part: str, coder: nn.Module, found: Mapping[str, Tensor], metadata: Mapping[str, Any]
+) -> list[str]:
+    """What keeps the tensors of one half in a file from fitting a coder, one line each."""
+    ours = describe(coder)
+    differences = [
+        f'{key}: {ours[key]} here, {metadata.get(key)} in the file'
+        for key in ours
+        if ours[key] != metadata.get(key)
+    ]
+    if differences:  # every tensor would differ as well
+        return differences
+    state = {f'{part}.{key}': value for key, value in coder.state_dict().items()}
+    return compare_tensors(state, found)
+
+
 def _read(path: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a hand-over file."""
     try:
@@ -134,29 +176,33 @@ def _read(path: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def check_labels(
-    path: str | None, metadata: Mapping[str, Any], metainfo: Mapping[str, Any]
+    path: str | None,
+    metadata: Mapping[str, Any],
+    metainfo: Mapping[str, Any],
+    whose: str = 'autoencoder',
+    remedy: str = 'Train the label autoencoder on these classes, in this order',
 ) -> None:
-    """Compare a data set's labels with those that an autoencoder was trained on.
+    """Compare a data set's labels with those that an autoencoder or segmentor was trained on.
 
     Args:
-        path: The hand-over file, for the message.
-        metadata: Its metadata.
+        path: The hand-over file or checkpoint, for the message.
+        metadata: What it says of its labels: ``classes`` and ``reduce_zero_label``.
         metainfo: Meta information of the data set.
+        whose: Where ``metadata`` come from, for the message.
+        remedy: The end of the message.
 
     Raises:
         ArtefactError: Names or order of the classes, or ``reduce_zero_label``, differ.
     """
-    differences = compare_classes(
-        metainfo.get('classes'), metadata.get('classes'), whose='autoencoder'
-    )
+    differences = compare_classes(metainfo.get('classes'), metadata.get('classes'), whose=whose)
     flags = [data.get('reduce_zero_label') for data in (metainfo, metadata)]
     if None not in flags and flags[0] != flags[1]:
-        differences.append(f'reduce_zero_label is {flags[0]} (autoencoder: {flags[1]})')
+        differences.append(f'reduce_zero_label is {flags[0]} ({whose}: {flags[1]})')
     if differences:
         raise ArtefactError(
             f'{path} was trained on other labels than this data set has:\n  '
             + '\n  '.join(differences)
-            + '\nTrain the label autoencoder on these classes, in this order'
+            + f'\n{remedy}'
         )
 
 

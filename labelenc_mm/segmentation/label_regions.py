@@ -45,11 +45,6 @@ class Regions:
             torch.cat([part.labels for part in parts]),
         )
 
-    def boxes(self) -> Tensor:
-        """(R, 4) pixels (x1, y1, x2, y2) of the map, edges at whole numbers."""
-        corner = self.cells.flip(1) * self.labels.shape[-1]
-        return torch.cat([corner, corner + self.labels.shape[-1]], dim=1)
-
 
 def cut_regions(code: Tensor, label_map: Tensor, stride: int, ignore_index: int) -> Regions:
     """All regions of a map of which more than half of the pixels have a label.

@@ -114,12 +114,6 @@ class LabelStructureMixin(_Segmentor):
             losses.update({f'{prefix}.{key}': value for key, value in ours.items()})
         return losses
 
-    def features_of_heads(self, inputs: Tensor) -> list[list[Tensor]]:
-        """What each of our heads reads of (N, 3, H, W) images, e.g. to look at its predictions."""
-        with self.record_features() as features:
-            self._forward(inputs)
-        return features
-
     @contextmanager
     def record_features(self) -> Iterator[list[list[Tensor]]]:
         """Record, inside a ``with`` block, what each of our heads reads of the pass that runs there.

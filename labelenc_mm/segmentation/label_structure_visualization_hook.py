@@ -175,7 +175,7 @@ def _nothing_to_show(branches: DecoderBranches) -> str | None:
             f'{type(model).__name__} has no FrozenLabelDecoderHead; there is nothing more to draw'
         )
     for name, head in branches.heads.items():
-        if not head.random_init and not int(head.is_loaded):
+        if not head.is_learned:
             return (
                 f'{name} holds no learned decoder, as in an exported checkpoint; there is nothing more '
                 'to draw. Test a checkpoint of the training'

@@ -24,7 +24,6 @@ class RegionCoder(Protocol):
     """Gives the regions of a sample of a data set."""
 
     needs_images: bool
-    channels: int
     stride: int
 
     def __call__(self, item: Mapping[str, Any]) -> Regions:
@@ -42,7 +41,6 @@ class EncodedLabelMaps:
 
     def __init__(self, encoder: LabelMapEncoder) -> None:
         self.encoder = encoder
-        self.channels = encoder.channels[-1]
         self.stride = encoder.stride
 
     @torch.no_grad()
@@ -74,12 +72,11 @@ class PredictedCodes:
                 'auxiliary heads have a FrozenLabelDecoderHead'
             )
         self.name, self.head = next(iter(self.branches.heads.items()))
-        if not self.head.random_init and not int(self.head.is_loaded):
+        if not self.head.is_learned:
             raise ValueError(
                 f'the checkpoint holds no learned {self.name}, as an exported segmentor: give one of '
                 'the training'
             )
-        self.channels = self.head.decoder.channels[-1]
         self.stride = self.head.decoder.stride
 
     @torch.no_grad()
@@ -87,9 +84,13 @@ class PredictedCodes:
         """Regions of a sample by its image; its labels say what they contain."""
         head, segmentor = self.head, self.branches.segmentor
         label_map = _label_map(item['data_samples'], head.num_classes, head.ignore_index)[0]
-        inputs = segmentor.data_preprocessor(pseudo_collate([item]), False)['inputs']
+        batch = segmentor.data_preprocessor(pseudo_collate([item]), False)
+        inputs, metas = batch['inputs'], [sample.metainfo for sample in batch['data_samples']]
         height, width = inputs.shape[-2:]
-        _, codes = self.branches.predict_codes(lambda: segmentor(inputs), (height, width))
+        # Unlike the mode 'tensor', mmseg has this pass for every segmentor, PointRend among them.
+        _, codes = self.branches.predict_codes(
+            lambda: segmentor.encode_decode(inputs, metas), (height, width)
+        )
         # Images are padded at the right and at the bottom; nothing is known of what lies there.
         margins = (0, width - label_map.shape[1], 0, height - label_map.shape[0])
         padded = F.pad(label_map, margins, value=head.ignore_index)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from labelenc_mm.labels import VOID, VOID_COLOR
 from labelenc_mm.segmentation.label_regions import main_class
 from labelenc_mm.segmentation.region_retrieval import Retrieval
 
 _PANEL_WIDTH = 1.7  # inches
-_VOID_COLOR = (224, 224, 192)  # as in the VOC palette
 _COLORS_WITHOUT_PALETTE = [
-    tuple(np.multiply(colormaps['tab20'](i % 20)[:3], 255)) for i in range(256)
+    tuple(np.multiply(colormaps['tab20'](i % 20)[:3], 255)) for i in range(VOID)
 ]
 _COLORS = {'random': 'tab:green', 'worst': 'tab:red'}
 
@@ -71,12 +71,12 @@ class RegionInFile:
         """Draw the image and its label map with the region in them."""
         height, width = self.sample.ori_shape[:2]
         label_map = self.sample.gt_sem_seg.data[0].numpy()
-        palette = np.full((256, 3), _VOID_COLOR, np.uint8)
+        palette = np.full((VOID + 1, 3), VOID_COLOR, np.uint8)
         colors = np.asarray(self.metainfo.get('palette') or _COLORS_WITHOUT_PALETTE, np.uint8)
-        palette[: len(colors)] = colors[:256]
+        palette[: min(len(colors), VOID)] = colors[:VOID]
         pictures = (
             mmcv.imread(self.sample.img_path, channel_order='rgb'),
-            palette[np.clip(label_map, 0, 255)],
+            palette[np.clip(label_map, 0, VOID)],
         )
         x1, y1, x2, y2 = self.box
         for panel, picture in zip((image_panel, map_panel), pictures, strict=True):
@@ -98,6 +98,10 @@ def describe(
         queries: Data set of the queries.
         gallery: Data set of the gallery.
         shown: Number of a query that is shown -> why: 'random' or 'worst'.
+
+    Returns:
+        Plain JSON values; a share of which nothing is known, as of a neighbour that no query has, is
+        None.
     """
     entries = []
     for index in range(len(found.queries)):
@@ -107,7 +111,7 @@ def describe(
             {
                 **region.describe(),
                 'distance': float(found.nearest.distances[index, rank]),
-                'label_agreement': float(found.agreement[index, rank]),
+                'label_agreement': _share(found.agreement[index, rank]),
             }
             for rank, region in enumerate(_neighbours(found, gallery, index))
         ]
@@ -115,8 +119,8 @@ def describe(
     summary = {
         'queries': len(found.queries),
         'gallery_regions': found.num_regions,
-        'label_agreement': found.agreement.nanmean(0).tolist(),
-        'chance': float(found.chance.nanmean()),
+        'label_agreement': [_share(share) for share in found.agreement.nanmean(0)],
+        'chance': _share(found.chance.nanmean()),
         'metric': found.nearest.metric,
     }
     return {'summary': summary, 'queries': entries}
@@ -154,9 +158,27 @@ def draw(found: Retrieval, queries: Any, gallery: Any, shown: Mapping[int, str])
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a json; the file is complete or not there."""
+    text = json.dumps(content, indent=1, allow_nan=False) + '\n'
+    _write(path, lambda unfinished: unfinished.write_text(text, encoding='utf-8'))
+
+
+def write_picture(path: Path, figure: Figure) -> None:
+    """Write what :func:`draw` made; the file is complete or not there."""
+    _write(path, lambda unfinished: figure.savefig(unfinished, dpi=100))
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
     unfinished = path.with_name(f'.{path.name}')
-    unfinished.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-    os.replace(unfinished, path)
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _share(share: Tensor) -> float | None:
+    """A share as a number, None instead of NaN, which json does not have."""
+    return None if share.isnan() else float(share)
 
 
 def _query(found: Retrieval, dataset: Any, index: int) -> RegionInFile:

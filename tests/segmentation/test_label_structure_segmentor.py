@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import PixelData
 from mmseg.models import DepthEstimator, EncoderDecoder
 from mmseg.registry import MODELS
@@ -18,6 +19,7 @@ from segmentation_models import (
     build,
     cascade_model_config,
     data,
+    features_of_heads,
     has_gradient,
     random_maps,
     stock_model_config,
@@ -126,7 +128,7 @@ def test_predictions_through_the_decoder_can_be_looked_at(autoencoder):
     segmentor.decode_head.dropout = None
     batch = data(segmentor)
     losses = segmentor(**batch, mode='loss')
-    ((feature,),) = segmentor.features_of_heads(batch['inputs'])
+    ((feature,),) = features_of_heads(segmentor, batch['inputs'])
     head = segmentor.label_structure[0]
     assert head.predict_code([feature], SIZE).shape == (2, CHANNELS[-1], 4, 5)
     logits = head([feature], SIZE)
@@ -194,7 +196,7 @@ def test_hypercolumn_networks_name_their_taps(hypercolumn_name, autoencoder):
     )
     assert [head.in_channels for head in segmentor.label_structure] == [(16,), (2, 8, 16)]
     batch = data(segmentor)
-    (feature,), hypercolumn = segmentor.features_of_heads(batch['inputs'])
+    (feature,), hypercolumn = features_of_heads(segmentor, batch['inputs'])
     expected = segmentor.backbone(batch['inputs'])
     assert torch.equal(feature, expected[2])
     assert all(map(torch.equal, hypercolumn, expected))
@@ -233,6 +235,28 @@ def test_ablations_train_the_decoder(autoencoder):
         assert all(p.grad is not None and p.grad.any() for p in decoder.parameters())
     with pytest.raises(ValueError, match='random_init=True and init_from=.* exclude each other'):
         build(model, decoder_config(autoencoder, random_init=True))
+
+
+def test_random_weights_are_learned_once_trained_or_in_a_checkpoint(autoencoder):
+    model = stock_model_config('FCN')
+    config = dict(channels=CHANNELS, random_init=True, freeze=False)
+    trained, tested, exported = (build(model, config) for _ in range(3))
+    heads = [segmentor.label_structure[0] for segmentor in (trained, tested, exported)]
+    assert not any(head.is_learned for head in heads)
+    backward(trained, data(trained))
+    state = trained.state_dict()
+    tested.load_state_dict(state)
+    stock = {k: v for k, v in state.items() if not k.startswith('label_structure.')}
+    load_state_dict(exported, stock)  # mmengine's, as runners load
+    assert [head.is_learned for head in heads] == [True, True, False]
+    load_state_dict(exported, state)
+    load_state_dict(exported, stock)
+    assert heads[2].is_learned
+    assert build(model, decoder_config(autoencoder)).label_structure[0].is_learned
+    # Not random, a checkpoint of a head without a file teaches it nothing.
+    unlearned = build(model, decoder_config(autoencoder, init_from=None))
+    unlearned.load_state_dict(unlearned.state_dict())
+    assert not unlearned.label_structure[0].is_learned
 
 
 def test_squared_error_variant(autoencoder):

@@ -118,16 +118,18 @@ def cases(decoder):
     stock = stock_model_config('FCN')
     encoder = {**decoder, 'type': 'FrozenLabelEncoderHead', 'features': ['backbone.0']}
     unlearned = build(stock, {**decoder, 'init_from': None})
+    random = build(stock, {**decoder, 'init_from': None, 'random_init': True})
     tta = SegTTAModel(module=build(stock, decoder), data_preprocessor=None)
     return {
         'encoder head': (build(stock, encoder), 'an encoder head predicts features and no labels'),
         'stock': (build(stock), 'EncoderDecoder has no FrozenLabelDecoderHead'),
         'unlearned': (unlearned, 'label_structure holds no learned decoder'),
+        'random': (random, 'label_structure holds no learned decoder'),
         'tta': (tta, 'test-time augmentation merges several passes'),
     }
 
 
-@pytest.mark.parametrize('name', ['encoder head', 'stock', 'unlearned', 'tta'])
+@pytest.mark.parametrize('name', ['encoder head', 'stock', 'unlearned', 'random', 'tta'])
 def test_where_there_is_nothing_to_show_it_says_so_once(
     name, decoder, visualizer, tmp_path, capsys
 ):

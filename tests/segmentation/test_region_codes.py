@@ -10,6 +10,8 @@ from segmentation_models import (
     build,
     build_autoencoder,
     encoder,
+    features_of_heads,
+    pointrend_model_config,
     random_maps,
     samples,
     segmentor_with,
@@ -65,7 +67,7 @@ def test_images_give_the_code_that_the_first_branch_predicts(kind, divisor, deco
     segmentor, (name, *_) = segmentor_with(kind, decoder)
     segmentor.data_preprocessor.test_cfg = dict(size_divisor=divisor)
     coder = PredictedCodes(segmentor)
-    assert (coder.name, coder.stride, coder.channels) == (name, 16, CHANNELS[-1])
+    assert (coder.name, coder.stride) == (name, 16)
     item = make_item((50, 90), (40, 72))
     regions = coder(item)
     batch = {'inputs': [item['inputs']], 'data_samples': [item['data_samples']]}
@@ -76,7 +78,7 @@ def test_images_give_the_code_that_the_first_branch_predicts(kind, divisor, deco
         code = segmentor.auxiliary_head[1].predict_code(segmentor.extract_feat(inputs), size)[0]
     else:
         index = 1 if kind == 'list' else 0
-        features = segmentor.features_of_heads(inputs)[index]
+        features = features_of_heads(segmentor, inputs)[index]
         code = segmentor.label_structure[index].predict_code(features, size)[0]
     for cell, found in zip(regions.cells.tolist(), regions.codes, strict=True):
         torch.testing.assert_close(found, code[:, cell[0], cell[1]])
@@ -86,6 +88,20 @@ def test_images_give_the_code_that_the_first_branch_predicts(kind, divisor, deco
     assert torch.equal(regions.labels, of_labels.labels)
 
 
+@torch.no_grad()
+def test_pointrend_gives_a_code(decoder):
+    segmentor = build(pointrend_model_config(), {**decoder, 'features': 'backbone.3'}).eval()
+    item = make_item((64, 96))
+    regions = PredictedCodes(segmentor)(item)
+    batch = {'inputs': [item['inputs']], 'data_samples': [item['data_samples']]}
+    inputs = segmentor.data_preprocessor(batch, False)['inputs']
+    feature = segmentor.backbone(inputs)[3]
+    code = segmentor.label_structure[0].predict_code([feature], (64, 96))[0]
+    assert len(regions) > 0
+    for (row, column), found in zip(regions.cells.tolist(), regions.codes, strict=True):
+        torch.testing.assert_close(found, code[:, row, column])
+
+
 def test_segmentors_that_predict_no_code_are_refused(decoder):
     stock = stock_model_config('FCN')
     for head in (None, encoder(decoder)):
@@ -93,6 +109,8 @@ def test_segmentors_that_predict_no_code_are_refused(decoder):
             PredictedCodes(build(stock, head))
     with pytest.raises(ValueError, match='no learned label_structure, as an exported segmentor'):
         PredictedCodes(build(stock, {**decoder, 'init_from': None}))
+    with pytest.raises(ValueError, match='no learned label_structure, as an exported segmentor'):
+        PredictedCodes(build(stock, {**decoder, 'init_from': None, 'random_init': True}))
 
 
 def test_flipped_samples_are_refused():

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
-from segmentation_models import write_autoencoder
+from segmentation_models import features_of_heads, write_autoencoder
 from segmentation_training import (
     ALL_CLASSES,
     CHANNELS,
@@ -48,6 +48,13 @@ class Files:
         state = self.segmentor.state_dict()
         state = {k: v for k, v in state.items() if not k.startswith('label_structure.')}
         torch.save({'state_dict': state, 'meta': {}}, self.exported)
+
+    def with_classes(self, folder, classes):
+        """A checkpoint that says that it was trained on these."""
+        content = torch.load(self.checkpoint, weights_only=True)
+        content['meta'] = dict(dataset_meta=dict(classes=classes, reduce_zero_label=False))
+        torch.save(content, folder / 'classes.pth')
+        return folder / 'classes.pth'
 
     def arguments(self, *more, config=None):
         return [str(config or self.config), '--autoencoder', self.path, *map(str, more)]
@@ -143,7 +150,7 @@ def test_by_images_it_compares_what_the_branch_predicts(files, tmp_path):
         mean, std = torch.tensor([[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]])
         rgb = torch.from_numpy(pixels[..., ::-1].copy()).float()
         inputs = ((rgb - mean) / std).permute(2, 0, 1)[None]
-        return head.predict_code(files.segmentor.features_of_heads(inputs)[0], (96, 96))
+        return head.predict_code(features_of_heads(files.segmentor, inputs)[0], (96, 96))
 
     check(content, files_codes('train', predict), files_codes('val', predict))
     assert content['options']['queries'] == content['options']['gallery'] == 'images'
@@ -177,7 +184,35 @@ def test_queries_of_chosen_classes(files, tmp_path):
     assert {entry['class'] for entry in content['queries']} == {name}
 
 
+@pytest.mark.parametrize('kind', ['segmentor', 'cascade', 'autoencoder', 'default'])
+def test_void_is_what_the_config_says(kind):
+    model = {
+        'segmentor': dict(decode_head=dict(ignore_index=7)),
+        'cascade': dict(decode_head=[dict(ignore_index=9), dict(ignore_index=7)]),
+        'autoencoder': dict(type='LabelAutoEncoder', ignore_index=7),
+        'default': dict(decode_head=dict(ignore_index=None)),
+    }[kind]
+    expected = 255 if kind == 'default' else 7
+    assert tool['ignore_index_of'](Config(dict(model=model))) == expected
+
+
+def test_maps_with_another_void_are_encoded(files, tmp_path):
+    data = shutil.copytree(shared_scenes(), tmp_path / 'data')
+    for path in data.glob('labels/*/*.png'):
+        label_map = np.array(Image.open(path))
+        label_map[label_map == 255] = 200
+        label_map[0] = 200
+        Image.fromarray(label_map).save(path)
+    config = write_config(tmp_path / 'c.py', SUPERVISE, autoencoder=files.path, data=data)
+    arguments = files.arguments('--pool', 2, '--num', 0, '--worst', 0, config=config)
+    with pytest.raises(SystemExit, match='200'):
+        run(arguments, tmp_path / 'refused')
+    void = ['--cfg-options', 'model.decode_head.ignore_index=200']
+    assert run([*arguments, *void], tmp_path / 'out')['summary']['queries'] == 2
+
+
 def other_autoencoder(folder, **changes):
+    torch.manual_seed(1234)
     path, _ = write_autoencoder(
         folder / 'other.safetensors',
         {**METAINFO, **changes.pop('metainfo', {})},
@@ -236,7 +271,23 @@ FAULTS = {
             [f.config, '--checkpoint', f.checkpoint, *BOTH]
             + other_autoencoder(t, channels=(8, 8, 8, 8, 4))
         ),
-        'is not the autoencoder of',
+        r'is not the autoencoder that the segmentor was trained with:\n  channels',
+    ),
+    'codes of another seed': (
+        lambda f, t: [f.config, '--checkpoint', f.checkpoint, *BOTH, *other_autoencoder(t)],
+        r'decoder\.convs\.0\.weight: other values in the file',
+    ),
+    'decoder trained further': (
+        lambda f, t: [
+            *f.arguments('--checkpoint', f.checkpoint, *BOTH),
+            '--cfg-options',
+            'model.label_structure.0.freeze=False',
+        ],
+        r'trained further \(freeze=False\)',
+    ),
+    'checkpoint of other classes': (
+        lambda f, t: [f.config, '--checkpoint', f.with_classes(t, [*ALL_CLASSES[:-1], 'x'])],
+        r"\(checkpoint: 'x'\)(.|\n)*Give the config",
     ),
     'unknown class': (lambda f, t: [*f.arguments(), '--classes', 'unicorn'], '--classes unicorn'),
     'no query': (lambda f, t: [*f.arguments(), '--pool', 0], '--pool must be at least 1'),
