@@ -99,34 +99,11 @@ def ignore_index_of(config: Config) -> int:
     return VOID if index is None else index
 
 
-def load_segmentor(config: Config, checkpoint: str, device: str) -> tuple[Any, dict[str, Any]]:
-    """Build the segmentor of a config with the weights of a checkpoint, for evaluation.
-
-    Returns:
-        The segmentor, and what the checkpoint says of the data set of its training.
-    """
-    from mmengine.model import revert_sync_batchnorm
-    from mmengine.runner import load_checkpoint
-    from mmseg.registry import MODELS
-
-    if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
-    segmentor = revert_sync_batchnorm(MODELS.build(config.model))
-    try:
-        content = load_checkpoint(segmentor, checkpoint, map_location='cpu', strict=True)
-    except CheckpointError:
-        raise
-    except RuntimeError as error:
-        raise ValueError(
-            f'{checkpoint} does not fit the config (an exported segmentor has no decoder branch): '
-            f'{error}'
-        ) from error
-    meta = content.get('meta') or {}
-    return segmentor.to(device).eval(), meta.get('dataset_meta') or {}
-
-
 def build_coders(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """What gives codes, by 'labels' or 'images', as far as it is asked for."""
+    from mmseg.registry import MODELS
+
+    from labelenc_mm.engine.load_trained import load_trained
     from labelenc_mm.segmentation.label_code import (
         check_decoder,
         check_labels,
@@ -149,10 +126,13 @@ def build_coders(args: argparse.Namespace, config: Config) -> dict[str, Any]:
             raise ValueError(
                 'codes of images need --checkpoint of a segmentor with a decoder branch'
             )
-        segmentor, metadata = load_segmentor(config, args.checkpoint, args.device)
+        hint = 'an exported segmentor has no decoder branch'
+        segmentor, meta = load_trained(config, args.checkpoint, MODELS, 'mmseg', args.device, hint)
         remedy = 'Give the config that the segmentor was trained with'
         for metainfo in metainfos:
-            check_labels(args.checkpoint, metadata, metainfo, 'checkpoint', remedy)
+            check_labels(
+                args.checkpoint, meta.get('dataset_meta') or {}, metainfo, 'checkpoint', remedy
+            )
         coders['images'] = PredictedCodes(segmentor)
     if len(coders) > 1:
         head = coders['images'].head

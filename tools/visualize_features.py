@@ -73,22 +73,13 @@ class Row:
 
 
 def load_detector(config: Config, checkpoint: str, device: str) -> Any:
-    """Build the detector of a config with the weights of a checkpoint, for evaluation."""
+    """The detector of a config with the weights of a checkpoint, for evaluation."""
     from mmdet.registry import MODELS
-    from mmengine.model import revert_sync_batchnorm
-    from mmengine.runner import load_checkpoint
 
-    if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
-    detector = revert_sync_batchnorm(MODELS.build(config.model))
-    try:
-        load_checkpoint(detector, checkpoint, map_location='cpu', strict=True)
-    except RuntimeError as error:
-        raise ValueError(
-            f'{checkpoint} does not fit the config (an exported detector has no labelenc.* part): '
-            f'{error}'
-        ) from error
-    return detector.to(device).eval()
+    from labelenc_mm.engine.load_trained import load_trained
+
+    hint = 'an exported detector has no labelenc.* part'
+    return load_trained(config, checkpoint, MODELS, 'mmdet', device, hint)[0]
 
 
 def channel_norm(feature: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> np.ndarray:
