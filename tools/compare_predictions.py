@@ -133,9 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
-    # A config without a scope is taken for what its model's class decides.
-    is_segmentor = cfg.get('default_scope', 'mmseg') == 'mmseg' and 'decode_head' in cfg.model
-    kind = LabelMaps if is_segmentor else Detections
+    kind = LabelMaps if labelenc_mm.toolbox.toolbox_of(cfg) == 'mmseg' else Detections
     pictures = kind(cfg, args)
     num = min(args.num, len(pictures.dataset))
     args.out_dir.mkdir(parents=True, exist_ok=True)

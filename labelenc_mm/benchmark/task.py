@@ -85,10 +85,9 @@ def find_task(config: Config) -> Task:
         ValueError: If the config is of neither toolbox.
     """
     name = config.filename or 'the config'
-    model = config.get('model')
-    if not model:
+    if not config.get('model'):
         raise ValueError(f'{name} has no model')
-    scope = config.get('default_scope') or ('mmseg' if 'decode_head' in model else 'mmdet')
+    scope = toolbox.toolbox_of(config)
     if scope not in ('mmdet', 'mmseg'):
         raise ValueError(f'{name}: default_scope={scope!r}; mmdet and mmseg can be measured')
     toolbox.require('mmcv', scope)

@@ -7,7 +7,7 @@ that mends it.
 """
 
 from labelenc_mm.toolbox.families import FORK, PARTS, UPSTREAM, Finding, Part, inspect_parts
-from labelenc_mm.toolbox.registration import register, require
+from labelenc_mm.toolbox.registration import register, require, toolbox_of
 
 __all__ = [
     'FORK',
@@ -18,4 +18,5 @@ __all__ = [
     'inspect_parts',
     'register',
     'require',
+    'toolbox_of',
 ]

@@ -4,11 +4,18 @@ import importlib
 import importlib.util
 import sys
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 from labelenc_mm.toolbox.families import Finding, inspect_parts, mending_command
 
 _registered = False
 _warned: set[str] = set()
+
+
+def toolbox_of(config: Mapping[str, Any]) -> str:
+    """Whose config this is: its ``default_scope``, or without one what its model looks like."""
+    return config.get('default_scope') or ('mmseg' if 'decode_head' in config['model'] else 'mmdet')
 
 
 def require(*modules: str) -> None:
