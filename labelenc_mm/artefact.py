@@ -6,7 +6,6 @@ for, and whoever loads it compares that with what it expects.
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from labelenc_mm.replacing import replacing
 
 # safetensors allows only strings as metadata: ours is one JSON document under this key.
 METADATA_KEY = 'labelenc_mm'
@@ -48,20 +49,8 @@ def save_tensors(
     copies = {
         name: tensor.detach().to('cpu', copy=True).contiguous() for name, tensor in tensors.items()
     }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    os.close(handle)
-    try:
+    with replacing(path) as unfinished:
         save_file(copies, unfinished, metadata={METADATA_KEY: text})
-        # mkstemp makes files that only the owner reads; give it what open() would have given.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(unfinished, 0o666 & ~umask)
-        os.replace(unfinished, path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -30,9 +30,7 @@ What the config has to say, so that the head means the same as theirs (the print
 
 import argparse
 import contextlib
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -44,6 +42,7 @@ from labelenc_mm.artefact import ArtefactError, save_tensors
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
 from labelenc_mm.detection.authors_checkpoint import LayoutError, convert_authors_checkpoint
 from labelenc_mm.detection.hand_over import describe, load_label_encoding
+from labelenc_mm.replacing import replacing
 
 # Anchors of maskrcnn-benchmark are scaled from rounded sizes: 3 to 6 % off.
 _ANCHOR_TOLERANCE = 0.1
@@ -144,13 +143,9 @@ def convert(checkpoint: Any, out: str, pixel_offset: float) -> tuple[str, str]:
     if anchors:
         compare_anchors(detector, anchors)
     metadata = {**describe(detector), 'classes': coco_classes(num_classes)}
-    temporary = f'{out}.{os.getpid()}.tmp'
-    try:
-        save_tensors(temporary, tensors, metadata)
-        load_label_encoding(detector, temporary)
-        os.replace(temporary, out)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(out) as unfinished:
+        save_tensors(unfinished, tensors, metadata)
+        load_label_encoding(detector, str(unfinished))
     return f'{layout.name}, {num_classes} classes, {len(tensors)} tensors', text
 
 

@@ -21,8 +21,6 @@ from tqdm import tqdm
 import labelenc_mm.toolbox
 from labelenc_mm.checkpoint import CheckpointError
 
-SPLITS = ('train', 'val')
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
@@ -99,8 +97,8 @@ def ignore_index_of(config: Config) -> int:
     return VOID if index is None else index
 
 
-def build_coders(args: argparse.Namespace, config: Config) -> dict[str, Any]:
-    """What gives codes, by 'labels' or 'images', as far as it is asked for."""
+def build_coders(args: argparse.Namespace, config: Config, metainfos: list[Any]) -> dict[str, Any]:
+    """What gives codes, by 'labels' or 'images', as far as it is asked for; all know these classes."""
     from mmseg.registry import MODELS
 
     from labelenc_mm.engine.load_trained import load_trained
@@ -109,10 +107,9 @@ def build_coders(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         check_labels,
         load_label_encoder,
     )
-    from labelenc_mm.segmentation.region_codes import EncodedLabelMaps, PredictedCodes, build_split
+    from labelenc_mm.segmentation.region_codes import EncodedLabelMaps, PredictedCodes
 
     wanted = {args.queries, args.gallery}
-    metainfos = [build_split(config, split, with_images=False).metainfo for split in SPLITS]
     coders: dict[str, Any] = {}
     if 'labels' in wanted:
         if not args.autoencoder:
@@ -152,12 +149,12 @@ def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
     config = read_config(args)
     init_default_scope('mmseg')
-    coders = build_coders(args, config)
-    coder = coders[args.gallery]
     data = {
-        'queries': build_split(config, 'train', coders[args.queries].needs_images),
-        'gallery': build_split(config, 'val', coder.needs_images),
+        'queries': build_split(config, 'train', with_images=args.queries == 'images'),
+        'gallery': build_split(config, 'val', with_images=args.gallery == 'images'),
     }
+    coders = build_coders(args, config, [dataset.metainfo for dataset in data.values()])
+    coder = coders[args.gallery]
     names = list(data['queries'].metainfo.get('classes') or [])
     unknown = [name for name in args.classes or [] if name not in names]
     if unknown:

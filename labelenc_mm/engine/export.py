@@ -5,7 +5,6 @@ What is ours in a model, and what a model computes, is told by ``labelenc_mm.det
 """
 
 import copy
-import os
 import os.path as osp
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 import labelenc_mm
 from labelenc_mm.checkpoint import load_checkpoint_file
 from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
+from labelenc_mm.replacing import replacing
 
 # The name of a tensor in the stock model, None for one that is ours.
 StockName = Callable[[str], str | None]
@@ -155,15 +155,9 @@ def write_export(
         },
         'state_dict': stock_state,
     }
-    os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
-    temporary = f'{out}.{os.getpid()}.tmp'
-    try:
-        torch.save(checkpoint, temporary)
-        verify(load_checkpoint_file(temporary)['state_dict'])
-        os.replace(temporary, out)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    with replacing(out) as unfinished:
+        torch.save(checkpoint, unfinished)
+        verify(load_checkpoint_file(unfinished)['state_dict'])
     return out
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from labelenc_mm.recipes.checks import RecipeError
 from labelenc_mm.recipes.run import Run
+from labelenc_mm.replacing import replacing
 
 RECORD = 'recipe_run.json'
 LOG = 'output.log'
@@ -37,9 +37,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write a record so that a kill leaves the old or the new one."""
-    temporary = folder / f'.{RECORD}.tmp'
-    temporary.write_text(json.dumps(record, indent=1), encoding='utf-8')
-    os.replace(temporary, folder / RECORD)
+    with replacing(folder / RECORD) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=1), encoding='utf-8')
 
 
 def missing_outputs(run: Run, work_dir: Path) -> list[str]:

@@ -23,7 +23,6 @@ from labelenc_mm.segmentation.label_regions import Regions, cut_regions
 class RegionCoder(Protocol):
     """Gives the regions of a sample of a data set."""
 
-    needs_images: bool
     stride: int
 
     def __call__(self, item: Mapping[str, Any]) -> Regions:
@@ -36,8 +35,6 @@ class EncodedLabelMaps:
     Args:
         encoder: A trained one.
     """
-
-    needs_images = False
 
     def __init__(self, encoder: LabelMapEncoder) -> None:
         self.encoder = encoder
@@ -61,8 +58,6 @@ class PredictedCodes:
     Raises:
         ValueError: It has no decoder branch, or none that has learned.
     """
-
-    needs_images = True
 
     def __init__(self, segmentor: Any) -> None:
         self.branches = DecoderBranches(segmentor)

@@ -1,8 +1,7 @@
 """What was found in the space of the label code, as a json and as a picture (CVPR 2018, Figure 7)."""
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from labelenc_mm.labels import VOID, VOID_COLOR
+from labelenc_mm.replacing import replacing
 from labelenc_mm.segmentation.label_regions import main_class
 from labelenc_mm.segmentation.region_retrieval import Retrieval
 
@@ -159,21 +159,14 @@ def draw(found: Retrieval, queries: Any, gallery: Any, shown: Mapping[int, str])
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a json; the file is complete or not there."""
     text = json.dumps(content, indent=1, allow_nan=False) + '\n'
-    _write(path, lambda unfinished: unfinished.write_text(text, encoding='utf-8'))
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding='utf-8')
 
 
 def write_picture(path: Path, figure: Figure) -> None:
     """Write what :func:`draw` made; the file is complete or not there."""
-    _write(path, lambda unfinished: figure.savefig(unfinished, dpi=100))
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    unfinished = path.with_name(f'.{path.name}')
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=100)
 
 
 def _share(share: Tensor) -> float | None:
