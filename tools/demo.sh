@@ -39,7 +39,7 @@ else
 fi
 
 source tools/setup_env.sh
-# The same number of threads, and with it the same rounding and the same table, on every machine.
+# The same number of threads, and with it the same rounding and the same table, whatever the load.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 start=$SECONDS
 python tools/run_recipe.py "configs/$demo/demo/demo.yml" --work-dir "$work_dir" --jobs 2 \

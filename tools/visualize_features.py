@@ -1,6 +1,6 @@
 """Save a picture of features: of a baseline, of a label-encoded detector and of the label encoder.
 
-The paper's Figure 3 (LabelEnc, sec. 4.2). A row for every validation image: the image, features of the
+The paper's Figure 3 (LabelEnc, appendix C). A row for every validation image: the image, features of the
 baseline (if one is given), of the detector and of the encoder (or teacher) that it was trained towards.
 Shown is one level of the pyramid, the L2 norm over channels, without the padding. Panels of a row share
 a colour scale; --scale panel gives each its own, for nothing ties the size of features to the encoder's.
