@@ -21,14 +21,15 @@ from torch.utils.data import Dataset
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
 
-PREFIX = 'reconstruction/'
+PREFIX = 'reconstruction_'
 
 
 @LOOPS.register_module()
 class LabelEncValLoop(ValLoop):
     """A ValLoop that also evaluates head(label features) of the validation set's ground truth.
 
-    Its metrics bear the prefix ``reconstruction/``. Data sets whose pipelines do not load what is
+    Its metrics are those of the evaluator with ``reconstruction_`` in front of their names:
+    ``coco/reconstruction_bbox_mAP``. Data sets whose pipelines do not load what is
     drawn (boxes, or boxes and masks), and models without a label branch, are validated as usual. A step
     1 without images (``labelenc.joint=False``) has these metrics alone.
     """
@@ -113,9 +114,18 @@ class _PairEvaluator(Evaluator):
         if self.has_reconstruction:
             print_log('Reconstruction: head(label features) of the ground truth', 'current')
             values = self.reconstruction.evaluate(size)
-            metrics.update({f'{PREFIX}{key}': value for key, value in values.items()})
+            metrics.update({_reconstruction_key(key): value for key, value in values.items()})
         self.has_images = self.has_reconstruction = False
         return metrics
+
+
+def _reconstruction_key(key: str) -> str:
+    """'coco/bbox_mAP' -> 'coco/reconstruction_bbox_mAP'.
+
+    The toolbox's log tools go by the last part alone, which must not be that of the image branch.
+    """
+    prefix, slash, name = key.rpartition('/')
+    return f'{prefix}{slash}{PREFIX}{name}'
 
 
 def missing_annotations(samples: Sequence[DetDataSample], label_source: str) -> list[str]:

@@ -54,7 +54,7 @@ def test_training_by_iterations(stage, tmp_path):
     metrics = run.metrics()
     assert metrics['coco/bbox_AR@300'] > 0
     if stage == 'autoencode':
-        assert metrics['reconstruction/coco/bbox_AR@300'] > 0
+        assert metrics['coco/reconstruction_bbox_AR@300'] > 0
         learned = with_prefix(load_tensors(run.work_dir / ENCODING)[0], 'encoder.')
         assert differing(learned, with_prefix(state, 'labelenc.encoder.')) == []
     else:

@@ -1,7 +1,0 @@
-_base_ = './faster-rcnn_r101_fpn_labelenc-step2_1x_coco.py'
-model = dict(
-    backbone=dict(
-        dcn=dict(type='DCN', deform_groups=1, fallback_on_stride=False),
-        stage_with_dcn=(False, True, True, True),
-    ),
-)

@@ -1,8 +1,0 @@
-# Deformable convolutions as in MMDetection's Faster R-CNN.
-_base_ = './retinanet_r101_fpn_labelenc-step2_1x_coco.py'
-model = dict(
-    backbone=dict(
-        dcn=dict(type='DCN', deform_groups=1, fallback_on_stride=False),
-        stage_with_dcn=(False, True, True, True),
-    ),
-)
