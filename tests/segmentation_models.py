@@ -69,6 +69,55 @@ STOCK_CONFIGS = {
 }
 CASCADE = 'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024.py'
 POINTREND = 'point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py'
+# Networks that do not take every image, or do not do the same twice.
+_VIT = dict(embed_dims=16, num_heads=2)
+_VIT_UPERNET = dict(
+    backbone=_VIT,
+    neck=dict(embed_dim=16),
+    decode_head=dict(in_channels=[16] * 4, channels=8, num_classes=NUM_CLASSES),
+    auxiliary_head=dict(in_channels=16, channels=8, num_classes=NUM_CLASSES),
+)
+PECULIAR_CONFIGS = {
+    'pools 49x49 pixels': (
+        'mobilenet_v3/mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024.py',
+        dict(decode_head=dict(num_classes=NUM_CLASSES)),
+        (400, 400),
+    ),
+    'relative positions of one size': (
+        'mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512.py',
+        _VIT_UPERNET,
+        (512, 512),
+    ),
+    'random bases': (
+        'segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py',
+        dict(decode_head=dict(num_classes=NUM_CLASSES)),
+        (64, 64),
+    ),
+    'nested features': (
+        'dpt/dpt_vit-b16_8xb2-160k_ade20k-512x512.py',
+        dict(
+            backbone=_VIT,
+            decode_head=dict(
+                in_channels=[16] * 4,
+                channels=8,
+                embed_dims=16,
+                post_process_channels=[8] * 4,
+                num_classes=NUM_CLASSES,
+            ),
+        ),
+        (64, 64),
+    ),
+}
+
+
+def peculiar_model_config(name):
+    """One of the stock models that take not every image, or do not the same twice; small."""
+    path, changes, size = PECULIAR_CONFIGS[name]
+    config = Config.fromstring(f"_base_ = 'mmseg::{path}'", '.py')
+    config.merge_from_dict(dict(model=changes))
+    model = _local(config.model)
+    model.data_preprocessor.size = size
+    return model
 
 
 def stock_model_config(name):

@@ -3,12 +3,16 @@
 For detectors trained with label encoding and segmentors trained with label structure. Every such
 training does this at its end (LabelEncHook, LabelStructureHook); this tool does it for any other
 checkpoint. The result loads into the stock toolbox. Under an EMAHook it holds the averaged weights.
+
+If OUT ends in .safetensors, it is what the next training starts from (init_from): the label encoding of
+a checkpoint of LabelEnc's step 1, or a label autoencoder.
 """
 
 import argparse
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from mmengine.config import Config, DictAction
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
-from labelenc_mm.engine.export import ExportError
+from labelenc_mm.engine.export import ExportError, build_model
 
 # Not part of the model that was trained: how it was trained, and what a user may choose later.
 _FREE = (
@@ -37,7 +41,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'checkpoint', help='path of a checkpoint of the training, e.g. epoch_12.pth'
     )
-    parser.add_argument('out', help='path of the file to write; an existing one is replaced')
+    parser.add_argument(
+        'out', help='path of the file to write, .pth or .safetensors; an existing one is replaced'
+    )
     parser.add_argument(
         '--device', default='cpu', help='where the two models are compared (default: cpu)'
     )
@@ -55,11 +61,11 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
             not give the trained model; ``out`` is not touched.
     """
     state_dict = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
-    export_model, has_ours, what = _toolbox(config)
-    if not state_dict or not has_ours(state_dict):
+    toolbox = _segmentation(config) if config.get('default_scope') == 'mmseg' else _detection()
+    if not state_dict or not toolbox.has_ours(state_dict):
         raise ExportError(
-            f'the checkpoint has no state_dict with {what}: give one of a training with it (an exported '
-            'model needs no export)'
+            f'the checkpoint has no state_dict with {toolbox.what}: give one of a training with it (an '
+            'exported model needs no export)'
         )
     meta = checkpoint.get('meta', {})
     if isinstance(meta.get('cfg'), str):
@@ -77,28 +83,80 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
             )
     dataset = config.get('train_dataloader', {}).get('dataset', {})
     dataset_meta = meta.get('dataset_meta') or dataset.get('metainfo')
-    export_model(config, state_dict, out, dataset_meta, device)
+    if out.endswith('.safetensors'):
+        model = build_model(config.model, toolbox.models, toolbox.scope)
+        try:
+            model.load_state_dict(state_dict, strict=True)
+        except RuntimeError as error:
+            raise ExportError(f'the weights do not fit the config: {error}') from error
+        toolbox.save_hand_over(model, state_dict, out, dataset_meta)
+    else:
+        toolbox.export_model(config, state_dict, out, dataset_meta, device)
 
 
-def _toolbox(config: Config) -> tuple[Any, Any, str]:
-    """How models of the config's toolbox are exported, whether a state dict has ours, its name."""
-    if config.get('default_scope') == 'mmseg':
-        from labelenc_mm.segmentation import export as segmentors
+@dataclass
+class _Toolbox:
+    """How trained models of one of the two are written."""
 
-        def has_label_heads(state: dict) -> bool:
-            return len(segmentors.stock_state_dict(config, state)) < len(state)
+    scope: str
+    models: Any
+    what: str  # what every checkpoint of ours has
+    has_ours: Callable[[dict], bool]
+    export_model: Callable[..., object]
+    save_hand_over: Callable[..., object]
 
-        return (
-            segmentors.export_segmentor,
-            has_label_heads,
-            'a label_structure.* part or label head',
-        )
-    from labelenc_mm.detection import export as detectors
 
-    def has_label_encoding(state: dict) -> bool:
-        return len(detectors.stock_state_dict(state)) < len(state)
+def _segmentation(config: Config) -> _Toolbox:
+    from mmseg.registry import MODELS
 
-    return detectors.export_detector, has_label_encoding, 'a labelenc.* part'
+    from labelenc_mm.segmentation import LabelAutoEncoder, export, label_code
+
+    kind = (
+        MODELS.get(config.model.type) if isinstance(config.model.type, str) else config.model.type
+    )
+    is_autoencoder = isinstance(kind, type) and issubclass(kind, LabelAutoEncoder)
+
+    def has_ours(state: dict) -> bool:
+        return is_autoencoder or len(export.stock_state_dict(config, state)) < len(state)
+
+    def export_segmentor(*args: Any) -> None:
+        if is_autoencoder:
+            raise ExportError(
+                'a label autoencoder is no stock segmentor. For the file that segmentors start from, '
+                'give an OUT that ends in .safetensors'
+            )
+        export.export_segmentor(*args)
+
+    def save(model: Any, *args: Any) -> None:
+        if not is_autoencoder:
+            raise ExportError(
+                f'{type(model).__name__} is no label autoencoder; give an OUT that ends in .pth for '
+                'the stock segmentor'
+            )
+        label_code.save_label_autoencoder(model, *args)
+
+    what = 'a label_structure.* part or label head'
+    return _Toolbox('mmseg', MODELS, what, has_ours, export_segmentor, save)
+
+
+def _detection() -> _Toolbox:
+    from mmdet.registry import MODELS
+
+    from labelenc_mm.detection import export, hand_over
+
+    def has_ours(state: dict) -> bool:
+        return len(export.stock_state_dict(state)) < len(state)
+
+    def save(detector: Any, state: dict, out: str, dataset_meta: Any) -> None:
+        if detector.labelenc.stage != 'autoencode':
+            raise ExportError(
+                'only a step 1 has a label encoding to hand over; give an OUT that ends in .pth for '
+                'the stock detector'
+            )
+        classes = (dataset_meta or {}).get('classes')
+        hand_over.save_label_encoding(detector, state, out, classes)
+
+    return _Toolbox('mmdet', MODELS, 'a labelenc.* part', has_ours, export.export_detector, save)
 
 
 def _options(text: str) -> Iterator[tuple[str, str]]:
@@ -142,7 +200,7 @@ def main() -> None:
         export(config, load_checkpoint_file(args.checkpoint), args.out, args.device)
     except (CheckpointError, ExportError, FileNotFoundError) as error:
         sys.exit(f'Not exported: {error}\n{args.out} was not touched.')
-    print(f'Exported stock model: {args.out}')
+    print(f'Exported: {args.out}')
 
 
 if __name__ == '__main__':

@@ -76,6 +76,10 @@ class FeatureSupervisionHead(BaseModule):
         """Load ``init_from``; the detector may start from parts of it, too."""
         raise NotImplementedError
 
+    def load_frozen_parts(self, detector: Any) -> None:
+        """Load ``init_from`` once more, where a checkpoint may have replaced it, but not the detector's."""
+        self.load(detector)
+
     def targets(
         self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
     ) -> Sequence[Tensor]:

@@ -56,11 +56,16 @@ def save_label_encoding(
     )
 
 
-def load_label_encoding(detector: Any, path: str) -> None:
+def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> None:
     """Start step 2 from a hand-over file, checking it before anything is changed.
 
     Encoder and pyramid are loaded strictly; so is the head (``labelenc.init_head``). The neck takes the
     pyramid's tensors of equal shape (``labelenc.init_neck``); the others are listed in the log.
+
+    Args:
+        detector: The label-encoded detector.
+        path: The hand-over file.
+        only_frozen: Whether to leave the detector's head and neck as they are.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -68,6 +73,7 @@ def load_label_encoding(detector: Any, path: str) -> None:
             differences.
     """
     head = detector.labelenc
+    init_head, init_neck = (flag and not only_frozen for flag in (head.init_head, head.init_neck))
     try:
         tensors, metadata = load_tensors(path)
     except FileNotFoundError as error:
@@ -81,7 +87,7 @@ def load_label_encoding(detector: Any, path: str) -> None:
         )
 
     parts = {'encoder.': head.encoder, 'pyramid.': head.pyramid}
-    differences = _compare_metadata(describe(detector), metadata, with_head=head.init_head)
+    differences = _compare_metadata(describe(detector), metadata, with_head=init_head)
     for prefix, module in parts.items():
         differences += _compare_tensors(prefix, module.state_dict(), tensors)
     head_state = {
@@ -89,7 +95,7 @@ def load_label_encoding(detector: Any, path: str) -> None:
         for key, value in detector.state_dict().items()
         if key.split('.')[0] not in NOT_HEAD
     }
-    if head.init_head:
+    if init_head:
         differences += _compare_tensors('head.', head_state, tensors)
     if differences:
         raise ArtefactError(
@@ -100,14 +106,14 @@ def load_label_encoding(detector: Any, path: str) -> None:
 
     for prefix, module in parts.items():
         module.load_state_dict(_select(tensors, prefix), strict=True)
-    if head.init_head:
+    if init_head:
         _update(detector, _select(tensors, 'head.'))
-    if head.init_neck and getattr(detector, 'neck', None) is not None:
+    if init_neck and getattr(detector, 'neck', None) is not None:
         _init_neck(detector.neck, _select(tensors, 'pyramid.'))
     head.encoder_is_loaded.fill_(1)
     head.step1_classes = metadata.get('classes')
     print_log(
-        f'Label encoding, pyramid{" and head" if head.init_head else ""} loaded from {path}',
+        f'Label encoding, pyramid{" and head" if init_head else ""} loaded from {path}',
         'current',
     )
 

@@ -160,6 +160,11 @@ class LabelEncodingHead(FeatureSupervisionHead):
         assert self.init_from is not None
         load_label_encoding(detector, self.init_from)
 
+    def load_frozen_parts(self, detector: Any) -> None:
+        """Load encoder and pyramid alone."""
+        assert self.init_from is not None
+        load_label_encoding(detector, self.init_from, only_frozen=True)
+
     def is_distance_active(self) -> bool:
         """Whether the distance counts: never without images, else by the schedule."""
         return self.joint and super().is_distance_active()

@@ -11,7 +11,12 @@ from mmengine.runner import Runner
 from labelenc_mm.detection import hand_over
 from labelenc_mm.detection.export import FILE_NAME, export_detector
 from labelenc_mm.engine.export import export_after_training
-from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
+from labelenc_mm.engine.runner_state import (
+    averaged_state_dict,
+    has_loaded_from,
+    train_metainfo,
+    unwrapped_model,
+)
 
 
 @HOOKS.register_module()
@@ -33,8 +38,14 @@ class LabelEncHook(Hook):
         self.export = export
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse a step-1 file of other classes."""
-        hand_over.check_classes(unwrapped_model(runner), train_metainfo(runner).get('classes'))
+        """Refuse a step-1 file of other classes.
+
+        Of frozen parts ``labelenc.init_from`` wins over what a checkpoint in ``load_from`` has brought.
+        """
+        detector = unwrapped_model(runner)
+        if detector.labelenc.init_from is not None and has_loaded_from(runner):
+            detector.labelenc.load_frozen_parts(detector)
+        hand_over.check_classes(detector, train_metainfo(runner).get('classes'))
 
     def after_train(self, runner: Runner) -> None:
         """Write the files on the main process, after the last checkpoint.

@@ -25,3 +25,11 @@ def averaged_state_dict(runner: Runner) -> dict[str, Tensor]:
 def train_metainfo(runner: Runner) -> dict[str, Any]:
     """Meta information of the training data: classes, palette and more."""
     return dict(getattr(runner.train_dataloader.dataset, 'metainfo', None) or {})
+
+
+def has_loaded_from(runner: Runner) -> bool:
+    """Whether ``load_from`` has replaced weights that the model was initialised with.
+
+    A resume does not count: its checkpoint is of the same training.
+    """
+    return runner._load_from is not None and not runner._resume

@@ -92,7 +92,9 @@ def export_segmentor(
 
     def verify(exported: Mapping[str, Tensor]) -> None:
         models = [build_model(part.model, MODELS, scope) for part in (config, stock)]
-        compare_models(models[0], state_dict, models[1], exported, stock_name, _run, device)
+        compare_models(
+            models[0], state_dict, models[1], exported, stock_name, _run, device, _own_size(config)
+        )
 
     return write_export(out, stock, stock_state_dict(config, state_dict), dataset_meta, verify)
 
@@ -128,6 +130,23 @@ def _is_label_head(config: Any) -> bool:
     return isinstance(entry, type) and issubclass(entry, FrozenLabelHead)
 
 
+def _own_size(config: Config) -> tuple[int, int] | None:
+    """(H, W) of the images that the segmentor is trained or tested on, if the config tells."""
+    model = config.model
+    preprocessor, test_cfg = model.get('data_preprocessor') or {}, model.get('test_cfg') or {}
+    size = preprocessor.get('size') or test_cfg.get('crop_size')
+    return tuple(size) if size else None
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """All tensors of nested lists and tuples."""
+    return (
+        [value]
+        if isinstance(value, Tensor)
+        else [each for part in value for each in _tensors(part)]
+    )
+
+
 @torch.no_grad()
 def _run(model: Any, image: Tensor) -> list[Tensor]:
     """All tensors that a segmentor computes for an image: features, logits and predictions."""
@@ -138,5 +157,4 @@ def _run(model: Any, image: Tensor) -> list[Tensor]:
     data = model.data_preprocessor({'inputs': [image], 'data_samples': [sample]}, False)
     features = model.extract_feat(data['inputs'])
     output = model(**data, mode='predict')[0]
-    features = [features] if isinstance(features, Tensor) else list(features)
-    return [*features, output.seg_logits.data, output.pred_sem_seg.data]
+    return [*_tensors(features), output.seg_logits.data, output.pred_sem_seg.data]

@@ -100,13 +100,16 @@ class FrozenLabelHead(BaseModule):
         super().init_weights()
         self.load()
 
-    def load(self) -> None:
+    def load(self, again: bool = False) -> None:
         """Read ``init_from`` unless the half holds learned weights already.
 
         Segmentors do not initialise heads in a list of auxiliary heads: there, the hook calls this
         before the training, or the first loss does.
+
+        Args:
+            again: Whether to read it all the same, for other weights may have been put in its place.
         """
-        if self.init_from is not None and not int(self.is_loaded):
+        if self.init_from is not None and (again or not int(self.is_loaded)):
             self.metadata = load_label_code(self.part, self.coder, self.init_from)
             self.is_loaded.fill_(1)
 

@@ -48,7 +48,8 @@ class LabelAutoEncoder(BaseSegmentor):
         ignore_index: Label of void pixels: zero in the input, no part of the loss.
         data_preprocessor: By default pads the maps of a batch to the largest, with void; so does one
             that says neither ``size`` nor ``size_divisor``.
-        init_cfg: Initialisation instead of the networks' own.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)``: what to start from. Other kinds give way to the
+            networks' own initialisation.
     """
 
     def __init__(

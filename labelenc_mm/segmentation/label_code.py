@@ -4,7 +4,7 @@ The file holds the tensors ``encoder.*`` and ``decoder.*`` and, as metadata, wha
 fit: number and names of the classes, ``reduce_zero_label``, channels and stride.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -203,6 +203,19 @@ def check_labels(
             f'{path} was trained on other labels than this data set has:\n  '
             + '\n  '.join(differences)
             + f'\n{remedy}'
+        )
+
+
+def check_num_classes(num_classes: int, classes: Sequence[str] | None) -> None:
+    """Compare the classes of a label autoencoder with those of its data set.
+
+    Raises:
+        ValueError: There are more or fewer.
+    """
+    if classes and len(classes) != num_classes:
+        raise ValueError(
+            f'model.num_classes={num_classes}, but the data set has {len(classes)} classes: an '
+            'autoencoder of other labels serves no segmentor of this data set'
         )
 
 

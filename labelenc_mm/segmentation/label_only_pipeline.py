@@ -67,3 +67,9 @@ def label_only(transforms: Sequence[Any]) -> list[Any]:
         for transform in transforms
         if type(transform).__name__ not in _PHOTOMETRIC
     ]
+
+
+def image_loaders(transforms: Sequence[Any]) -> set[str]:
+    """Names of the transforms that load something else than label maps."""
+    names = {type(transform).__name__ for transform in transforms}
+    return {name for name in names if name.startswith('Load') and 'Annotation' not in name}

@@ -11,13 +11,18 @@ from mmseg.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
 from labelenc_mm.engine.export import export_after_training
-from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
+from labelenc_mm.engine.runner_state import (
+    averaged_state_dict,
+    has_loaded_from,
+    train_metainfo,
+    unwrapped_model,
+)
 from labelenc_mm.segmentation import label_code
 from labelenc_mm.segmentation.export import FILE_NAME, export_segmentor
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
 from labelenc_mm.segmentation.label_map_size import check_sizes
-from labelenc_mm.segmentation.label_only_pipeline import label_only
+from labelenc_mm.segmentation.label_only_pipeline import image_loaders, label_only
 
 
 @HOOKS.register_module()
@@ -53,26 +58,35 @@ class LabelStructureHook(Hook):
         datasets = [
             d for loader in dataloaders for d in iterate_datasets(getattr(loader, 'dataset', None))
         ]
-        prepare = check_sizes
-        if isinstance(unwrapped_model(runner), LabelAutoEncoder):
+        # A wrapper that mixes samples has a plain list, which follows that of the loading data set.
+        pipelines = [getattr(getattr(d, 'pipeline', None), 'transforms', []) for d in datasets]
+        is_autoencoder = isinstance(unwrapped_model(runner), LabelAutoEncoder)
+        if is_autoencoder:
             _check_reduce_zero_label(datasets)
             if self.read_images:
                 return
-            prepare = label_only
-            print_log('Label autoencoder: only label maps are read, no image is decoded', 'current')
-        for dataset in datasets:
-            # A wrapper that mixes samples has a plain list, which follows that of the loading data set.
-            transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
-            if transforms is not None:
-                # In place: the list may be shared with what makes errors name the sample.
-                transforms[:] = prepare(transforms)
+        for transforms in pipelines:
+            # In place: the list may be shared with what makes errors name the sample.
+            transforms[:] = (label_only if is_autoencoder else check_sizes)(transforms)
+        if is_autoencoder:
+            left = set().union(*map(image_loaders, pipelines))
+            read = (
+                f'images are read by {", ".join(sorted(left))}' if left else 'no image is decoded'
+            )
+            print_log(f'Label autoencoder: only label maps are used, {read}', 'current')
 
     def before_train(self, runner: Runner) -> None:
-        """Load what the heads start from and refuse an autoencoder of other labels."""
-        for head in unwrapped_model(runner).modules():
+        """Load what the heads start from and refuse an autoencoder of other labels.
+
+        ``init_from`` wins over what a checkpoint in ``load_from`` has brought.
+        """
+        model, metainfo = unwrapped_model(runner), train_metainfo(runner)
+        if isinstance(model, LabelAutoEncoder):
+            label_code.check_num_classes(model.num_classes, metainfo.get('classes'))
+        for head in model.modules():
             if isinstance(head, FrozenLabelHead):
-                head.load()
-                label_code.check_labels(head.init_from, head.metadata, train_metainfo(runner))
+                head.load(again=has_loaded_from(runner))
+                label_code.check_labels(head.init_from, head.metadata, metainfo)
 
     def after_train(self, runner: Runner) -> None:
         """Write the file of this training on the main process.

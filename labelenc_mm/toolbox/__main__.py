@@ -33,9 +33,13 @@ def report(
         f'torch     {torch or "missing. To mend it: pip install torch"}',
         f'family    {findings["mmengine"].family if known else "none installed"}',
     ]
-    if torch is not None and Version(torch) < Version('2.6'):
+    sound = torch is not None and Version(torch) >= Version('2.1')
+    if torch is not None and not sound:
+        lines.append(
+            '          older than 2.1, which this package needs. To mend it: pip install torch'
+        )
+    elif torch is not None and Version(torch) < Version('2.6'):
         lines.append('          before torch 2.6, resuming needs an opt-out (SECURITY.md)')
-    sound = torch is not None
     optional = {'mmdet', 'mmseg'}
     if all(findings[module].state == 'missing' for module in optional):
         optional = set()

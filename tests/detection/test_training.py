@@ -14,6 +14,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from training_configs import HOOKS, STEP2, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -30,6 +31,7 @@ from training_runs import (
 )
 
 from labelenc_mm.artefact import load_tensors
+from labelenc_mm.checkpoint import load_checkpoint_file
 from labelenc_mm.datasets import CLASSES
 
 
@@ -74,8 +76,9 @@ def test_log_tool_of_the_toolbox_draws_both_branches(step1, tmp_path):
     else:
         style = ['--style', 'ggplot']
     (log,) = step1.work_dir.glob('*/vis_data/scalars.json')
+    options = [*style, '--eval-interval', '4']
     keys = ['bbox_mAP', 'reconstruction_bbox_mAP', 'ae_loss_cls']
-    command = [tool, 'plot_curve', log, '--keys', *keys, *style, '--out', tmp_path / 'curves.png']
+    command = [tool, 'plot_curve', log, '--keys', *keys, *options, '--out', tmp_path / 'curves.png']
     env = {**os.environ, 'MPLBACKEND': 'Agg'}
     subprocess.run([sys.executable, *map(str, command)], env=env, check=True)
     assert (tmp_path / 'curves.png').stat().st_size > 10_000
@@ -129,6 +132,27 @@ BACKBONES = {
         [8, 8, 24, 1280],
     ),
 }
+
+
+def test_the_file_wins_over_the_encoder_of_a_checkpoint_to_start_from(step1, step2, tmp_path):
+    """As where a detector that was trained under another step 1 is trained further; its neck counts."""
+    start = load_checkpoint_file(step2.work_dir / 'epoch_4.pth')
+    for key, value in start['state_dict'].items():
+        if key.startswith(('labelenc.encoder.', 'labelenc.pyramid.')) and value.is_floating_point():
+            value += 1
+    torch.save(start, tmp_path / 'start.pth')
+    encoding = step1.work_dir / ENCODING
+    parts = (shared_data(), STEP2, HOOKS)
+    hooks = "dict(type='KeepWeightsHook')"
+    config = write_config(tmp_path / 'c.py', *parts, step1=encoding, hooks=hooks)
+    options = ('train_cfg.max_epochs=1', 'train_cfg.val_interval=9')
+    run = train(config, tmp_path / 'run', f'load_from={tmp_path / "start.pth"}', *options)
+    first, last = (weights(run.work_dir / f'{name}_rank0.pth') for name in ('first', 'last'))
+    tensors, _ = load_tensors(encoding)
+    for part in ('encoder.', 'pyramid.'):
+        assert differing(with_prefix(tensors, part), with_prefix(last, f'labelenc.{part}')) == []
+    stock = {key: value for key, value in start['state_dict'].items() if is_stock(key)}
+    assert differing({key: first[key] for key in stock}, stock) == []
 
 
 @pytest.mark.parametrize('name', BACKBONES)

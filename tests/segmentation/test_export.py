@@ -8,9 +8,11 @@ from mmseg.registry import MODELS
 from segmentation_models import (
     CHANNELS,
     NUM_CLASSES,
+    PECULIAR_CONFIGS,
     SIZE,
     build,
     cascade_model_config,
+    peculiar_model_config,
     stock_model_config,
 )
 
@@ -91,6 +93,13 @@ def test_label_structure_leaves_the_stock_segmentor(tmp_path):
     versions = exported._metadata
     assert versions['backbone.layer1.0.bn1'] == state._metadata['backbone.layer1.0.bn1']
     assert not any(key.startswith('label_structure') for key in versions)
+
+
+@pytest.mark.parametrize('name', PECULIAR_CONFIGS)
+def test_segmentors_that_do_not_take_every_image_or_do_not_the_same_twice(name, tmp_path):
+    model = peculiar_model_config(name)
+    changes = dict(type='LabelStructureEncoderDecoder', label_structure=DECODER)
+    check(*trained(model, **changes), model, tmp_path)
 
 
 def test_cascades_too(tmp_path):

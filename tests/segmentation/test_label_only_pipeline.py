@@ -11,6 +11,7 @@ from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 from labelenc_mm.segmentation import BlankImageLikeLabelMap, label_only
+from labelenc_mm.segmentation.label_only_pipeline import image_loaders
 
 
 @pytest.fixture
@@ -106,3 +107,11 @@ def test_a_pipeline_without_label_maps_is_refused():
         ValueError, match='loads none: LoadImageFromFile, RandomResize, .*Add LoadA'
     ):
         label_only(transforms)
+
+
+def test_loaders_that_stay_are_told():
+    init_default_scope('mmseg')
+    configs = [dict(type='LoadBiomedicalImageFromFile'), dict(type='LoadAnnotations')]
+    transforms = label_only([TRANSFORMS.build(config) for config in configs])
+    assert image_loaders(transforms) == {'LoadBiomedicalImageFromFile'}
+    assert image_loaders(label_only(stock('train_pipeline'))) == set()

@@ -34,10 +34,11 @@ from training_runs import (
 )
 
 from labelenc_mm.artefact import load_tensors
+from labelenc_mm.checkpoint import load_checkpoint_file
 from labelenc_mm.datasets import CLASSES
 
 KEEP = "dict(type='KeepWeightsHook')"
-NO_IMAGES = 'only label maps are read, no image is decoded'
+NO_IMAGES = 'only label maps are used, no image is decoded'
 
 
 @pytest.fixture(scope='module')
@@ -84,6 +85,46 @@ def test_autoencoder_leaves_its_weights_and_what_they_are_of(autoencoder):
     assert metadata['classes'] == list(ALL_CLASSES) and metadata['reduce_zero_label'] is False
     assert metadata['channels'] == list(CHANNELS) and metadata['stride'] == 16
     assert not autoencoder.with_name(EXPORTED).exists()
+
+
+def test_any_checkpoint_of_the_autoencoder_gives_its_file(autoencoder, tmp_path):
+    tool, checkpoint = ROOT / 'tools' / 'export.py', autoencoder.with_name('epoch_3.pth')
+    config, out = shared_folder() / 'learn.py', tmp_path / 'a.safetensors'
+    run_script(tool, config, checkpoint, out, work_dir=tmp_path)
+    (tensors, metadata), (expected, facts) = map(load_tensors, (out, autoencoder))
+    assert tensors.keys() == expected.keys() and differing(tensors, expected) == []
+    assert metadata == facts
+    stock = tmp_path / 'a.pth'
+    done = run_script(tool, config, checkpoint, stock, work_dir=tmp_path, expect=1)
+    assert 'give an OUT that ends in .safetensors' in done.output and not stock.exists()
+
+
+def test_the_file_wins_over_the_decoder_of_a_checkpoint_to_start_from(
+    supervised, autoencoder, tmp_path
+):
+    """As where a segmentor that was trained under another autoencoder is trained further."""
+    _, run = supervised
+    start = load_checkpoint_file(run.work_dir / 'epoch_3.pth')
+    for key, value in start['state_dict'].items():
+        if key.startswith('label_structure.0.decoder.'):
+            value += 1
+    torch.save(start, tmp_path / 'start.pth')
+    config = write_config(tmp_path / 'c.py', SUPERVISE, autoencoder=autoencoder, hooks=KEEP)
+    options = (f'load_from={tmp_path / "start.pth"}', 'train_cfg.max_epochs=1')
+    further = train(config, tmp_path / 'run', *options)
+    first, last = (weights(further.work_dir / f'{name}_rank0.pth') for name in ('first', 'last'))
+    half = with_prefix(last, 'label_structure.0.decoder.', 'decoder.')
+    assert differing(half, with_prefix(load_tensors(autoencoder)[0], 'decoder.', 'decoder.')) == []
+    stem = 'backbone.stem.0.weight'
+    assert torch.equal(first[stem], start['state_dict'][stem])
+
+
+def test_an_autoencoder_of_more_classes_than_the_data_set_has_is_refused(tmp_path):
+    config = write_config(tmp_path / 'c.py', LEARN)
+    run = train(config, tmp_path / 'run', 'model.num_classes=12', expect=1)
+    count = len(ALL_CLASSES)
+    assert f'model.num_classes=12, but the data set has {count} classes' in run.output
+    assert not (tmp_path / 'run' / 'epoch_1.pth').exists()
 
 
 def test_segmentor_moves_and_the_halves_do_not(supervised, autoencoder):

@@ -19,10 +19,12 @@ from training_runs import (
     shared_data,
     shared_folder,
     shared_step1,
+    shared_step2,
     train,
     weights,
 )
 
+from labelenc_mm.artefact import load_tensors
 from labelenc_mm.checkpoint import load_checkpoint_file
 from labelenc_mm.datasets import CLASSES
 
@@ -80,6 +82,23 @@ def test_the_last_checkpoint_gives_what_the_training_wrote(config, step1, tmp_pa
     ours, written = (torch.load(p, weights_only=True) for p in (out, step1.work_dir / EXPORTED))
     assert differing(ours['state_dict'], written['state_dict']) == []
     assert ours['meta']['dataset_meta'] == written['meta']['dataset_meta']
+
+
+def test_label_encoding_of_any_checkpoint_of_step_1(config, step1, tmp_path):
+    out = tmp_path / 'encoding.safetensors'
+    run_script(TOOL, config, step1.work_dir / 'epoch_4.pth', out, work_dir=tmp_path)
+    (tensors, metadata), (expected, facts) = map(load_tensors, (out, step1.work_dir / ENCODING))
+    assert tensors.keys() == expected.keys() and differing(tensors, expected) == []
+    assert metadata == facts
+
+
+def test_step_2_has_no_label_encoding_to_hand_over(tmp_path):
+    out = tmp_path / 'encoding.safetensors'
+    checkpoint = shared_step2().work_dir / 'epoch_4.pth'
+    done = run_script(
+        TOOL, shared_folder() / 'step2.py', checkpoint, out, work_dir=tmp_path, expect=1
+    )
+    assert 'give an OUT that ends in .pth' in done.output and not out.exists()
 
 
 def test_averaged_weights_are_exported(tmp_path):
