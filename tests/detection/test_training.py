@@ -145,7 +145,7 @@ def test_the_file_wins_over_the_encoder_of_a_checkpoint_to_start_from(step1, ste
     parts = (shared_data(), STEP2, HOOKS)
     hooks = "dict(type='KeepWeightsHook')"
     config = write_config(tmp_path / 'c.py', *parts, step1=encoding, hooks=hooks)
-    options = ('train_cfg.max_epochs=1', 'train_cfg.val_interval=9')
+    options = ('train_cfg.max_epochs=2', 'train_cfg.val_interval=9')
     run = train(config, tmp_path / 'run', f'load_from={tmp_path / "start.pth"}', *options)
     first, last = (weights(run.work_dir / f'{name}_rank0.pth') for name in ('first', 'last'))
     tensors, _ = load_tensors(encoding)
