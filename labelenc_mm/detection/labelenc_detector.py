@@ -5,7 +5,6 @@ runs on features that it receives through ``extract_feat``. Nothing of the detec
 the subtree ``labelenc``.
 """
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
+from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import stop_if_not_finite
 
 LABEL_PREFIX = 'ae_'
@@ -210,32 +210,9 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
             f"and another model's {others} times, where exactly one call of its own is needed to "
             'hand label features to the head'
         )
-    namespace = {
-        'stock_type': cls.__name__,
-        '__module__': 'labelenc_mm.detection',
-        '__doc__': f'{cls.__name__} with label encoding, see :class:`LabelEncMixin`.',
-    }
-    return type(f'LabelEnc{cls.__name__}', (LabelEncMixin, cls), namespace)
+    return derive_model(cls, LabelEncMixin, 'LabelEnc', 'label encoding')
 
 
 def register_labelenc_detectors() -> None:
     """Register ``LabelEnc<Name>`` for every registered detector, refusals included."""
-    for name, cls in list(MODELS.module_dict.items()):
-        if not (inspect.isclass(cls) and issubclass(cls, BaseDetector)):
-            continue
-        new_name = f'LabelEnc{name}'
-        if issubclass(cls, LabelEncMixin) or new_name in MODELS.module_dict:
-            continue
-        try:
-            MODELS.register_module(name=new_name, module=labelenc_detector(cls))
-        except TypeError as error:
-            MODELS.register_module(name=new_name, module=_refusal(str(error)))
-
-
-def _refusal(message: str) -> Any:
-    """A registry entry that says why there is no such detector."""
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise TypeError(message)
-
-    return refuse
+    register_derived_models(MODELS, BaseDetector, LabelEncMixin, 'LabelEnc', labelenc_detector)

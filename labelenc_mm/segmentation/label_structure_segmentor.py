@@ -6,7 +6,6 @@ our heads read are recorded by name. Nothing of the segmentor moves; ours lives 
 """
 
 import copy
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import stop_if_not_finite
 from labelenc_mm.networks.feature_names import FeatureRecorder, expand_names
 from labelenc_mm.segmentation.label_maps import stack_label_maps
@@ -177,21 +177,11 @@ def label_structure_segmentor(cls: type[EncoderDecoder]) -> type[EncoderDecoder]
             f'{cls.__name__} cannot have label structure: it is no EncoderDecoder that predicts a class '
             'for every pixel'
         )
-    namespace = {
-        'stock_type': cls.__name__,
-        '__module__': 'labelenc_mm.segmentation',
-        '__doc__': f'{cls.__name__} with label structure, see :class:`LabelStructureMixin`.',
-    }
-    return type(f'LabelStructure{cls.__name__}', (LabelStructureMixin, cls), namespace)
+    return derive_model(cls, LabelStructureMixin, 'LabelStructure', 'label structure')
 
 
 def register_label_structure_segmentors() -> None:
-    """Register ``LabelStructure<Name>`` for every registered segmentor that can have it."""
-    for name, cls in list(MODELS.module_dict.items()):
-        if not (inspect.isclass(cls) and issubclass(cls, EncoderDecoder)):
-            continue
-        new_name = f'LabelStructure{name}'
-        if issubclass(cls, LabelStructureMixin) or new_name in MODELS.module_dict:
-            continue
-        if not issubclass(cls, DepthEstimator):
-            MODELS.register_module(name=new_name, module=label_structure_segmentor(cls))
+    """Register ``LabelStructure<Name>`` for every registered segmentor, refusals included."""
+    register_derived_models(
+        MODELS, EncoderDecoder, LabelStructureMixin, 'LabelStructure', label_structure_segmentor
+    )

@@ -404,7 +404,8 @@ def test_other_segmentors_are_refused():
         with pytest.raises(TypeError, match=f'{cls.__name__} cannot have label structure'):
             label_structure_segmentor(cls)
     init_default_scope('mmseg')
-    assert MODELS.get('LabelStructureDepthEstimator') is None
+    with pytest.raises(TypeError, match='DepthEstimator cannot have label structure'):
+        MODELS.build(dict(type='LabelStructureDepthEstimator'))
 
 
 def test_classes_can_be_imported_and_pickled():
