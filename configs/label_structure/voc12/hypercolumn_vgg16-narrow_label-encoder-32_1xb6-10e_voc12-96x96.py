@@ -1,11 +1,11 @@
-_base_ = './hypercolumn_vgg16-narrow_1xb12-20e_voc12-128x128.py'
+_base_ = './hypercolumn_vgg16-narrow_1xb6-10e_voc12-96x96.py'
 model = dict(
     type='LabelStructureEncoderDecoder',
     label_structure=dict(
         type='FrozenLabelEncoderHead',
         features='backbone.*',
         channels=(32,) * 5,
-        init_from='work_dirs/label-autoencoder-32_1xb12-20e_voc12-128x128/label_autoencoder.safetensors',
+        init_from='work_dirs/label-autoencoder-32_1xb6-10e_voc12-96x96/label_autoencoder.safetensors',
     ),
 )
 default_hooks = dict(label_structure=dict(type='LabelStructureHook'))
