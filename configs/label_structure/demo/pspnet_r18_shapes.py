@@ -3,7 +3,7 @@ _base_ = ['mmseg::_base_/models/pspnet_r50-d8.py', 'mmseg::_base_/default_runtim
 custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
 
 classes = ('background', 'house', 'tree', 'person', 'car', 'boat', 'bird', 'fish', 'lamp')
-size = (128, 128)
+size = (96, 96)
 norm_cfg = dict(type='BN')
 model = dict(
     pretrained=None,
@@ -32,7 +32,7 @@ dataset = dict(
     metainfo=dict(classes=classes),
 )
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -55,18 +55,18 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=16, val_interval=4)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # Fused on a CPU from PyTorch 2.4 on.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, fused=True))
 # A fifth of the training at a tenth of the rate (label structure, sec. 4: 80 and 20 epochs).
-param_scheduler = [dict(type='MultiStepLR', begin=0, end=16, by_epoch=True, milestones=[13])]
+param_scheduler = [dict(type='MultiStepLR', begin=0, end=50, by_epoch=True, milestones=[40])]
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=25),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=4, max_keep_ckpts=2),
+    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     reseed=dict(type='ReseedHook'),
 )
