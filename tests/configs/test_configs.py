@@ -285,6 +285,21 @@ def test_steps_fit_together(name):
     assert passes(step1) * 3 == passes(step2) * 4
 
 
+def test_the_same_seed_gives_the_same_figures_on_a_cpu(tmp_path):
+    """With a worker and the fused optimizer, as in the evidence."""
+    config = tiny('bccd/retinanet_r18_labelenc-step1_bccd.py', tmp_path / 'config')
+    options = ('train_dataloader.num_workers=1', 'optim_wrapper.optimizer.fused=True')
+    runs = [train(config, tmp_path / name, *options) for name in ('one', 'two')]
+    one, two = ([without_times(entry) for entry in run.scalars()] for run in runs)
+    assert one == two and any('coco/bbox_mAP' in entry for entry in one)
+    states = [load_checkpoint_file(run.work_dir / 'epoch_3.pth')['state_dict'] for run in runs]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def without_times(entry):
+    return {key: value for key, value in entry.items() if key not in ('time', 'data_time')}
+
+
 @pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
 def test_what_every_training_needs(name):
     config = parse(name)
