@@ -313,7 +313,7 @@ def test_what_every_training_needs(name):
 
 
 # Step 2 with backbones that MMDetection has no config of.
-NO_STOCK = {'retinanet_r101_dconv_c3_c5_fpn_1x_coco', 'fcos_r101_dcn_caffe_fpn_gn_head_1x_coco'}
+NO_STOCK = {'retinanet_r101_mdconv_c3_c5_fpn_1x_coco', 'fcos_r101_dcn_caffe_fpn_gn_head_1x_coco'}
 
 
 def stock_counterpart(name):
