@@ -13,6 +13,7 @@ import torch
 from mmdet.registry import LOOPS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
+from mmengine.dist import all_reduce
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -110,8 +111,12 @@ class _PairEvaluator(Evaluator):
 
     def evaluate(self, size: int) -> dict:
         """Metrics of ``size`` images on both branches."""
-        metrics = super().evaluate(size) if self.has_images else {}
-        if self.has_reconstruction:
+        # A process may have got no image, and all have to take part in the same evaluations.
+        seen = torch.tensor([self.has_images, self.has_reconstruction], dtype=torch.uint8)
+        all_reduce(seen, 'max')
+        has_images, has_reconstruction = seen.tolist()
+        metrics = super().evaluate(size) if has_images else {}
+        if has_reconstruction:
             print_log('Reconstruction: head(label features) of the ground truth', 'current')
             values = self.reconstruction.evaluate(size)
             metrics.update({_reconstruction_key(key): value for key, value in values.items()})

@@ -66,6 +66,14 @@ def test_two_ranks_end_equal_though_one_often_has_no_object(stage, half_empty, t
     assert 'coco/bbox_mAP' in run.metrics()
 
 
+def test_a_rank_without_a_validation_image_takes_part(tmp_path):
+    config = write_config(tmp_path / 'c.py', shared_data(), STEP1, ONE_EACH)
+    options = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    options += ['val_dataloader.dataset.indices=1', 'val_dataloader.sampler.round_up=False']
+    run = train(config, tmp_path / 'run', *options, processes=2, timeout=200)
+    assert {'coco/bbox_mAP', 'coco/reconstruction_bbox_mAP'} <= run.metrics().keys()
+
+
 def test_a_loss_that_is_not_finite_on_one_rank_stops_both(tmp_path):
     hooks = "dict(type='SpoilImagesHook', at=3, rank=1)"
     config = write_config(tmp_path / 'c.py', shared_data(), STEP1, ONE_EACH, HOOKS, hooks=hooks)
