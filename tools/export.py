@@ -20,7 +20,8 @@ from mmengine.config import Config, DictAction
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
-from labelenc_mm.engine.export import ExportError, build_model
+from labelenc_mm.engine.export import ExportError, build_model, builds_a
+from labelenc_mm.toolbox import toolbox_of
 
 # Not part of the model that was trained: how it was trained, and what a user may choose later.
 _FREE = (
@@ -61,7 +62,7 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
             not give the trained model; ``out`` is not touched.
     """
     state_dict = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
-    toolbox = _segmentation(config) if config.get('default_scope') == 'mmseg' else _detection()
+    toolbox = _segmentation(config) if toolbox_of(config) == 'mmseg' else _detection()
     if not state_dict or not toolbox.has_ours(state_dict):
         raise ExportError(
             f'the checkpoint has no state_dict with {toolbox.what}: give one of a training with it (an '
@@ -111,10 +112,7 @@ def _segmentation(config: Config) -> _Toolbox:
 
     from labelenc_mm.segmentation import LabelAutoEncoder, export, label_code
 
-    kind = (
-        MODELS.get(config.model.type) if isinstance(config.model.type, str) else config.model.type
-    )
-    is_autoencoder = isinstance(kind, type) and issubclass(kind, LabelAutoEncoder)
+    is_autoencoder = builds_a(LabelAutoEncoder, config.model, MODELS)
 
     def has_ours(state: dict) -> bool:
         return is_autoencoder or len(export.stock_state_dict(config, state)) < len(state)

@@ -58,8 +58,7 @@ def select_stock_tensors(
 def stock_model(config: Config, models: Registry, option: str) -> dict:
     """A copy of the model's config, of the stock class and without ``option``, which is ours."""
     model = copy.deepcopy(config.to_dict())['model']
-    entry = models.get(model['type']) if isinstance(model['type'], str) else model['type']
-    model['type'] = getattr(entry, 'stock_type', model['type'])
+    model['type'] = getattr(entry_of(model, models), 'stock_type', model['type'])
     model.pop(option, None)
     return model
 
@@ -105,11 +104,22 @@ def plain_config(
     return Config(result)
 
 
+def entry_of(config: Any, registry: Registry) -> Any:
+    """What a config builds: the class or function that its ``type`` is or names, None if unknown."""
+    kind = config.get('type')
+    return registry.get(kind) if isinstance(kind, str) else kind
+
+
+def builds_a(base: type, config: Any, registry: Registry) -> bool:
+    """Whether a config builds an instance of a class."""
+    entry = entry_of(config, registry)
+    return isinstance(entry, type) and issubclass(entry, base)
+
+
 def is_ours(config: Any, registry: Registry) -> bool:
     """Whether a config builds something of this package."""
-    kind = config.get('type')
-    entry = registry.get(kind) if isinstance(kind, str) else kind
-    return getattr(entry, '__module__', '').split('.')[0] == 'labelenc_mm'
+    module = getattr(entry_of(config, registry), '__module__', '')
+    return module.split('.')[0] == 'labelenc_mm'
 
 
 def _holds_ours(config: Any, models: Registry) -> bool:

@@ -14,6 +14,7 @@ from labelenc_mm.engine.export import (
     ExportError,
     StockName,
     build_model,
+    builds_a,
     compare_models,
     plain_config,
     select_stock_tensors,
@@ -125,9 +126,7 @@ def _stock_names(config: Config) -> StockName:
 
 
 def _is_label_head(config: Any) -> bool:
-    kind = config.get('type')
-    entry = MODELS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(entry, type) and issubclass(entry, FrozenLabelHead)
+    return builds_a(FrozenLabelHead, config, MODELS)
 
 
 def _own_size(config: Config) -> tuple[int, int] | None:

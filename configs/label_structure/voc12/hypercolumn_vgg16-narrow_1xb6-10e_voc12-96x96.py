@@ -1,35 +1,19 @@
 # A narrow VGG-16 with hypercolumns (label structure, CVPR 2018, sec. 3), from scratch on 1100 / 349 images
 # of PASCAL VOC 2012: a real data set that two CPU cores can carry. The baseline of this folder.
 # Without augmentation, where the paper's gains are largest.
-_base_ = ['mmseg::_base_/default_runtime.py']
+_base_ = ['../_base_/models/hypercolumn_vgg16.py', 'mmseg::_base_/default_runtime.py']
 custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
 randomness = dict(seed=0)
 size = (96, 96)
+data_preprocessor = dict(size=size)
 
 # A quarter of the width. Batch normalisation, which the paper does not mention, a ten times higher rate and
 # half the batch make up for a tenth of its epochs.
 width = 16
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-        size=size,
-    ),
-    backbone=dict(type='TappedVGG', base_channels=width, norm_cfg=dict(type='BN')),
-    decode_head=dict(
-        type='HypercolumnHead',
-        in_channels=[width] * 2 + [2 * width] * 2 + [4 * width] * 3 + [8 * width] * 6,
-        strides=[1] * 2 + [2] * 2 + [4] * 3 + [8] * 3 + [16] * 3,
-        num_classes=21,
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
+    data_preprocessor=dict(size=size),
+    backbone=dict(base_channels=width, norm_cfg=dict(type='BN')),
+    decode_head=dict(in_channels=[width] * 2 + [2 * width] * 2 + [4 * width] * 3 + [8 * width] * 6),
 )
 
 train_pipeline = [
