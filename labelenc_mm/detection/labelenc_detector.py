@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from mmdet.models.detectors import RPN, BaseDetector, MaskFormer, TwoStagePanopticSegmentor
+from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import BaseDataElement
@@ -23,11 +23,15 @@ LABEL_PREFIX = 'ae_'
 """Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
 
 
-# Classes whose features could be handed over, but whose ground truth is no set of classified boxes.
+# Classes, by name because not every release has them, whose features could be handed over but whose
+# head learns something else than classified boxes of the image.
 _UNFIT = {
-    RPN: 'its head tells objects from background only, while label maps have classes',
-    MaskFormer: 'its head predicts things and stuff together, while label maps hold boxes of things',
-    TwoStagePanopticSegmentor: 'it also learns stuff, while label maps hold boxes of things',
+    'RPN': 'its head tells objects from background only, while label maps have classes',
+    'MaskFormer': 'its head predicts things and stuff together, while label maps hold boxes of things',
+    'TwoStagePanopticSegmentor': 'it also learns stuff, while label maps hold boxes of things',
+    'TridentFasterRCNN': 'its backbone makes three images of each, while label maps are drawn once',
+    'GLIP': 'its head compares with texts, while label maps have a fixed list of classes',
+    'LAD': 'it has a teacher of its own, which assigns the labels of the image',
 }
 
 # The mixin stands before a detector class in the bases; type checkers see the detector.
@@ -109,7 +113,7 @@ class LabelEncMixin(_Detector):
                 losses = super().loss(batch_inputs, batch_data_samples)
         if learns_labels:
             # Without images the statistics are the label features' own.
-            statistics = frozen_head_statistics(self) if head.joint else nullcontext()
+            statistics = kept_head_statistics(self) if head.joint else nullcontext()
             with self._given(targets), statistics:
                 label_losses = super().loss(batch_inputs, label_samples)
             losses.update({LABEL_PREFIX + key: value for key, value in label_losses.items()})
@@ -167,24 +171,31 @@ def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
 
 
 @contextmanager
-def frozen_head_statistics(detector: nn.Module) -> Iterator[None]:
-    """Normalisation with running statistics in evaluation mode: no buffer of the head changes.
+def kept_head_statistics(detector: nn.Module) -> Iterator[None]:
+    """Keep what the head has gathered of images: no buffer of it changes.
 
-    The label features then pass the very function that the head is at test time.
+    Normalisation with running statistics is in evaluation mode, so that label features pass the very
+    function that the head is at test time. Other buffers, such as the counts of losses that weight
+    classes by their frequency, are lent as copies.
     """
-    norms = [
-        module
-        for child in head_children(detector).values()
-        for module in child.modules()
-        if isinstance(getattr(module, 'running_mean', None), Tensor) and module.training
+    modules = [m for child in head_children(detector).values() for m in child.modules()]
+    normalises = [isinstance(getattr(m, 'running_mean', None), Tensor) for m in modules]
+    switched = [m for m, is_norm in zip(modules, normalises, strict=True) if is_norm and m.training]
+    lent = [
+        (m, dict(m._buffers)) for m, is_norm in zip(modules, normalises, strict=True) if not is_norm
     ]
-    for norm in norms:
+    for norm in switched:
         norm.eval()
+    for module, buffers in lent:
+        for name, buffer in buffers.items():
+            module._buffers[name] = None if buffer is None else buffer.clone()
     try:
         yield
     finally:
-        for norm in norms:
+        for norm in switched:
             norm.train()
+        for module, buffers in lent:
+            module._buffers.update(buffers)
 
 
 def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
@@ -200,9 +211,9 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
         TypeError: If features cannot be handed to the class through ``extract_feat``, or label maps do
             not hold what it learns.
     """
-    for unfit, reason in _UNFIT.items():
-        if issubclass(cls, unfit):
-            raise TypeError(f'{cls.__name__} cannot be label-encoded: {reason}')
+    for base in cls.__mro__:
+        if base.__name__ in _UNFIT:
+            raise TypeError(f'{cls.__name__} cannot be label-encoded: {_UNFIT[base.__name__]}')
     own, others = count_feature_extractions(cls)
     if (own, others) != (1, 0):
         raise TypeError(

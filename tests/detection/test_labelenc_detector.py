@@ -93,6 +93,24 @@ def test_label_pass_leaves_head_statistics_bit_unchanged(name):
     assert any(value.ne(0).any() for key, value in buffers[0].items() if 'running_mean' in key)
 
 
+def test_label_pass_leaves_counts_of_the_head_unchanged():
+    """Losses that weight classes by their frequency count the objects of an image once."""
+    counts = []
+    for stage in ('autoencode', 'supervise'):
+        model = stock_model_config('FasterRCNN')
+        model.roi_head.bbox_head.loss_cls = dict(type='SeesawLoss', num_classes=80)
+        torch.manual_seed(0)
+        detector = build('FasterRCNN', stage, model)
+        buffer = detector.roi_head.bbox_head.loss_cls.cum_samples
+        torch.manual_seed(1)
+        with training_at(0):
+            losses = detector(**data(detector), mode='loss')
+        sum_losses(losses).backward()
+        assert detector.roi_head.bbox_head.loss_cls.cum_samples is buffer
+        counts.append(buffer)
+    assert counts[0].sum() > 0 and torch.equal(*counts)
+
+
 # Which loss reaches which part in step 1 (DESIGN: L1 label side, L2 image side, L3 distance).
 ROUTES = {
     'L1': dict(encoder=1, pyramid=1, adapter=0, backbone=0, neck=0, bbox_head=1),
@@ -390,6 +408,9 @@ def test_unfit_detectors_are_refused_with_the_reason():
         ('maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'things and stuff together'),
         ('mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 'things and stuff together'),
         ('panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'also learns stuff'),
+        ('tridentnet/tridentnet_r50-caffe_1x_coco.py', 'makes three images of each'),
+        ('lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py', 'a teacher of its own'),
+        ('glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py', 'compares with texts'),
     ],
 )
 def test_detectors_of_something_else_are_refused_when_they_are_built(config, reason):
