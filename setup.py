@@ -68,7 +68,7 @@ UPSTREAM = [
     'mmengine>=0.7.1',  # bounds as in labelenc_mm/toolbox.py
     'mmcv>=2.0.0,!=2.2.0',  # mmdet 3.3.0 and mmsegmentation 1.2.2 refuse to import with 2.2.0
     'mmdet>=3.0.0',
-    'mmsegmentation>=1.0.0',
+    'mmsegmentation>=1.1.2',
     'ftfy',  # mmsegmentation 1.2.2 imports ftfy and regex without requiring them
     'regex',
     'setuptools<82',  # mmengine 0.10.7 imports pkg_resources when it parses `mmdet::` bases

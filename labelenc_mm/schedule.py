@@ -19,7 +19,7 @@ class TrainingWindow:
         begin: First active epoch or iteration.
         end: First epoch or iteration that is inactive again; None for the end of the training.
         by_epoch: Whether int limits count epochs (else iterations).
-        name: What the limits belong to, for messages.
+        prefix: What stands before ``begin``, ``end`` and ``by_epoch`` in the config, for messages.
     """
 
     def __init__(
@@ -27,20 +27,20 @@ class TrainingWindow:
         begin: Limit = 0,
         end: Limit | None = None,
         by_epoch: bool = True,
-        name: str = 'window',
+        prefix: str = '',
     ) -> None:
         for key, limit in (('begin', begin), ('end', end)):
             if isinstance(limit, bool) or not isinstance(limit, int | float | None):
-                raise TypeError(f'{name}_{key} must be an int, a float or None, got {limit!r}')
+                raise TypeError(f'{prefix}{key} must be an int, a float or None, got {limit!r}')
             if isinstance(limit, float) and not 0 < limit < 1:
                 raise ValueError(
-                    f'{name}_{key}={limit} is a float and thus a share of the training: it must lie '
+                    f'{prefix}{key}={limit} is a float and thus a share of the training: it must lie '
                     'between 0 and 1. Write an int for a number of epochs or iterations.'
                 )
         self.begin = begin
         self.end = end
         self.by_epoch = by_epoch
-        self.name = name
+        self.prefix = prefix
         self._resolved: tuple[tuple[int, int], tuple[bool, int], tuple[bool, int]] | None = None
 
     def is_active(self) -> bool:
@@ -55,8 +55,8 @@ class TrainingWindow:
         if any(value is None for value in progress.values()):
             missing = ', '.join(key for key, value in progress.items() if value is None)
             raise RuntimeError(
-                f'{self.name} needs to know how far the training is, but the MessageHub of this '
-                f'process has no {missing}. Train with a Runner, and build it right before its '
+                f'{self.prefix}begin needs to know how far the training is, but the MessageHub of '
+                f'this process has no {missing}. Train with a Runner, and build it right before its '
                 'train() if there are several in one process.'
             )
         _, begin, end = self._resolve(int(progress['max_iters']), int(progress['max_epochs']))
@@ -82,9 +82,9 @@ class TrainingWindow:
                 count = limit + length if limit < 0 else limit
                 if not 0 <= count <= length:
                     raise ValueError(
-                        f'{self.name}_{side}={limit} lies outside the training of {length} {unit}. '
+                        f'{self.prefix}{side}={limit} lies outside the training of {length} {unit}. '
                         f'Set it between {-length} and {length}, give a share such as 0.25, or '
-                        f'change {self.name}_by_epoch.'
+                        f'change {self.prefix}by_epoch.'
                     )
                 limits.append((self.by_epoch, count))
         share = [
@@ -92,9 +92,9 @@ class TrainingWindow:
         ]
         if share[0] >= share[1]:
             raise ValueError(
-                f'{self.name}_begin={self.begin} is not before {self.name}_end={self.end} in a '
+                f'{self.prefix}begin={self.begin} is not before {self.prefix}end={self.end} in a '
                 f'training of {max_epochs} epochs, {max_iters} iterations: it would never be active. '
-                f'Set {self.name}_end to {length} to keep it on until the end, or {self.name}_by_epoch '
+                f'Set {self.prefix}end to {length} to keep it on until the end, or {self.prefix}by_epoch '
                 'to False to count iterations (an iteration-based loop is one epoch).'
             )
         self._resolved = (key, limits[0], limits[1])

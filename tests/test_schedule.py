@@ -43,14 +43,14 @@ def test_active_iterations(window, expected):
 )
 def test_limits_outside_the_training_are_refused_at_the_first_iteration(limits):
     with pytest.raises(ValueError, match='labelenc.distance_'):
-        active_iterations(TrainingWindow(*limits, name='labelenc.distance'))
+        active_iterations(TrainingWindow(*limits, prefix='labelenc.distance_'))
 
 
 @pytest.mark.parametrize(
     'begin, error', [(1.0, ValueError), (-0.5, ValueError), ('4e', TypeError), (True, TypeError)]
 )
 def test_bad_limits_are_refused_by_the_constructor(begin, error):
-    with pytest.raises(error, match='window_begin'):
+    with pytest.raises(error, match='^begin'):
         TrainingWindow(begin)
 
 

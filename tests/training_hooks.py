@@ -4,9 +4,19 @@ import os
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
+from mmengine.registry import HOOKS, LOOPS
+from mmengine.runner import IterBasedTrainLoop
 
 from labelenc_mm.detection import labelenc_hook
+
+
+@LOOPS.register_module()
+class EagerIterBasedTrainLoop(IterBasedTrainLoop):
+    """Starts its workers when it is built, as that of upstream mmengine does."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.dataloader_iterator._iterator = iter(self.dataloader)
 
 
 @HOOKS.register_module()

@@ -20,7 +20,7 @@ from mmengine.config import Config, DictAction
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
-from labelenc_mm.engine.export import ExportError, build_model, builds_a
+from labelenc_mm.engine.export import ExportError, build_model, builds_a, model_config
 from labelenc_mm.toolbox import toolbox_of
 
 # Not part of the model that was trained: how it was trained, and what a user may choose later.
@@ -85,7 +85,7 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
     dataset = config.get('train_dataloader', {}).get('dataset', {})
     dataset_meta = meta.get('dataset_meta') or dataset.get('metainfo')
     if out.endswith('.safetensors'):
-        model = build_model(config.model, toolbox.models, toolbox.scope)
+        model = build_model(model_config(config), toolbox.models, toolbox.scope)
         try:
             model.load_state_dict(state_dict, strict=True)
         except RuntimeError as error:

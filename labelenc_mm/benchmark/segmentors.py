@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 
 from labelenc_mm.benchmark.task import Task
 from labelenc_mm.benchmark.workload import Workload, draw_ellipses, make_scenes
+from labelenc_mm.engine.export import model_config
 from labelenc_mm.labels import VOID
 from labelenc_mm.segmentation.export import stock_config
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
@@ -34,7 +35,7 @@ class Segmentors(Task):
     def stock_config(self, config: Config) -> Config:
         """The stock segmentor's config."""
         stock = stock_config(config)
-        if stock.model == config.model:
+        if stock.model == model_config(config):
             raise ValueError(
                 f'{config.filename} has no label head, neither in model.label_structure nor in '
                 'model.auxiliary_head; give configs of segmentors with label structure'

@@ -1,6 +1,5 @@
 """What a benchmark has to know of a toolbox: the stock model, how ours is built, what a batch is."""
 
-import copy
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -9,7 +8,7 @@ from mmengine.registry import Registry
 
 from labelenc_mm import toolbox
 from labelenc_mm.benchmark.workload import Workload
-from labelenc_mm.engine.export import build_model
+from labelenc_mm.engine.export import build_model, model_config
 
 
 class Task(ABC):
@@ -29,7 +28,7 @@ class Task(ABC):
 
     def build(self, config: Config, workload: Workload) -> Any:
         """A model of a config with random weights, ours as if they had been learned, on the CPU."""
-        options = ConfigDict(_without_files(copy.deepcopy(config.model.to_dict())))
+        options = _without_files(model_config(config))
         self.set_image_size(options, workload.size)
         model = build_model(options, self.models, self.scope)
         model.init_weights()

@@ -14,6 +14,7 @@ from labelenc_mm.engine.export import (
     ExportError,
     build_model,
     compare_models,
+    model_config,
     plain_config,
     select_stock_tensors,
     stock_model,
@@ -73,7 +74,7 @@ def export_detector(
     scope = config.get('default_scope', 'mmdet')
 
     def verify(exported: Mapping[str, Tensor]) -> None:
-        models = [build_model(part.model, MODELS, scope) for part in (config, stock)]
+        models = [build_model(model_config(part), MODELS, scope) for part in (config, stock)]
         compare_models(models[0], state_dict, models[1], exported, _stock_name, _run, device)
 
     return write_export(out, stock, stock_state_dict(state_dict), dataset_meta, verify)

@@ -19,7 +19,12 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from labelenc_mm.checkpoint import CheckpointError
-from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead, neck_width
+from labelenc_mm.detection.feature_supervision_head import (
+    DISTANCE_END,
+    FeatureSupervisionHead,
+    neck_width,
+)
+from labelenc_mm.engine.export import model_config
 from labelenc_mm.schedule import Limit
 
 
@@ -68,7 +73,7 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         distance_by_epoch: bool = True,
     ) -> None:
         if distance_end is None:
-            distance_end = -1 if distance_by_epoch else 8 / 9
+            distance_end = DISTANCE_END[distance_by_epoch]
         super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
         model = teacher_model(teacher)
         widths = neck_width(neck), neck_width(model.get('neck'))
@@ -164,7 +169,8 @@ def teacher_model(teacher: str | dict) -> ConfigDict:
         base = teacher if '::' in teacher else str(Path(teacher).expanduser().resolve())
         if '::' not in teacher and not Path(base).is_file():
             raise FileNotFoundError(f'labelenc.teacher={teacher}: no such config')
-        model = Config.fromstring(f'_base_ = {base!r}', '.py').get('model', {})
+        config = Config.fromstring(f'_base_ = {base!r}', '.py')
+        model = model_config(config) if config.get('model') else {}
     missing = [name for name in ('backbone', 'neck') if not model.get(name)]
     if missing:
         raise ValueError(

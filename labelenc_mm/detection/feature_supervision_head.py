@@ -22,6 +22,9 @@ from labelenc_mm.schedule import Limit, TrainingWindow
 # The network itself knows no toolbox.
 MODELS.register_module(module=FeatureAdaptationBlock)
 
+DISTANCE_END: dict[bool, Limit] = {True: -1, False: 8 / 9}
+"""Where the distance ends while a detector trains, by epoch or not (sec. 4.1: 10k of 90k iterations)."""
+
 
 class FeatureSupervisionHead(BaseModule):
     """Base of the ``labelenc`` subtree of a detector: adapter, distance and schedule.
@@ -54,7 +57,7 @@ class FeatureSupervisionHead(BaseModule):
         self.init_from = init_from
         self.loss_weight = loss_weight
         self.distance_window = TrainingWindow(
-            distance_begin, distance_end, distance_by_epoch, name='labelenc.distance'
+            distance_begin, distance_end, distance_by_epoch, prefix='labelenc.distance_'
         )
         # Part of every checkpoint: says after a resume, without the file, whether the frozen encoder
         # (or the teacher in its place) holds learned weights.

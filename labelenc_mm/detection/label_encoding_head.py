@@ -15,7 +15,11 @@ from mmdet.structures.bbox import get_box_tensor
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead, neck_width
+from labelenc_mm.detection.feature_supervision_head import (
+    DISTANCE_END,
+    FeatureSupervisionHead,
+    neck_width,
+)
 from labelenc_mm.detection.hand_over import load_label_encoding
 from labelenc_mm.detection.introspection import count_classes, find_encoder_outputs, predicts_masks
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
@@ -116,7 +120,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         if distance_begin is None:
             distance_begin = 0 if is_step2 else 0.25
         if distance_end is None and is_step2:
-            distance_end = -1 if distance_by_epoch else 8 / 9
+            distance_end = DISTANCE_END[distance_by_epoch]
         super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
         self.stage = stage
         self.joint = joint

@@ -41,10 +41,20 @@ class LabelEncHook(Hook):
         """Refuse a step-1 file of other classes.
 
         Of frozen parts ``labelenc.init_from`` wins over what a checkpoint in ``load_from`` has brought.
+
+        Raises:
+            ValueError: The checkpoint in ``load_from`` is one of step 1.
         """
         detector = unwrapped_model(runner)
-        if detector.labelenc.init_from is not None and has_loaded_from(runner):
-            detector.labelenc.load_frozen_parts(detector)
+        head = detector.labelenc
+        if head.init_from is not None and has_loaded_from(runner):
+            if not int(head.encoder_is_loaded):  # init_from had set it
+                raise ValueError(
+                    f'load_from={runner._load_from!r} is a checkpoint of step 1, which brings its '
+                    'backbone, neck and adapter as well. Leave load_from out: what step 2 takes over '
+                    'is in labelenc.init_from'
+                )
+            head.load_frozen_parts(detector)
         hand_over.check_classes(detector, train_metainfo(runner).get('classes'))
 
     def after_train(self, runner: Runner) -> None:

@@ -6,6 +6,7 @@ loses its content. The average precision of head(label features) shows it.
 
 import copy
 import logging
+import os.path as osp
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,22 +24,24 @@ from torch.utils.data import Dataset
 from labelenc_mm.dataset_wrappers import iterate_datasets
 
 PREFIX = 'reconstruction_'
+# Options of mmdet's metrics that name what they write, or the beginning of its name.
+_FILE_OPTIONS = ('outfile_prefix', 'out_file_path', 'proposals_file')
 
 
 @LOOPS.register_module()
 class LabelEncValLoop(ValLoop):
     """A ValLoop that also evaluates head(label features) of the validation set's ground truth.
 
-    Its metrics are those of the evaluator with ``reconstruction_`` in front of their names:
-    ``coco/reconstruction_bbox_mAP``. Data sets whose pipelines do not load what is
-    drawn (boxes, or boxes and masks), and models without a label branch, are validated as usual. A step
-    1 without images (``labelenc.joint=False``) has these metrics alone.
+    Its metrics are those of the evaluator with ``reconstruction_`` in front of their names,
+    ``coco/reconstruction_bbox_mAP``, and of the names of the files that they write. Data sets whose
+    pipelines do not load what is drawn (boxes, or boxes and masks), and models without a label branch,
+    are validated as usual. A step 1 without images (``labelenc.joint=False``) has these metrics alone.
     """
 
     def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:
         if not isinstance(evaluator, dict | list):
             raise TypeError('LabelEncValLoop needs val_evaluator as a config, not as an object')
-        self.reconstruction = runner.build_evaluator(copy.deepcopy(evaluator))
+        self.reconstruction = runner.build_evaluator(_writing_elsewhere(evaluator))
         pair = _PairEvaluator(runner.build_evaluator(evaluator), self.reconstruction)
         super().__init__(runner, dataloader, pair, fp16)
         self.boxes_are_unscaled = loads_boxes_after_resize(self.dataloader.dataset)
@@ -86,6 +89,18 @@ class LabelEncValLoop(ValLoop):
         self.reconstruction.process(data_samples=results, data_batch=data_batch)
         self.evaluator.has_reconstruction = True
         return results
+
+
+def _writing_elsewhere(evaluator: Any) -> Any:
+    """A copy of an evaluator's config whose metrics write files of other names."""
+    if isinstance(evaluator, list | tuple):
+        return [_writing_elsewhere(metric) for metric in evaluator]
+    evaluator = copy.deepcopy(evaluator)
+    for key in _FILE_OPTIONS:
+        if evaluator.get(key):
+            folder, name = osp.split(evaluator[key])
+            evaluator[key] = osp.join(folder, f'{PREFIX}{name}')
+    return evaluator
 
 
 class _PairEvaluator(Evaluator):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS, DefaultScope, Registry
@@ -55,9 +55,21 @@ def select_stock_tensors(
     return stock
 
 
-def stock_model(config: Config, models: Registry, option: str) -> dict:
+def model_config(config: Config) -> ConfigDict:
+    """A copy of the model's config as a Runner builds it.
+
+    A data preprocessor may stand beside it instead of in it.
+    """
+    content = copy.deepcopy(config.to_dict())
+    model = ConfigDict(content['model'])
+    if content.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', content['data_preprocessor'])
+    return model
+
+
+def stock_model(config: Config, models: Registry, option: str) -> ConfigDict:
     """A copy of the model's config, of the stock class and without ``option``, which is ours."""
-    model = copy.deepcopy(config.to_dict())['model']
+    model = model_config(config)
     model['type'] = getattr(entry_of(model, models), 'stock_type', model['type'])
     model.pop(option, None)
     return model
@@ -67,6 +79,8 @@ def plain_config(
     config: Config, model: dict, models: Registry, hooks: Registry, loops: Registry
 ) -> Config:
     """A training's config without hooks, loops, wrappers and imports of ours.
+
+    Hooks that take the place of one of the toolbox give it back. What of the data is ours stays.
 
     Args:
         config: Config of the training.
@@ -79,8 +93,13 @@ def plain_config(
     result = copy.deepcopy(config.to_dict())
     result['model'] = model
     hook_configs = result.get('default_hooks') or {}
-    for name in [key for key, hook in hook_configs.items() if hook and is_ours(hook, hooks)]:
-        del hook_configs[name]
+    for name, hook in list(hook_configs.items()):
+        if hook and is_ours(hook, hooks):
+            stock_type = getattr(entry_of(hook, hooks), 'stock_type', None)
+            if stock_type is None:
+                del hook_configs[name]
+            else:
+                hook['type'] = stock_type
     if result.get('custom_hooks'):
         result['custom_hooks'] = [h for h in result['custom_hooks'] if not is_ours(h, hooks)]
     for key, default in (
@@ -132,7 +151,7 @@ def _holds_ours(config: Any, models: Registry) -> bool:
 
 
 def build_model(model: Mapping[str, Any], models: Registry, scope: str) -> Any:
-    """Build a model for comparison, whatever it would be initialised from."""
+    """Build a model of a :func:`model_config` for comparison, whatever it would be initialised from."""
     with DefaultScope.overwrite_default_scope(scope):
         # As the Runner does outside a distributed run, where both will be used.
         return revert_sync_batchnorm(models.build(copy.deepcopy(model)))

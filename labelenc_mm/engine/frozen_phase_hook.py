@@ -47,7 +47,7 @@ class FrozenPhaseHook(Hook):
         by_epoch: bool = True,
     ) -> None:
         self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
-        self.window = TrainingWindow(begin, end, by_epoch, name='frozen_phase')
+        self.window = TrainingWindow(begin, end, by_epoch, prefix='FrozenPhaseHook.')
         self._parts: list[nn.Module] = []
         self._handles: list[Any] = []
         self._is_frozen = False

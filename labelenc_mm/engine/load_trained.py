@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 from mmengine.runner import load_checkpoint
 
 from labelenc_mm.checkpoint import CheckpointError
-from labelenc_mm.engine.export import build_model
+from labelenc_mm.engine.export import build_model, model_config
 
 
 def load_trained(
@@ -34,7 +34,7 @@ def load_trained(
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
-    model = build_model(config.model, models, scope)
+    model = build_model(model_config(config), models, scope)
     try:
         content = load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
     except CheckpointError:

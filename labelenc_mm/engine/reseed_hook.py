@@ -19,6 +19,8 @@ from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from torch.utils.data import get_worker_info
 
+from labelenc_mm.engine.late_workers import start_workers_late
+
 # Tells the streams of one epoch apart; workers use _WORKER + worker id.
 _EPOCH, _ITERATION, _WORKER = 0, 1, 2
 
@@ -127,6 +129,7 @@ class ReseedHook(Hook):
     def before_run(self, runner: Any) -> None:
         """Remember what the sampler was seeded with: it is built by now, nothing is resumed yet."""
         self._first_seed = runner.seed
+        start_workers_late(runner)
 
     def before_train(self, runner: Any) -> None:
         """Prepare sampler and workers; a resume has restored the seed by now."""

@@ -28,8 +28,12 @@ def train_metainfo(runner: Runner) -> dict[str, Any]:
 
 
 def has_loaded_from(runner: Runner) -> bool:
-    """Whether ``load_from`` has replaced weights that the model was initialised with.
+    """Whether a checkpoint has replaced weights that parts of the model were initialised with.
 
-    A resume does not count: its checkpoint is of the same training.
+    It is that of ``load_from``, or of the model's own ``init_cfg``, which comes after those of its
+    parts. A resume does not count: its checkpoint is of the same training.
     """
-    return runner._load_from is not None and not runner._resume
+    init_cfgs = getattr(unwrapped_model(runner), 'init_cfg', None) or []
+    init_cfgs = init_cfgs if isinstance(init_cfgs, list | tuple) else [init_cfgs]
+    is_pretrained = any(init_cfg.get('type') == 'Pretrained' for init_cfg in init_cfgs)
+    return (runner._load_from is not None or is_pretrained) and not runner._resume

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.late_workers import start_workers_late
 
 # What names a sample in the pipelines of mmdet and mmseg.
 _NAMES = ('img_path', 'seg_map_path', 'img_id', 'sample_idx')
@@ -68,14 +69,19 @@ class SampleErrorHook(Hook):
     priority = 'LOWEST'
 
     def before_run(self, runner: Any) -> None:
-        """Exchange the pipelines; the loops are built by now, the workers not yet started."""
+        """Exchange the pipelines; the loops are built by now."""
+        start_workers_late(runner)
+        self._exchange_pipelines(runner)
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Exchange pipelines that other hooks have put in; workers are restarted after that."""
+        self._exchange_pipelines(runner)
+
+    @staticmethod
+    def _exchange_pipelines(runner: Any) -> None:
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             # A loop that this run does not use is still a config.
             dataloader = getattr(loop, 'dataloader', None)
             for dataset in iterate_datasets(getattr(dataloader, 'dataset', None)):
                 if type(getattr(dataset, 'pipeline', None)) is Compose:
                     dataset.pipeline = SampleNamingCompose(dataset.pipeline)
-
-    def before_train_epoch(self, runner: Any) -> None:
-        """Exchange pipelines that other hooks have put in; workers are restarted after that."""
-        self.before_run(runner)

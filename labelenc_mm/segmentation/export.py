@@ -16,6 +16,7 @@ from labelenc_mm.engine.export import (
     build_model,
     builds_a,
     compare_models,
+    model_config,
     plain_config,
     select_stock_tensors,
     stock_model,
@@ -51,7 +52,8 @@ def stock_config(config: Config) -> Config:
     elif isinstance(heads, list | tuple) and any(map(_is_label_head, heads)):
         stock_heads = [head for head in heads if not _is_label_head(head)]
         model[_AUXILIARY] = stock_heads
-        # A head alone has no number in mmseg, nor have its weights.
+        # A head that is no list has no number, nor have its weights. A list of one has, but what was
+        # a list before ours joined it cannot be told.
         if len(stock_heads) == 1:
             model[_AUXILIARY] = stock_heads[0]
         elif not stock_heads:
@@ -92,7 +94,7 @@ def export_segmentor(
     scope = config.get('default_scope', 'mmseg')
 
     def verify(exported: Mapping[str, Tensor]) -> None:
-        models = [build_model(part.model, MODELS, scope) for part in (config, stock)]
+        models = [build_model(model_config(part), MODELS, scope) for part in (config, stock)]
         compare_models(
             models[0], state_dict, models[1], exported, stock_name, _run, device, _own_size(config)
         )
@@ -131,7 +133,7 @@ def _is_label_head(config: Any) -> bool:
 
 def _own_size(config: Config) -> tuple[int, int] | None:
     """(H, W) of the images that the segmentor is trained or tested on, if the config tells."""
-    model = config.model
+    model = model_config(config)
     preprocessor, test_cfg = model.get('data_preprocessor') or {}, model.get('test_cfg') or {}
     size = preprocessor.get('size') or test_cfg.get('crop_size')
     return tuple(size) if size else None

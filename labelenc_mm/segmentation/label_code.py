@@ -4,6 +4,7 @@ The file holds the tensors ``encoder.*`` and ``decoder.*`` and, as metadata, wha
 fit: number and names of the classes, ``reduce_zero_label``, channels and stride.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -209,14 +210,21 @@ def check_labels(
 def check_num_classes(num_classes: int, classes: Sequence[str] | None) -> None:
     """Compare the classes of a label autoencoder with those of its data set.
 
+    More of them than the data set names are allowed, as in mmseg's own heads, and told.
+
     Raises:
-        ValueError: There are more or fewer.
+        ValueError: There are fewer.
     """
-    if classes and len(classes) != num_classes:
-        raise ValueError(
-            f'model.num_classes={num_classes}, but the data set has {len(classes)} classes: an '
-            'autoencoder of other labels serves no segmentor of this data set'
-        )
+    if not classes or len(classes) == num_classes:
+        return
+    text = f'model.num_classes={num_classes}, but the data set has {len(classes)} classes'
+    if num_classes < len(classes):
+        raise ValueError(f'{text}: set model.num_classes={len(classes)}')
+    print_log(
+        f'{text}: this autoencoder serves segmentors with {num_classes} outputs alone',
+        'current',
+        logging.WARNING,
+    )
 
 
 def describe(coder: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ both to the same size from different places.
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from mmcv.transforms import BaseTransform, LoadAnnotations
@@ -33,9 +34,8 @@ class CheckLabelMapSize(BaseTransform):
 def check_sizes(transforms: Sequence[Any]) -> list[Any]:
     """The same pipeline with :class:`CheckLabelMapSize` after every ``LoadAnnotations``."""
     checked: list[Any] = []
-    for transform in transforms:
-        is_after_loader = bool(checked) and isinstance(checked[-1], LoadAnnotations)
-        if is_after_loader and not isinstance(transform, CheckLabelMapSize):
-            checked.append(CheckLabelMapSize())
+    for transform, following in zip_longest(transforms, transforms[1:]):
         checked.append(transform)
+        if isinstance(transform, LoadAnnotations) and not isinstance(following, CheckLabelMapSize):
+            checked.append(CheckLabelMapSize())
     return checked

@@ -11,6 +11,7 @@ from mmseg.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
 from labelenc_mm.engine.export import export_after_training
+from labelenc_mm.engine.late_workers import start_workers_late
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
@@ -48,10 +49,11 @@ class LabelStructureHook(Hook):
         self.export = export
 
     def before_run(self, runner: Runner) -> None:
-        """Prepare the pipelines of all loops; these are built by now, workers not yet started.
+        """Prepare the pipelines of all loops, which are built by now.
 
         An autoencoder's lose their images; a segmentor's compare label maps with images.
         """
+        start_workers_late(runner)
         loops = (runner._train_loop, runner._val_loop, runner._test_loop)
         # A loop that this run does not use is still a config.
         dataloaders = [getattr(loop, 'dataloader', None) for loop in loops]
@@ -78,7 +80,8 @@ class LabelStructureHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Load what the heads start from and refuse an autoencoder of other labels.
 
-        ``init_from`` wins over what a checkpoint in ``load_from`` has brought.
+        ``init_from`` wins over what a checkpoint, in ``load_from`` or the model's ``init_cfg``, has
+        brought.
         """
         model, metainfo = unwrapped_model(runner), train_metainfo(runner)
         if isinstance(model, LabelAutoEncoder):

@@ -45,6 +45,8 @@ class LabelStructureVisualizationHook(SegVisualizationHook):
         backend_args: Of the file backend through which images are read.
     """
 
+    stock_type = SegVisualizationHook.__name__  # what an exported config has in its place
+
     def __init__(
         self,
         draw: bool = False,

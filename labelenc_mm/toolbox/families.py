@@ -46,17 +46,18 @@ PARTS = (
         {FORK: '2.3.6', UPSTREAM: '2.1.0'},
         ('mmcv-lite', 'mmcv-full', 'onedl-mmcv-lite'),
     ),
-    # 3.0.0 and 1.0.0 are the first on mmengine, with data samples and `loss` / `predict`.
+    # The first on mmengine, with data samples and `loss` / `predict`.
     Part(
         'mmdet',
         {FORK: 'onedl-mmdetection', UPSTREAM: 'mmdet'},
         '3.0.0',
         {FORK: '3.5.1', UPSTREAM: '3.3.0'},
     ),
+    # The first with depth estimators, which are no segmentors of ours.
     Part(
         'mmseg',
         {FORK: 'onedl-mmsegmentation', UPSTREAM: 'mmsegmentation'},
-        '1.0.0',
+        '1.1.2',
         {FORK: '1.4.2', UPSTREAM: '1.2.2'},
     ),
 )

@@ -58,6 +58,14 @@ def test_stock_config_has_nothing_of_ours_and_all_of_theirs():
     assert 'model_wrapper_cfg' not in stock
 
 
+def test_a_data_preprocessor_beside_the_model_is_its_own(trained, tmp_path):
+    config, state_dict = trained
+    config.data_preprocessor = config.model.pop('data_preprocessor')
+    out = export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+    stock = Config.fromstring(torch.load(out, weights_only=True)['meta']['cfg'], '.py')
+    assert stock.model.data_preprocessor == config.data_preprocessor
+
+
 def test_exported_file_is_the_stock_detector(trained, tmp_path):
     config, state_dict = trained
     out = export_detector(

@@ -181,6 +181,11 @@ FAULTS = [
         r'RuntimeError: .*do not give a checkpoint of step 1 to load_from',
     ),
     (
+        'a checkpoint of step 1 as well',
+        lambda _: [f'load_from={shared_step1().work_dir}/epoch_4.pth'],
+        r"ValueError: load_from='.*epoch_4\.pth' is a checkpoint of step 1",
+    ),
+    (
         'unknown stage',
         options('model.labelenc.stage=encode'),
         r"stage='encode' is unknown; write 'autoencode'",

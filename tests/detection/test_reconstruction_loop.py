@@ -1,5 +1,6 @@
 """The reconstruction is evaluated on the boxes that the network input has, whatever the pipeline."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -147,6 +148,21 @@ def test_order_of_loading_and_resizing_does_not_matter(resize, source, overhangi
     assert any(len(classes) for classes, _ in early)
     assert any(not len(classes) for classes, _ in early)  # the image without objects
     assert {'coco/bbox_mAP', 'coco/reconstruction_bbox_mAP'} <= set(metrics)
+
+
+def test_metrics_that_write_files_do_not_write_over_each_other(overhanging, tmp_path):
+    """CityScapesMetric reads its own back; the image branch here always predicts the same box."""
+    evaluator = dict(type='CocoMetric', ann_file=str(overhanging), metric='bbox')
+    evaluator['outfile_prefix'] = str(tmp_path / 'results')
+    detector = build('small', model=small_model_config(len(CLASSES)))
+    load = dict(type='LoadAnnotations', with_bbox=True)
+    pipeline = [LOAD, RESIZES['larger'], load, PACK]
+    maps_seen(detector, overhanging, pipeline, stand_in=Echo, evaluator=evaluator)
+    boxes = [
+        {tuple(found['bbox']) for found in json.loads((tmp_path / name).read_text())}
+        for name in ('results.bbox.json', 'reconstruction_results.bbox.json')
+    ]
+    assert boxes[0] == {(0.0, 0.0, 9.0, 9.0)} and len(boxes[1]) > 1
 
 
 def test_pipelines_without_boxes_are_validated_as_usual(overhanging):

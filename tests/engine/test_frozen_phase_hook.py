@@ -116,6 +116,11 @@ def test_unknown_part_is_named(tmp_path):
         train(tmp_path, {'modules': ['neck']}, epochs=1)
 
 
+def test_a_phase_outside_the_training_is_refused_by_the_hooks_own_names(tmp_path):
+    with pytest.raises(ValueError, match=r'FrozenPhaseHook\.end=9 .* FrozenPhaseHook\.by_epoch'):
+        train(tmp_path, {'end': 9}, epochs=2)
+
+
 @pytest.fixture
 def group_of_one(tmp_path):
     dist.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)

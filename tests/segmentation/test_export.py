@@ -155,6 +155,25 @@ def test_the_import_stays_where_a_part_of_the_model_is_ours():
     assert stock_config(config).custom_imports.imports == ['labelenc_mm', 'json']
 
 
+def test_a_data_preprocessor_beside_the_model_is_its_own(tmp_path):
+    """mmengine puts it into the model when it builds one."""
+    config, state = with_label_structure()
+    config.data_preprocessor = config.model.pop('data_preprocessor')
+    config.data_preprocessor.mean = [1.0, 2.0, 3.0]
+    out = export_segmentor(config, state, str(tmp_path / 's.pth'))
+    stock = Config.fromstring(torch.load(out, weights_only=True)['meta']['cfg'], '.py')
+    assert stock.model.data_preprocessor.mean == [1.0, 2.0, 3.0]
+
+
+def test_a_hook_in_place_of_the_toolboxs_gives_it_back():
+    config, _ = with_label_structure()
+    ours = dict(type='LabelStructureVisualizationHook', draw=True, interval=2)
+    config.default_hooks.visualization = ours
+    hooks = stock_config(config).default_hooks
+    assert hooks.visualization == dict(ours, type='SegVisualizationHook')
+    assert 'label_structure' not in hooks and 'reseed' not in hooks
+
+
 def test_a_wrong_export_is_refused_and_leaves_the_old_file(tmp_path, monkeypatch):
     config, state = with_label_structure()
     out = tmp_path / 's.pth'

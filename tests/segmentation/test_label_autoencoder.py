@@ -31,6 +31,21 @@ def test_loss_is_the_cross_entropy_of_the_labelled_pixels():
     assert all(p.grad is not None and p.grad.any() for p in autoencoder.parameters())
 
 
+@pytest.mark.parametrize('void', [0, 200])
+def test_void_may_have_another_label(void):
+    """It is no part of the input or of the loss, as 255 is where nothing is said."""
+    usual, other = build_autoencoder(), build_autoencoder(ignore_index=void)
+    other.load_state_dict(usual.state_dict())
+    maps = random_maps(2)
+    maps[maps == 0] = 255
+    assert (maps == 255).any()
+    losses = [
+        autoencoder(**batch(autoencoder, labels), mode='loss')['loss_ce']
+        for autoencoder, labels in ((usual, maps), (other, maps.where(maps != 255, void)))
+    ]
+    assert torch.equal(*losses)
+
+
 def test_images_and_their_size_play_no_part():
     autoencoder = build_autoencoder()
     data = batch(autoencoder, random_maps(2))

@@ -33,8 +33,13 @@ def test_other_sizes_are_refused_by_both_files(size):
 
 def test_the_check_follows_the_loader_once_wherever_it_stands():
     loader, resize, pack = LoadAnnotations(), Resize(scale=(8, 8)), PackSegInputs()
-    for transforms, index in (([loader, resize, pack], 1), ([resize, loader, pack], 2)):
+    for transforms, index in (
+        ([loader, resize, pack], 1),
+        ([resize, loader, pack], 2),
+        ([resize, loader], 2),  # as where several images are mixed
+    ):
         checked = check_sizes(transforms)
         assert isinstance(checked.pop(index), CheckLabelMapSize) and checked == transforms
-    checked = check_sizes([loader, pack])
-    assert check_sizes(checked) == checked
+    for transforms in ([loader, pack], [loader]):
+        checked = check_sizes(transforms)
+        assert check_sizes(checked) == checked

@@ -284,6 +284,26 @@ def test_only_void_costs_nothing_and_keeps_the_graph(autoencoder):
                 assert parameter.grad is not None and not parameter.grad.any(), name
 
 
+@pytest.mark.parametrize('void', [0, 200])
+def test_void_is_what_it_is_for_the_decode_head(void, autoencoder):
+    """Both heads take its label over; losses are those of 255 where nothing is said."""
+    heads = [decoder_config(autoencoder), encoder_config(autoencoder)]
+    usual = build(stock_model_config('FCN'), heads)
+    model = stock_model_config('FCN')
+    for head in (model.decode_head, model.auxiliary_head):
+        head.ignore_index = void
+    other = build(model, heads)
+    other.load_state_dict(usual.state_dict())
+    maps = random_maps(2)
+    maps[maps == 0] = 255
+    losses = []
+    for segmentor, labels in ((usual, maps), (other, maps.where(maps != 255, void))):
+        torch.manual_seed(0)  # dropout
+        losses.append(segmentor(**data(segmentor, labels), mode='loss'))
+    for key, value in losses[0].items():
+        assert torch.equal(value, losses[1][key]), key
+
+
 def test_binary_head_with_one_channel(autoencoder, tmp_path):
     """mmseg's form of two classes: one output channel, a threshold."""
     path, _ = write_autoencoder(tmp_path / 'two.safetensors', num_classes=2)

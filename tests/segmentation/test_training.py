@@ -78,6 +78,20 @@ def test_autoencoder_is_trained_validated_and_tested_without_images(tmp_path):
     assert f'mIoU: {last_metrics(run)["mIoU"]:.4f}' in tested.output
 
 
+def test_no_worker_reads_images_that_started_before_the_hooks(tmp_path):
+    config = write_config(tmp_path / 'c.py', LEARN, data=without_images(tmp_path))
+    run = train(
+        config,
+        tmp_path / 'run',
+        'train_cfg={"_delete_":True,"type":"EagerIterBasedTrainLoop","max_iters":3,"val_interval":9}',
+        'train_dataloader.num_workers=1',
+        'train_dataloader.persistent_workers=True',
+        'train_dataloader.sampler.type=InfiniteSampler',
+        'default_hooks.checkpoint.by_epoch=False',
+    )
+    assert NO_IMAGES in run.output and (tmp_path / 'run' / AUTOENCODER).is_file()
+
+
 def test_autoencoder_leaves_its_weights_and_what_they_are_of(autoencoder):
     tensors, metadata = load_tensors(autoencoder)
     last = weights(autoencoder.with_name('epoch_3.pth'))
@@ -99,8 +113,9 @@ def test_any_checkpoint_of_the_autoencoder_gives_its_file(autoencoder, tmp_path)
     assert 'give an OUT that ends in .safetensors' in done.output and not stock.exists()
 
 
+@pytest.mark.parametrize('way', ['load_from', 'model.init_cfg.checkpoint'])
 def test_the_file_wins_over_the_decoder_of_a_checkpoint_to_start_from(
-    supervised, autoencoder, tmp_path
+    way, supervised, autoencoder, tmp_path
 ):
     """As where a segmentor that was trained under another autoencoder is trained further."""
     _, run = supervised
@@ -110,7 +125,9 @@ def test_the_file_wins_over_the_decoder_of_a_checkpoint_to_start_from(
             value += 1
     torch.save(start, tmp_path / 'start.pth')
     config = write_config(tmp_path / 'c.py', SUPERVISE, autoencoder=autoencoder, hooks=KEEP)
-    options = (f'load_from={tmp_path / "start.pth"}', 'train_cfg.max_epochs=1')
+    options = [f'{way}={tmp_path / "start.pth"}', 'train_cfg.max_epochs=1']
+    if way != 'load_from':
+        options.append('model.init_cfg.type=Pretrained')
     further = train(config, tmp_path / 'run', *options)
     first, last = (weights(further.work_dir / f'{name}_rank0.pth') for name in ('first', 'last'))
     half = with_prefix(last, 'label_structure.0.decoder.', 'decoder.')
@@ -119,12 +136,23 @@ def test_the_file_wins_over_the_decoder_of_a_checkpoint_to_start_from(
     assert torch.equal(first[stem], start['state_dict'][stem])
 
 
-def test_an_autoencoder_of_more_classes_than_the_data_set_has_is_refused(tmp_path):
+def test_an_autoencoder_of_fewer_classes_than_the_data_set_has_is_refused(tmp_path):
     config = write_config(tmp_path / 'c.py', LEARN)
-    run = train(config, tmp_path / 'run', 'model.num_classes=12', expect=1)
+    run = train(config, tmp_path / 'run', 'model.num_classes=3', expect=1)
     count = len(ALL_CLASSES)
-    assert f'model.num_classes=12, but the data set has {count} classes' in run.output
+    assert f'model.num_classes=3, but the data set has {count} classes: set' in run.output
     assert not (tmp_path / 'run' / 'epoch_1.pth').exists()
+
+
+def test_more_classes_than_the_data_set_has_are_told(tmp_path):
+    """mmseg's own heads may have more outputs, too; both halves of the method then have."""
+    options = [f'model.num_classes={(count := len(ALL_CLASSES) + 3)}', 'train_cfg.max_epochs=1']
+    learned = train(write_config(tmp_path / 'l.py', LEARN), tmp_path / 'learned', *options)
+    assert f'serves segmentors with {count} outputs alone' in learned.output
+    config = write_config(tmp_path / 's.py', SUPERVISE, autoencoder=learned.work_dir / AUTOENCODER)
+    options = [f'model.{head}.num_classes={count}' for head in ('decode_head', 'auxiliary_head')]
+    run = train(config, tmp_path / 'run', *options, 'train_cfg.max_epochs=1')
+    assert (run.work_dir / EXPORTED).is_file()
 
 
 def test_segmentor_moves_and_the_halves_do_not(supervised, autoencoder):
