@@ -263,13 +263,28 @@ def test_config_trains(name):
         path.unlink()
 
 
-def passes(config):
-    """How often a training sees every image."""
-    count, dataset = config.train_cfg.max_epochs, config.train_dataloader.dataset
+def passes_an_epoch(config):
+    """How often an epoch sees every image."""
+    count, dataset = 1, config.train_dataloader.dataset
     while 'dataset' in dataset:
         count *= dataset.get('times', 1)
         dataset = dataset.dataset
     return count
+
+
+def passes(config):
+    """How often a training sees every image."""
+    return config.train_cfg.max_epochs * passes_an_epoch(config)
+
+
+def schedule(config, lead=0):
+    """The schedulers, the last one's epochs as passes over the images, all `lead` passes later."""
+    *warm_up, decay = plain(config.param_scheduler)
+    assert decay['by_epoch'] and decay['begin'] == 0
+    each = passes_an_epoch(config)
+    end, milestones = decay['end'] * each, [epoch * each for epoch in decay['milestones']]
+    shifted = dict(end=end + lead, milestones=[epoch + lead for epoch in milestones])
+    return [*warm_up, {**decay, **shifted}]
 
 
 @pytest.mark.parametrize('name', STEP2)
@@ -281,8 +296,11 @@ def test_steps_fit_together(name):
     for key in ('bbox_head', 'roi_head', 'rpn_head', 'data_preprocessor'):
         assert step1.model.get(key) == step2.model.get(key)
     assert {**step1.model.neck, 'in_channels': 0} == {**step2.model.neck, 'in_channels': 0}
-    # Step 1 is longer by what passes before the distance counts (LabelEnc, sec. 4.1: 120k and 90k).
-    assert passes(step1) * 3 == passes(step2) * 4
+    # Step 1 is step 2's schedule after a third as many passes, in which the distance does not count yet
+    # (LabelEnc, sec. 4.1: 30k iterations and 90k).
+    lead = passes(step1) - passes(step2)
+    assert lead * 3 == passes(step2)
+    assert schedule(step1) == schedule(step2, lead)
 
 
 def test_the_same_seed_gives_the_same_figures_on_a_cpu(tmp_path):
