@@ -1,0 +1,132 @@
+"""Every recipe beside the configs can be planned, and its options reach a part of the configs."""
+
+import copy
+import inspect
+from functools import cache
+from pathlib import Path
+
+import pytest
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+
+from labelenc_mm.recipes import make_plan, read_recipe
+from labelenc_mm.recipes.run import _parse_options, _read_config
+
+TOOLBOXES = {
+    'labelenc': pytest.importorskip('mmdet.registry'),
+    'label_structure': pytest.importorskip('mmseg.registry'),
+}
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs'
+RECIPES = sorted(
+    path.relative_to(CONFIGS).as_posix()
+    for path in CONFIGS.rglob('*.yml')
+    if path.name != 'metafile.yml'
+)
+DETECTORS = ('retinanet', 'fcos', 'atss')  # what `detector` may be in the recipes of BCCD
+CASES = [
+    (name, variables)
+    for name in RECIPES
+    for variables in ([{'detector': d} for d in DETECTORS] if '/bccd/' in name else [{}])
+]
+# What is built of parts that need no `type`.
+UNTYPED = {
+    '': Runner,
+    'randomness': Runner.set_randomness,
+    'model.labelenc': 'LabelEncodingHead',
+    'model.labelenc.encoder': 'LabelEncoder',
+    'model.label_structure': 'FrozenLabelDecoderHead',
+}
+# Keys that are read before a part is built; the segmentor reads which features its label structure sees.
+READ_BEFORE = {'type', '_scope_', 'features'}
+
+
+def runs_of(name, variables, options=None):
+    """The runs of a recipe that have a config in the repository, one of each stage and config."""
+    recipe = read_recipe(CONFIGS / name, seeds=[0], variables=variables, options=options)
+    runs = make_plan(recipe, Path('/w'), ROOT / 'tools').runs.values()
+    runs = [run for run in runs if run.stage.kind != 'command' and not run.config_is_made]
+    return list({(run.stage.name, run.config_path()): run for run in runs}.values())
+
+
+@cache
+def arguments(part, paper):
+    """Those of what builds a part: a callable, or a name in a registry of the paper's toolbox."""
+    if isinstance(part, str):
+        registries = [r for r in vars(TOOLBOXES[paper]).values() if isinstance(r, Registry)]
+        part = next(found for found in (r.get(part) for r in registries) if found)
+    known = set()
+    for each in inspect.getmro(part) if inspect.isclass(part) else [part]:
+        if inspect.isclass(each) and '__init__' not in vars(each):
+            continue
+        parameters = inspect.signature(each).parameters.values()
+        known |= {p.name for p in parameters}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break  # nothing is passed on to the bases
+    return known
+
+
+def is_known(key, before, after, paper):
+    """Whether the config has all parts of a dotted key, or what it builds takes them as arguments.
+
+    Args:
+        key: Of an option.
+        before: The config without the run's options.
+        after: With them.
+        paper: Folder of the config.
+    """
+    address = ''
+    for name in key.split('.'):
+        if isinstance(after, list | tuple):
+            name, before, known = int(name), dict(enumerate(before)), True
+        elif name == 'type':
+            known = after.keys() - READ_BEFORE <= arguments(after['type'], paper)
+        else:
+            built = after.get('type') or UNTYPED.get(address)
+            known = name in before or (built and name in arguments(built, paper))
+            # A hook bears any name.
+            known = known or (address == 'default_hooks' and 'type' in after[name])
+        if not known:
+            return False
+        before, after = before.get(name) or {}, after[name]
+        address = f'{address}.{name}'.lstrip('.')
+    return True
+
+
+def lost_options(run, paper):
+    """The options of a run that no part of its config knows."""
+    config = _read_config(run.config_path())
+    changed = copy.deepcopy(config)
+    changed.merge_from_dict(_parse_options(run.option_strings()))
+    return [key for key in run.stage.options if not is_known(key, config, changed, paper)]
+
+
+@pytest.mark.parametrize(
+    ('name', 'variables'), CASES, ids=['-'.join([n, *v.values()]) for n, v in CASES]
+)
+def test_every_option_reaches_a_part_of_the_config(name, variables):
+    paper = name.split('/')[0]
+    lost = {run.name: lost_options(run, paper) for run in runs_of(name, variables)}
+    assert lost and {run: keys for run, keys in lost.items() if keys} == {}
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('model.labelenc.encodr.stem_channels', 8),
+        ('model.labelenc.encoder.stem_chanels', 8),
+        ('model.labelenc.joined', False),
+        ('model.bbox_head.stacked_conv', 2),
+        ('model.backbone.base_chanels', 16),
+        ('optim_wrapper.optimizer.fuse', True),
+        ('train_dataloader.dataset.indexes', 26),
+        ('train_cfg.max_epoch', 3),
+        ('default_hooks.chekpoint.interval', 1),
+        ('randomnes.seed', 1),
+        ('param_scheduler.1.type', 'LinearLR'),  # knows no milestones
+    ],
+)
+def test_an_option_that_nothing_knows_is_found(key, value):
+    runs = runs_of('labelenc/bccd/evidence.yml', {}, {key: value})
+    (step1,) = [run for run in runs if run.stage.name == 'step1']
+    assert lost_options(step1, 'labelenc') == [key]
