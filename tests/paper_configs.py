@@ -15,3 +15,17 @@ def names_of_the_paper(paper):
         for name in names
         if '_base_' not in name.parts and not name.as_posix().startswith(OURS[paper])
     }
+
+
+def passes_an_epoch(config):
+    """How often an epoch sees every image."""
+    count, dataset = 1, config.train_dataloader.dataset
+    while 'dataset' in dataset:
+        count *= dataset.get('times', 1)
+        dataset = dataset.dataset
+    return count
+
+
+def passes(config):
+    """How often a training sees every image."""
+    return config.train_cfg.max_epochs * passes_an_epoch(config)

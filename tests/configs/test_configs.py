@@ -19,7 +19,7 @@ import torch
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from paper_configs import names_of_the_paper
+from paper_configs import names_of_the_paper, passes, passes_an_epoch
 from training_runs import ENCODING, EXPORTED, ROOT, shared_folder, train
 
 import labelenc_mm
@@ -261,20 +261,6 @@ def test_config_trains(name):
         assert {key.split('/')[0] for key in found} == (prefixes if expected else set())
     for path in run.work_dir.glob('*.pth'):  # hundreds of MB each
         path.unlink()
-
-
-def passes_an_epoch(config):
-    """How often an epoch sees every image."""
-    count, dataset = 1, config.train_dataloader.dataset
-    while 'dataset' in dataset:
-        count *= dataset.get('times', 1)
-        dataset = dataset.dataset
-    return count
-
-
-def passes(config):
-    """How often a training sees every image."""
-    return config.train_cfg.max_epochs * passes_an_epoch(config)
 
 
 def schedule(config, lead=0):

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from paper_configs import OURS, names_of_the_paper
+from mmengine.config import Config
+from paper_configs import OURS, names_of_the_paper, passes
 from training_runs import ROOT
+
+LABELENC = {
+    model['Name']: model
+    for model in yaml.safe_load((ROOT / 'configs/labelenc/metafile.yml').read_text())['Models']
+}
 
 
 @pytest.mark.parametrize('paper', OURS)
@@ -19,6 +25,17 @@ def test_metafile_lists_all_configs_of_the_paper(paper):
     (collection,) = content['Collections']
     assert {model['In Collection'] for model in listed} == {collection['Name']}
     assert (ROOT / collection['README']).is_file()
+
+
+@pytest.mark.parametrize('name', LABELENC)
+def test_metafile_tells_the_epochs_of_both_steps(name):
+    pytest.importorskip('mmdet')
+    config = Config.fromfile(ROOT / LABELENC[name]['Config'])
+    expected = {'Epochs': passes(config)}
+    if 'labelenc-step2' in name:
+        step1 = LABELENC[Path(config.model.labelenc.init_from).parent.name]
+        expected['Epochs of Step 1'] = step1['Metadata']['Epochs']
+    assert LABELENC[name]['Metadata'] == expected
 
 
 @pytest.mark.parametrize('paper', OURS)
