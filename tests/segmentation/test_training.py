@@ -38,6 +38,11 @@ from labelenc_mm.checkpoint import load_checkpoint_file
 from labelenc_mm.datasets import CLASSES
 
 KEEP = "dict(type='KeepWeightsHook')"
+EAGER = """
+train_cfg = dict(_delete_=True, type='EagerIterBasedTrainLoop', max_iters=3, val_interval=9)
+train_dataloader = dict(num_workers=1, persistent_workers=True, sampler=dict(type='InfiniteSampler'))
+default_hooks = dict(checkpoint=dict(by_epoch=False))
+"""
 NO_IMAGES = 'only label maps are used, no image is decoded'
 
 
@@ -79,16 +84,8 @@ def test_autoencoder_is_trained_validated_and_tested_without_images(tmp_path):
 
 
 def test_no_worker_reads_images_that_started_before_the_hooks(tmp_path):
-    config = write_config(tmp_path / 'c.py', LEARN, data=without_images(tmp_path))
-    run = train(
-        config,
-        tmp_path / 'run',
-        'train_cfg={"_delete_":True,"type":"EagerIterBasedTrainLoop","max_iters":3,"val_interval":9}',
-        'train_dataloader.num_workers=1',
-        'train_dataloader.persistent_workers=True',
-        'train_dataloader.sampler.type=InfiniteSampler',
-        'default_hooks.checkpoint.by_epoch=False',
-    )
+    config = write_config(tmp_path / 'c.py', LEARN, EAGER, data=without_images(tmp_path))
+    run = train(config, tmp_path / 'run')
     assert NO_IMAGES in run.output and (tmp_path / 'run' / AUTOENCODER).is_file()
 
 
