@@ -2,6 +2,7 @@
 
 import argparse
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.structures import PixelData
+from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 
@@ -61,9 +63,12 @@ class Detections:
         from mmdet.registry import DATASETS
         from mmdet.visualization import DetLocalVisualizer
 
+        from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+
         self.scale, self.score_thr = args.scale, args.score_thr
         self.models = [init_detector(cfg, follow(p), device=args.device) for p in args.checkpoints]
         self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
+        self.unscaled = loads_boxes_after_resize(self.dataset)
         self.visualizer = DetLocalVisualizer('comparison', line_width=2)
         self.visualizer.dataset_meta = {'palette': 'random', **self.dataset.metainfo}
 
@@ -71,14 +76,17 @@ class Detections:
         """RGB picture of the ground truth of a sample, or of what a model finds in its BGR image."""
         from mmdet.apis import inference_detector
 
+        from labelenc_mm.detection.reconstruction_loop import unpadded_size
+
         shown = sample.cpu() if model is None else inference_detector(model, image).cpu()
         instances = shown.gt_instances if model is None else shown.pred_instances
-        # the ground truth is in coordinates of the network input, predictions are not
-        factor = self.scale / sample.scale_factor[0] if model is None else self.scale
-        instances.bboxes = getattr(instances.bboxes, 'tensor', instances.bboxes) * factor
+        picture = cv2.cvtColor(enlarge(image, self.scale), cv2.COLOR_BGR2RGB)
+        # Ground truth loaded before the resize is in coordinates of the network input.
+        is_scaled = model is None and not self.unscaled
+        rescale(instances, unpadded_size(sample) if is_scaled else image.shape[:2], picture.shape)
         self.visualizer.add_datasample(
             'picture',
-            cv2.cvtColor(enlarge(image, self.scale), cv2.COLOR_BGR2RGB),
+            picture,
             shown,
             draw_gt=model is None,
             draw_pred=model is not None,
@@ -121,6 +129,25 @@ class LabelMaps:
             with_labels=False,
         )
         return enlarge(self.visualizer.get_image(), self.scale)
+
+
+def rescale(instances: Any, size: Sequence[int], new_size: Sequence[int]) -> None:
+    """Move boxes and masks from an image of ``size`` to one of ``new_size``, both (height, width, ...).
+
+    Masks become a (N, H, W) bool tensor, without what padding lies around the image.
+    """
+    from mmdet.structures.bbox import get_box_tensor
+
+    (height, width), (new_height, new_width) = size[:2], new_size[:2]
+    boxes = get_box_tensor(instances.bboxes)
+    factors = (new_width / width, new_height / height)
+    instances.bboxes = boxes * boxes.new_tensor([*factors, *factors])
+    if 'masks' in instances:
+        masks = instances.masks
+        if not isinstance(masks, torch.Tensor):
+            masks = masks.to_tensor(torch.bool, 'cpu')
+        pixels = masks[:, None, :height, :width].float()
+        instances.masks = functional.interpolate(pixels, (new_height, new_width))[:, 0].bool()
 
 
 def enlarge(image: np.ndarray, scale: float) -> np.ndarray:

@@ -24,7 +24,7 @@ def tool():
 
 
 def write_inputs(folder, config, scope):
-    """A data set of two images and a checkpoint of an untrained model."""
+    """A data set of two images of 64x96 pixels and a checkpoint of an untrained model."""
     import torch
     from mmengine.config import Config
     from mmengine.registry import MODELS, init_default_scope
@@ -60,6 +60,101 @@ def test_ground_truth_stands_left_of_each_checkpoint(tool, inputs):
     assert np.abs(first[:128, :192] - plain).mean() < 3
     assert np.abs(truth[:128, :192] - plain).mean() > 3
     assert np.array_equal(first, second)
+
+
+def write_config(folder, *steps):
+    """The detector with a validation pipeline of these steps between loading and packing."""
+    path = folder / 'config.py'
+    path.write_text(
+        f"_base_ = ['{CONFIG}']\n"
+        f'steps = [_base_.test_pipeline[0], *{steps!r}, _base_.test_pipeline[-1]]\n'
+        f"data = dict(data_root='{folder}/shapes/', pipeline=steps)\n"
+        'val_dataloader = dict(dataset=data)\n'
+    )
+    return path
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is handed to mmdet's visualizer: pairs of a picture and its sample."""
+    from mmdet.visualization import DetLocalVisualizer
+
+    calls = []
+    original = DetLocalVisualizer.add_datasample
+
+    def record(self, name, image, data_sample, *args, **kwargs):
+        calls.append((image, data_sample))
+        return original(self, name, image, data_sample, *args, **kwargs)
+
+    monkeypatch.setattr(DetLocalVisualizer, 'add_datasample', record)
+    return calls
+
+
+LOAD = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
+TWICE = dict(type='Resize', scale_factor=2.0)
+STRETCH = dict(type='Resize', scale=(144, 128), keep_ratio=False)
+PAD = dict(type='Pad', size=(160, 224))
+
+
+@pytest.mark.parametrize(
+    'steps',
+    [
+        (LOAD,),
+        (TWICE, LOAD),
+        (LOAD, TWICE),
+        (dict(type='Resize', scale_factor=0.5), LOAD),
+        (STRETCH, LOAD),
+        (LOAD, STRETCH),
+        (TWICE, PAD, LOAD),
+        (LOAD, TWICE, PAD),
+    ],
+)
+def test_ground_truth_lies_on_its_objects(tool, inputs, drawn, steps):
+    """Boxes and masks in the picture, whatever the network input is and where they were loaded."""
+    from labelenc_mm.datasets import ShapeScenes
+
+    options = ['--num', '1', '--score-thr', '1.0', '--out-dir', str(inputs / 'out')]
+    tool.main([str(write_config(inputs, *steps)), str(inputs / 'a.pth'), *options])
+    picture, sample = drawn[0]
+    scene = ShapeScenes((64, 96), 'val')[0]
+    assert picture.shape == (2 * 64, 2 * 96, 3)
+    instances = sample.gt_instances
+    np.testing.assert_allclose(instances.bboxes, scene.boxes * 2, atol=0.01)
+    assert instances.masks.shape[1:] == picture.shape[:2]
+    masks, expected = instances.masks.numpy(), scene.masks.repeat(2, 1).repeat(2, 2)
+    # Resized to the network input and back, an outline may move by a pixel.
+    assert ((masks & expected).sum((1, 2)) > 0.8 * (masks | expected).sum((1, 2))).all()
+
+
+def test_predicted_masks_are_enlarged_with_the_picture(tool, inputs, drawn, monkeypatch):
+    import mmdet.apis
+    import torch
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+    mask = torch.zeros(2, 64, 96, dtype=torch.bool)
+    mask[0, 10:30, 20:50] = True
+    prediction = DetDataSample(
+        pred_instances=InstanceData(
+            bboxes=torch.tensor([[20.0, 10, 50, 30], [0, 0, 9, 9]]),
+            labels=torch.tensor([1, 2]),
+            scores=torch.tensor([0.9, 0.1]),
+            masks=mask,
+        )
+    )
+    monkeypatch.setattr(mmdet.apis, 'inference_detector', lambda model, image: prediction)
+    out = inputs / 'out'
+    path = write_config(inputs, TWICE, dict(type='LoadAnnotations', with_bbox=True))
+    tool.main([str(path), str(inputs / 'a.pth'), '--num', '1', '--out-dir', str(out)])
+    picture, sample = drawn[1]
+    expected = torch.zeros(128, 192, dtype=torch.bool)
+    expected[20:60, 40:100] = True
+    assert torch.equal(sample.pred_instances.masks[0], expected)
+    assert sample.pred_instances.bboxes[0].tolist() == [40, 20, 100, 60]
+    shown = cv2.imread(str(out / '000000.png'))[24:152, 196:388, ::-1].astype(int)
+    changed = (np.abs(shown - picture) > 2).any(-1)
+    # The object below the threshold is not drawn; around the other lie its border and its score.
+    assert changed[25:55, 45:95].mean() > 0.9 and not changed[:10, :20].any()
 
 
 @pytest.mark.parametrize('factor', [1, 2])
