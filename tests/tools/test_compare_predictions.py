@@ -93,7 +93,7 @@ def drawn(monkeypatch):
 LOAD = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
 TWICE = dict(type='Resize', scale_factor=2.0)
 STRETCH = dict(type='Resize', scale=(144, 128), keep_ratio=False)
-PAD = dict(type='Pad', size=(160, 224))
+PAD = dict(type='Pad', size=(224, 160))
 
 
 @pytest.mark.parametrize(
