@@ -93,18 +93,30 @@ def drawing_options(cfg: Config) -> tuple[str, dict[str, Any]]:
 def unpack(
     item: dict[str, Any], unscaled: bool, source: str
 ) -> tuple[np.ndarray, torch.Tensor, Any, Any]:
-    """Image (H, W, 3) BGR, boxes (N, 4), labels (N,) and, for 'mask', masks (N, H, W) of a sample."""
+    """Image (H, W, 3) BGR, boxes (N, 4), labels (N,) and, for 'mask', masks (N, H, W) of a sample.
+
+    Args:
+        item: What the pipeline gives: ``inputs`` and ``data_samples``.
+        unscaled: Whether the pipeline loads boxes in coordinates of the original image, whose size the
+            image then gets.
+        source: 'box' or 'mask'.
+    """
     from mmdet.structures.bbox import get_box_tensor
 
-    from labelenc_mm.detection.reconstruction_loop import missing_annotations
+    from labelenc_mm.detection.reconstruction_loop import missing_annotations, unpadded_size
 
     sample = item['data_samples']
     # Transforms of colours leave floats, which matplotlib would take for values in [0, 1].
     pixels = item['inputs'].permute(1, 2, 0).clamp(0, 255).to(torch.uint8)
     image = np.ascontiguousarray(pixels.numpy())
     if unscaled:
-        height, width = sample.ori_shape[:2]
-        image = cv2.resize(image, (width, height))
+        if 'scale_factor' not in sample:
+            raise ValueError(
+                f'{sample.img_path}: PackDetInputs keeps no scale_factor, without which the image '
+                'cannot be told from its padding. Add it to meta_keys.'
+            )
+        (kept_height, kept_width), (height, width) = unpadded_size(sample), sample.ori_shape[:2]
+        image = cv2.resize(image[:kept_height, :kept_width], (width, height))
     instances = sample.gt_instances
     missing = missing_annotations([sample], source)
     if missing:

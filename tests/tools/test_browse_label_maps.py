@@ -12,6 +12,7 @@ from labelenc_mm.datasets import CLASSES, ShapeScenes, write_shape_scenes
 pytest.importorskip('mmdet')
 
 SIZE = (64, 96)
+NO_FACTOR = 'val_dataloader.dataset.pipeline.3.meta_keys=img_path,ori_shape'
 tool = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'browse_label_maps.py'))
 
 
@@ -41,7 +42,8 @@ train_dataloader = loader('train', [
 val_dataloader = loader('val', [
     dict(type='LoadImageFromFile'), dict(type='Resize', scale=(192, 128), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'))])
+    dict(type='PackDetInputs',
+         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))])
 model = dict(type='LabelEncMaskRCNN', labelenc=dict(stage='autoencode'), roi_head=dict({heads}))
 """)
     return path
@@ -122,14 +124,20 @@ def test_boxes_are_drawn_for_a_box_detector_although_masks_are_loaded(box_config
     assert (drawn[2][4] != drawn[0][4]).any()
 
 
+@pytest.mark.parametrize('padding', ['', "dict(type='Pad', size=(288, 192)),"])
 def test_a_validation_pipeline_that_loads_boxes_unscaled_is_drawn_unscaled(
-    box_config, tmp_path, drawn
+    box_config, tmp_path, drawn, padding
 ):
+    """Without the padding that stock detectors of one input size have."""
+    text = box_config.read_text()
+    box_config.write_text(text.replace('keep_ratio=True),', f'keep_ratio=True), {padding}'))
     tool['main']([str(box_config), '--split', 'val', '--output-dir', str(tmp_path / 'out')])
     assert len(drawn) == 2
     for index, (image, boxes, *_) in enumerate(drawn):
         scene = ShapeScenes(SIZE, 'val')[index]
         assert image.shape == scene.image.shape
+        # Enlarged and made smaller again, edges become softer.
+        assert np.abs(image.astype(int) - scene.image).mean() < 8
         np.testing.assert_array_equal(boxes, scene.boxes)
 
 
@@ -153,6 +161,10 @@ def test_augmentation_scales_values_and_follows_the_seed(config, tmp_path, drawn
             r'000000\.png: the pipeline loads no bboxes',
         ),
         (['CONFIG', '--split', 'val'], r'000000\.png: the pipeline loads no masks'),
+        (
+            ['CONFIG', '--split', 'val', '--cfg-options', NO_FACTOR],
+            r'000000\.png: PackDetInputs keeps no scale_factor',
+        ),
         (
             ['CONFIG', '--cfg-options', 'model.roi_head.bbox_head.num_classes=1'],
             r'0000\d+\.png: object \d+ has label \d, but there are 1 classes',
