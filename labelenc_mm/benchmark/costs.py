@@ -39,7 +39,7 @@ class Costs:
     Attributes:
         multiply_adds: Of convolutions and matrix products, forward and backward.
         peak_bytes: Weights, buffers and optimizer state, and on top the peak of PyTorch's allocator.
-        label_maps: None for all but label-encoded detectors.
+        label_maps: None where none are drawn.
         seconds: Wall clock, one per round.
         cpu_seconds: Time of all threads on the CPU, one per round. Hardly changes with the load of the
             machine, unlike ``seconds``.

@@ -54,14 +54,18 @@ class Detectors(Task):
         return make_batch(workload, count_classes(model), predicts_masks(model))
 
     def is_active(self, model: Any) -> bool:
-        """Whether the distance is active."""
-        labelenc = getattr(model, 'labelenc', None)
-        return labelenc is None or labelenc.is_distance_active()
+        """Whether the distance is active, or has no place in the whole training."""
+        labelenc: Any = getattr(model, 'labelenc', None)
+        if labelenc is None or not labelenc.joint or labelenc.loss_weight == 0:
+            return True
+        return labelenc.is_distance_active()
 
     def label_encoding(self, model: Any) -> Any:
-        """``labelenc``, unless a teacher has the place of the label encoder."""
-        labelenc = getattr(model, 'labelenc', None)
-        return labelenc if hasattr(labelenc, 'draw') else None
+        """``labelenc``, unless a teacher has the place of the label encoder or step 2 no distance."""
+        labelenc: Any = getattr(model, 'labelenc', None)
+        if not hasattr(labelenc, 'draw') or (labelenc.is_frozen and labelenc.loss_weight == 0):
+            return None
+        return labelenc
 
 
 def make_batch(workload: Workload, num_classes: int, with_mask: bool) -> dict[str, list]:

@@ -72,7 +72,7 @@ class Task(ABC):
         return True
 
     def label_encoding(self, model: Any) -> Any:
-        """The part of a model that draws and encodes label maps, if there is one."""
+        """The part of a model that draws and encodes label maps in training, if there is one."""
         return None
 
 

@@ -23,7 +23,7 @@ class TrainStep:
 
     Args:
         config: Of the model, stock or with supervision of ours. The distance of a label-encoded
-            detector is active; what takes over learned weights has random ones.
+            detector is active if it has one; what takes over learned weights has random ones.
         workload: What the batch holds.
         device: 'cpu' or 'cuda'.
         amp: None, 'fp16' or 'bf16' (on the CPU bf16 alone).
@@ -57,7 +57,7 @@ class TrainStep:
 
     @property
     def draws_label_maps(self) -> bool:
-        """Whether this is a label-encoded detector."""
+        """Whether this is a label-encoded detector whose training draws label maps."""
         return self.labelenc is not None
 
     def preprocessed_samples(self) -> list[Any]:
@@ -123,7 +123,12 @@ def _find_active_iteration(config: Config, is_active: Callable[[], bool]) -> dic
         with _progress(progress):
             if is_active():
                 return progress
-    raise ValueError('the distance is active at none of 20 points of the training of the config')
+    options = config.model.labelenc
+    limits = [f'{key}={options.get(key)}' for key in ('distance_begin', 'distance_end')]
+    raise ValueError(
+        f'{config.filename or "the config"}: the distance is active at none of 20 points of the '
+        f'training. Widen its window: now model.labelenc.{" and ".join(limits)}'
+    )
 
 
 @contextmanager

@@ -102,6 +102,30 @@ def test_finds_where_the_distance_is_active(train_cfg, limits):
     assert 'loss_labelenc' in step(step.fresh_batch())
 
 
+@pytest.mark.parametrize(
+    'labelenc, trained, idle, draws',
+    [
+        (dict(stage='autoencode', joint=False), 'ae_loss_cls', 'loss_cls', True),
+        (dict(stage='autoencode', loss_weight=0), 'ae_loss_cls', 'loss_labelenc', True),
+        (dict(stage='supervise', loss_weight=0), 'loss_cls', 'ae_loss_cls', False),
+    ],
+)
+def test_trainings_that_have_no_distance_at_all(labelenc, trained, idle, draws):
+    """Tables 2 and 5: the reconstruction alone, and the initialization alone."""
+    step = TrainStep(config_of(**labelenc), WORKLOAD)
+    costs = measure_costs({'ours': step}, rounds=1)['ours']
+    losses = step(step.fresh_batch())
+    assert trained in losses and idle not in losses and 'loss_labelenc' not in losses
+    assert (costs.label_maps is not None) == draws
+
+
+def test_says_which_config_has_its_distance_too_late(tmp_path):
+    path = tmp_path / 'late.py'
+    config_of('autoencode', distance_begin=0.97).dump(path)
+    with pytest.raises(ValueError, match=r'late\.py.*20 points.*labelenc\.distance_begin=0\.97'):
+        TrainStep(Config.fromfile(path), WORKLOAD)
+
+
 def test_autocast_on_the_cpu():
     step = TrainStep(config_of('supervise'), WORKLOAD, 'cpu', 'bf16')
     dtypes = {}
