@@ -273,10 +273,22 @@ def download(url: str, folder: str | os.PathLike[str] | None = None, progress: b
     return path
 
 
+def follow_record(path: str | os.PathLike[str]) -> str:
+    """Return a checkpoint's path; mmengine's ``last_checkpoint`` file is replaced by what it names.
+
+    A record that is not there yet stays as it is.
+    """
+    path = Path(path)
+    if path.name == 'last_checkpoint' and path.exists():
+        return path.read_text(encoding='utf-8').strip()
+    return str(path)
+
+
 __all__ = [
     'ArtefactError',
     'CheckpointError',
     'download',
+    'follow_record',
     'install',
     'load_checkpoint_file',
     'load_tensors',

@@ -14,6 +14,7 @@ from mmengine.structures import PixelData
 from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
+from labelenc_mm.checkpoint import follow_record
 
 BORDER = 4
 
@@ -41,11 +42,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def follow(path: Path) -> str:
-    """A checkpoint's path; a ``last_checkpoint`` file is replaced by what it names."""
-    return path.read_text().strip() if path.name == 'last_checkpoint' else str(path)
-
-
 def add_title(picture: np.ndarray, title: str) -> np.ndarray:
     """Put a white line with the title above a (H, W, 3) uint8 picture, and a border around it."""
     line = np.full((24, picture.shape[1], 3), 255, np.uint8)
@@ -66,7 +62,9 @@ class Detections:
         from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
 
         self.scale, self.score_thr = args.scale, args.score_thr
-        self.models = [init_detector(cfg, follow(p), device=args.device) for p in args.checkpoints]
+        self.models = [
+            init_detector(cfg, follow_record(p), device=args.device) for p in args.checkpoints
+        ]
         self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
         self.unscaled = loads_boxes_after_resize(self.dataset)
         self.visualizer = DetLocalVisualizer('comparison', line_width=2)
@@ -105,7 +103,9 @@ class LabelMaps:
         from mmseg.visualization import SegLocalVisualizer
 
         self.scale = args.scale
-        self.models = [init_model(cfg, follow(p), device=args.device) for p in args.checkpoints]
+        self.models = [
+            init_model(cfg, follow_record(p), device=args.device) for p in args.checkpoints
+        ]
         self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
         self.visualizer = SegLocalVisualizer('comparison', alpha=0.6)
         self.visualizer.dataset_meta = self.dataset.metainfo

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelenc_mm.checkpoint import follow_record
 from labelenc_mm.recipes.checks import RecipeError
 from labelenc_mm.recipes.run import Run
 
@@ -47,7 +48,7 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
     script = str(tools / f'{prefix}{stage.kind}')
     head = [str(run.config_path(work_dir))]
     if stage.checkpoint:
-        head.append(_follow(Path(run.fill(stage.checkpoint, work_dir))))
+        head.append(follow_record(run.fill(stage.checkpoint, work_dir)))
     tail: list[str] = []
     if stage.kind == 'train' and any((work_dir / run.name).glob('*.pth')):
         # Only then: with nothing to resume, the toolboxes' --resume drops a config's load_from.
@@ -105,10 +106,3 @@ def _tools_dir(run: Run, ours: Path) -> Path:
             'python -m labelenc_mm.toolbox says what is'
         )
     return folder
-
-
-def _follow(path: Path) -> str:
-    """A checkpoint's path; a ``last_checkpoint`` file is replaced by what it names."""
-    if path.name == 'last_checkpoint' and path.exists():
-        return path.read_text(encoding='utf-8').strip()
-    return str(path)
