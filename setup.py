@@ -65,7 +65,7 @@ FORK = [
     'onedl-mmsegmentation>=1.4.2',
 ]
 UPSTREAM = [
-    'mmengine>=0.7.1',  # bounds as in labelenc_mm/toolbox.py
+    'mmengine>=0.7.1',  # bounds as in labelenc_mm/toolbox/families.py
     'mmcv>=2.0.0,!=2.2.0',  # mmdet 3.3.0 and mmsegmentation 1.2.2 refuse to import with 2.2.0
     'mmdet>=3.0.0',
     'mmsegmentation>=1.1.2',

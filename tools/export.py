@@ -20,7 +20,8 @@ from mmengine.config import Config, DictAction
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
-from labelenc_mm.engine.export import ExportError, build_model, builds_a, model_config
+from labelenc_mm.engine.built_models import build_model, builds_a, model_config
+from labelenc_mm.engine.export import ExportError
 from labelenc_mm.toolbox import toolbox_of
 
 # Not part of the model that was trained: how it was trained, and what a user may choose later.

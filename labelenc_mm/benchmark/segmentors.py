@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 
 from labelenc_mm.benchmark.task import Task
 from labelenc_mm.benchmark.workload import Workload, draw_ellipses, make_scenes
-from labelenc_mm.engine.export import model_config
+from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.labels import VOID
 from labelenc_mm.segmentation.export import stock_config
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead

@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 
 from labelenc_mm import toolbox
 from labelenc_mm.benchmark.workload import Workload
-from labelenc_mm.engine.export import build_model, model_config
+from labelenc_mm.engine.built_models import build_model, model_config
 
 
 class Task(ABC):

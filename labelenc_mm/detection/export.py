@@ -10,11 +10,10 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from torch import Tensor
 
+from labelenc_mm.engine.built_models import build_model, model_config
 from labelenc_mm.engine.export import (
     ExportError,
-    build_model,
     compare_models,
-    model_config,
     plain_config,
     select_stock_tensors,
     stock_model,

@@ -24,7 +24,7 @@ from labelenc_mm.detection.feature_supervision_head import (
     FeatureSupervisionHead,
     neck_width,
 )
-from labelenc_mm.engine.export import model_config
+from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.schedule import Limit
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODEL_WRAPPERS, DefaultScope, Registry
+from mmengine.registry import MODEL_WRAPPERS, Registry
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 import labelenc_mm
 from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.engine.built_models import entry_of, is_ours, model_config
 from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
 from labelenc_mm.replacing import replacing
 
@@ -53,18 +53,6 @@ def select_stock_tensors(
                 versions[name.removesuffix('.')] = value
         stock._metadata = versions  # type: ignore[attr-defined]
     return stock
-
-
-def model_config(config: Config) -> ConfigDict:
-    """A copy of the model's config as a Runner builds it.
-
-    A data preprocessor may stand beside it instead of in it.
-    """
-    content = copy.deepcopy(config.to_dict())
-    model = ConfigDict(content['model'])
-    if content.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', content['data_preprocessor'])
-    return model
 
 
 def stock_model(config: Config, models: Registry, option: str) -> ConfigDict:
@@ -123,24 +111,6 @@ def plain_config(
     return Config(result)
 
 
-def entry_of(config: Any, registry: Registry) -> Any:
-    """What a config builds: the class or function that its ``type`` is or names, None if unknown."""
-    kind = config.get('type')
-    return registry.get(kind) if isinstance(kind, str) else kind
-
-
-def builds_a(base: type, config: Any, registry: Registry) -> bool:
-    """Whether a config builds an instance of a class."""
-    entry = entry_of(config, registry)
-    return isinstance(entry, type) and issubclass(entry, base)
-
-
-def is_ours(config: Any, registry: Registry) -> bool:
-    """Whether a config builds something of this package."""
-    module = getattr(entry_of(config, registry), '__module__', '')
-    return module.split('.')[0] == 'labelenc_mm'
-
-
 def _holds_ours(config: Any, models: Registry) -> bool:
     """Whether a config, or one inside it, builds a model of this package."""
     if isinstance(config, Mapping):
@@ -148,13 +118,6 @@ def _holds_ours(config: Any, models: Registry) -> bool:
             return True
         config = list(config.values())
     return isinstance(config, list | tuple) and any(_holds_ours(c, models) for c in config)
-
-
-def build_model(model: Mapping[str, Any], models: Registry, scope: str) -> Any:
-    """Build a model of a :func:`model_config` for comparison, whatever it would be initialised from."""
-    with DefaultScope.overwrite_default_scope(scope):
-        # As the Runner does outside a distributed run, where both will be used.
-        return revert_sync_batchnorm(models.build(copy.deepcopy(model)))
 
 
 def write_export(

@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 from mmengine.runner import load_checkpoint
 
 from labelenc_mm.checkpoint import CheckpointError
-from labelenc_mm.engine.export import build_model, model_config
+from labelenc_mm.engine.built_models import build_model, model_config
 
 
 def load_trained(

@@ -10,13 +10,11 @@ from mmseg.registry import HOOKS, LOOPS, MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from labelenc_mm.engine.built_models import build_model, builds_a, model_config
 from labelenc_mm.engine.export import (
     ExportError,
     StockName,
-    build_model,
-    builds_a,
     compare_models,
-    model_config,
     plain_config,
     select_stock_tensors,
     stock_model,
