@@ -274,14 +274,15 @@ def download(url: str, folder: str | os.PathLike[str] | None = None, progress: b
 
 
 def follow_record(path: str | os.PathLike[str]) -> str:
-    """Return a checkpoint's path; mmengine's ``last_checkpoint`` file is replaced by what it names.
+    """Return a checkpoint's path or URL; what mmengine's ``last_checkpoint`` file names replaces it.
 
-    A record that is not there yet stays as it is.
+    A record that is not there yet stays as it is, and so does an empty one, as a training leaves it that
+    was killed while it wrote.
     """
-    path = Path(path)
-    if path.name == 'last_checkpoint' and path.exists():
-        return path.read_text(encoding='utf-8').strip()
-    return str(path)
+    record = Path(path)
+    if record.name == 'last_checkpoint' and record.exists():
+        return record.read_text(encoding='utf-8').strip() or os.fspath(path)
+    return os.fspath(path)
 
 
 __all__ = [

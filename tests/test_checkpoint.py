@@ -335,6 +335,10 @@ def test_old_torch_loads_tensors_and_explains_the_rest(tmp_path, monkeypatch):
 def test_a_record_is_followed_once_it_is_there(tmp_path):
     record, checkpoint = tmp_path / 'last_checkpoint', str(tmp_path / 'epoch_3.pth')
     assert follow_record(record) == str(record)
+    record.touch()  # a training was killed while it wrote
+    assert follow_record(record) == str(record)
     record.write_text(f'{checkpoint}\n')
     assert follow_record(record) == follow_record(str(record)) == checkpoint
     assert follow_record(checkpoint) == checkpoint  # not opened: it does not exist
+    url = 'https://models.example/last_checkpoint/epoch_3.pth'
+    assert follow_record(url) == url

@@ -24,7 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of the detector or segmentor')
     parser.add_argument(
-        'checkpoints', nargs='+', type=Path, help='checkpoints, or last_checkpoint files'
+        'checkpoints', nargs='+', help='files or URLs of checkpoints, or last_checkpoint files'
     )
     parser.add_argument('--titles', nargs='+', help='one per checkpoint (default: their names)')
     parser.add_argument('--out-dir', type=Path, required=True, help='where the pictures go')
@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     args = parser.parse_args(argv)
-    args.titles = args.titles or [path.stem for path in args.checkpoints]
+    args.titles = args.titles or [Path(name).stem for name in args.checkpoints]
     if len(args.titles) != len(args.checkpoints):
         parser.error(f'{len(args.checkpoints)} checkpoints, but {len(args.titles)} titles')
     return args

@@ -44,6 +44,12 @@ def inputs(tmp_path):
     return write_inputs(tmp_path, CONFIG, 'mmdet')
 
 
+def test_a_checkpoint_may_be_a_url(tool):
+    url = 'https://models.example/retinanet/epoch_12.pth'
+    args = tool.parse_args([CONFIG, url, '--out-dir', 'out'])
+    assert (args.checkpoints, args.titles) == ([url], ['epoch_12'])
+
+
 def test_ground_truth_stands_left_of_each_checkpoint(tool, inputs):
     out = inputs / 'out'
     data = f'val_dataloader.dataset.data_root={inputs}/shapes/'
