@@ -30,6 +30,8 @@ OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
 FULL_SUPPORT = Version('2.6')
 
 _STATISTICS = ('min', 'max', 'mean', 'current')
+_ONE_CYCLE = 'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler'
+_ANNEALING = ('_annealing_cos', '_annealing_linear')
 _NUMBER_KINDS = 'biuf'
 _lock = threading.RLock()
 
@@ -97,8 +99,8 @@ def _explain(error: Exception, name: str) -> str:
             f'If you trust the file, {OPT_OUT}=1 leaves loading to mmengine.'
         )
     return (
-        f'{name} was refused: it asks for {reason}, which no checkpoint needs. Nothing of it was '
-        'run. If you trust its source, save it again as tensors and plain types, or set '
+        f'{name} was refused: it asks for {reason}, which ordinary checkpoints do not need. Nothing of '
+        'it was run. If you trust its source, save it again as tensors and plain types, or set '
         f'{OPT_OUT}=1, which leaves loading to mmengine and lets the file run any code.'
     )
 
@@ -140,7 +142,8 @@ def _allow_list() -> list[Any]:
     history_buffer = _history_buffer_class()
     if history_buffer is not None:
         name = f'{history_buffer.__module__}.{history_buffer.__qualname__}'
-        allowed += [(history_buffer, name), (_history_buffer_statistic, 'builtins.getattr')]
+        allowed += [(history_buffer, name), (_named_function, 'builtins.getattr')]
+        allowed += [(_one_cycle_scheduler, _ONE_CYCLE)]
     return allowed
 
 
@@ -158,11 +161,23 @@ def _statistics_methods() -> tuple[dict[str, Any], dict[str, Any]]:
     return table, dict(table)
 
 
-def _history_buffer_statistic(owner: Any, name: str) -> Any:
-    """Stand in for ``getattr``: a pickled HistoryBuffer names its four methods through it."""
+def _named_function(owner: Any, name: str) -> Any:
+    """Stand in for ``getattr``, through which pickled objects name functions of a class.
+
+    A HistoryBuffer names its four methods, a one-cycle scheduler the function that it anneals by.
+    """
     if owner is _history_buffer_class() and name in _STATISTICS:
         return owner.__dict__[name]
+    if owner is _one_cycle_scheduler and name in _ANNEALING:
+        from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+
+        return getattr(OneCycleParamScheduler, name)
     raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r})')
+
+
+def _one_cycle_scheduler(*args: Any) -> None:
+    """Stand in for the class of one-cycle schedulers, of which nothing but two functions is needed."""
+    raise pickle.UnpicklingError(_ONE_CYCLE)
 
 
 def _plain_dtype(code: Any, align: bool = False, copy: bool = False) -> np.dtype:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
+from mmengine.optim import scheduler
 from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
 from mmengine.runner import checkpoint as stock
 from torch.utils.data import Dataset
@@ -342,3 +343,49 @@ def test_a_record_is_followed_once_it_is_there(tmp_path):
     assert follow_record(checkpoint) == checkpoint  # not opened: it does not exist
     url = 'https://models.example/last_checkpoint/epoch_3.pth'
     assert follow_record(url) == url
+
+
+ONE_CYCLE = 'mmengine.optim.scheduler.param_scheduler'
+SCHEDULERS = {
+    'ConstantLR': {},
+    'CosineAnnealingLR': {'T_max': 9},
+    'CosineRestartLR': {'periods': [3, 6], 'restart_weights': [1, 1], 'eta_min': 0.0},
+    'ExponentialLR': {'gamma': 0.5},
+    'LinearLR': {},
+    'MultiStepLR': {'milestones': [2, 5]},
+    'OneCycleLR': {'eta_max': 0.5, 'total_steps': 9},
+    'PolyLR': {},
+    'ReduceOnPlateauLR': {'monitor': 'loss'},
+    'StepLR': {'step_size': 2},
+}
+
+
+@pytest.mark.parametrize('name', SCHEDULERS)
+def test_state_of_a_scheduler_comes_back(name, tmp_path):
+    def make():
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1, momentum=0.9)
+        return getattr(scheduler, name)(optimizer, **SCHEDULERS[name])
+
+    state = make().state_dict()
+    torch.save({'param_schedulers': [state]}, tmp_path / 'epoch_1.pth')
+    (loaded,) = load_checkpoint_file(tmp_path / 'epoch_1.pth')['param_schedulers']
+    assert loaded == state
+    make().load_state_dict(loaded)
+
+
+@pytest.mark.parametrize(
+    'instructions',
+    [
+        attribute(f'c{ONE_CYCLE}\nOneCycleParamScheduler\n'.encode(), '__init__'),
+        attribute(
+            attribute(f'c{ONE_CYCLE}\nOneCycleParamScheduler\n'.encode(), '_annealing_cos'),
+            '__globals__',
+        ),
+        f'c{ONE_CYCLE}\nOneCycleParamScheduler\n)R'.encode(),
+    ],
+    ids=['another function', 'further from the function', 'an instance'],
+)
+def test_nothing_but_two_functions_of_the_scheduler_is_reached(instructions, tmp_path):
+    replace_pickle(tmp_path / 'hostile.pth', b'\x80\x02' + instructions + b'.')
+    with pytest.raises(CheckpointError, match='refused'):
+        load_checkpoint_file(tmp_path / 'hostile.pth')

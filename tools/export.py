@@ -22,6 +22,7 @@ from mmengine.config import Config, DictAction
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
 from labelenc_mm.engine.built_models import build_model, builds_a, model_config
 from labelenc_mm.engine.export import ExportError
+from labelenc_mm.engine.runner_state import common_metainfo
 from labelenc_mm.toolbox import toolbox_of
 
 # Not part of the model that was trained: how it was trained, and what a user may choose later.
@@ -84,7 +85,10 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
                 + '\nGive the config that the training left in its work dir'
             )
     dataset = config.get('train_dataloader', {}).get('dataset', {})
-    dataset_meta = meta.get('dataset_meta') or dataset.get('metainfo')
+    try:
+        dataset_meta = common_metainfo(meta.get('dataset_meta') or dataset.get('metainfo'))
+    except ValueError as error:
+        raise ExportError(str(error)) from error
     if out.endswith('.safetensors'):
         model = build_model(model_config(config), toolbox.models, toolbox.scope)
         try:

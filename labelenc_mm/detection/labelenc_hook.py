@@ -1,15 +1,19 @@
 """What a label-encoded training leaves behind when it ends."""
 
 import os.path as osp
+from collections.abc import Sequence
 
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from torch import Tensor
 
 from labelenc_mm.detection import hand_over
 from labelenc_mm.detection.export import FILE_NAME, export_detector
+from labelenc_mm.detection.introspection import head_children
+from labelenc_mm.detection.labelenc_detector import LabelEncMixin
 from labelenc_mm.engine.export import export_after_training
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
@@ -38,15 +42,23 @@ class LabelEncHook(Hook):
         self.export = export
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse a step-1 file of other classes.
+        """Refuse what would train something else, such as a step-1 file of other classes.
 
         Of frozen parts ``labelenc.init_from`` wins over what a checkpoint in ``load_from`` has brought.
 
         Raises:
-            ValueError: The checkpoint in ``load_from`` is one of step 1.
+            ValueError: The model is not label-encoded, the checkpoint in ``load_from`` is one of step 1,
+                or step 1 would run parts of the head again after it has put their normalisation back.
         """
         detector = unwrapped_model(runner)
+        if not isinstance(detector, LabelEncMixin):
+            raise ValueError(
+                f'LabelEncHook: the model is a {type(detector).__name__}, which has no label encoding. '
+                'A baseline inherits from the stock config, which has no such hook; otherwise '
+                'model.type has to be a LabelEnc detector itself, not a model around one'
+            )
         head = detector.labelenc
+        check_activation_checkpointing(detector, runner.cfg.get('activation_checkpointing'))
         if head.init_from is not None and has_loaded_from(runner):
             if not int(head.encoder_is_loaded):  # init_from had set it
                 raise ValueError(
@@ -79,3 +91,32 @@ class LabelEncHook(Hook):
         elif self.export:
             path = osp.join(runner.work_dir, FILE_NAME)
             export_after_training(runner, export_detector, path, 'detector')
+
+
+def check_activation_checkpointing(
+    detector: LabelEncMixin, names: Sequence[str] | str | None
+) -> None:
+    """Refuse to run parts of step 1's head a second time that hold running statistics.
+
+    While label features pass the head, its normalisation is in evaluation mode. The second run of
+    activation checkpointing, in the backward pass, would find it in training mode.
+
+    Args:
+        detector: The detector.
+        names: Modules whose activations are not kept, mmengine's option ``activation_checkpointing``.
+
+    Raises:
+        ValueError: One of them is, or holds, such a part.
+    """
+    if detector.labelenc.stage != 'autoencode' or not detector.labelenc.joint:
+        return
+    in_head = {m for child in head_children(detector).values() for m in child.modules()}
+    for name in [names] if isinstance(names, str) else names or ():
+        for module in detector.get_submodule(name).modules():
+            if module in in_head and isinstance(getattr(module, 'running_mean', None), Tensor):
+                raise ValueError(
+                    f'activation_checkpointing={name!r}: the head passes label features with its '
+                    'normalisation in evaluation mode in step 1, and would run again without. Name '
+                    'modules outside of the head, or give it a normalisation without running '
+                    'statistics (GN)'
+                )

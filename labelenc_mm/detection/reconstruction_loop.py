@@ -96,6 +96,8 @@ def _writing_elsewhere(evaluator: Any) -> Any:
     if isinstance(evaluator, list | tuple):
         return [_writing_elsewhere(metric) for metric in evaluator]
     evaluator = copy.deepcopy(evaluator)
+    if 'metrics' in evaluator:  # of an Evaluator that is built from several
+        evaluator['metrics'] = _writing_elsewhere(evaluator['metrics'])
     for key in _FILE_OPTIONS:
         if evaluator.get(key):
             folder, name = osp.split(evaluator[key])
@@ -108,6 +110,7 @@ class _PairEvaluator(Evaluator):
 
     def __init__(self, images: Evaluator, reconstruction: Evaluator) -> None:
         super().__init__(images.metrics)
+        self.images = images  # it may be of a class with ways of its own, such as one per data set
         self.reconstruction = reconstruction
         self.has_images = False
         self.has_reconstruction = False
@@ -115,14 +118,16 @@ class _PairEvaluator(Evaluator):
     @property
     def dataset_meta(self) -> dict | None:
         """Meta information of the data set, the same for both."""
-        return self._dataset_meta
+        return self.images.dataset_meta
 
     @dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
-        self._dataset_meta = dataset_meta
-        for metric in self.metrics:
-            metric.dataset_meta = dataset_meta
+        self.images.dataset_meta = dataset_meta
         self.reconstruction.dataset_meta = dataset_meta
+
+    def process(self, data_samples: Sequence[Any], data_batch: Any = None) -> None:
+        """Take in what the image branch has found."""
+        self.images.process(data_samples, data_batch)
 
     def evaluate(self, size: int) -> dict:
         """Metrics of ``size`` images on both branches."""
@@ -130,7 +135,7 @@ class _PairEvaluator(Evaluator):
         seen = torch.tensor([self.has_images, self.has_reconstruction], dtype=torch.uint8)
         all_reduce(seen, 'max')
         has_images, has_reconstruction = seen.tolist()
-        metrics = super().evaluate(size) if has_images else {}
+        metrics = self.images.evaluate(size) if has_images else {}
         if has_reconstruction:
             print_log('Reconstruction: head(label features) of the ground truth', 'current')
             values = self.reconstruction.evaluate(size)

@@ -51,6 +51,9 @@ class FrozenPhaseHook(Hook):
         self._parts: list[nn.Module] = []
         self._handles: list[Any] = []
         self._is_frozen = False
+        self._modes: dict[
+            nn.Module, bool
+        ] = {}  # of the parts and all in them, from before the phase
         self._grad_modes: list[bool] = []
 
     def before_train(self, runner: Any) -> None:
@@ -80,12 +83,17 @@ class FrozenPhaseHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Sequence[dict] | dict | None = None
     ) -> None:
         """Follow the phase; an epoch or a validation may have put the parts into training mode."""
-        self._is_frozen = self.window.is_active()
-        for part in self._parts:
-            if self._is_frozen:
+        was_frozen, self._is_frozen = self._is_frozen, self.window.is_active()
+        if self._is_frozen and not was_frozen:
+            self._modes = {m: m.training for part in self._parts for m in part.modules()}
+            for parameter in (p for part in self._parts for p in part.parameters()):
+                parameter.grad = None  # of iterations before the phase, where gradients accumulate
+        if self._is_frozen:
+            for part in self._parts:
                 part.eval()
-            elif not part.training:
-                part.train()
+        elif was_frozen:  # each as it was: a backbone may keep its normalisation in evaluation mode
+            for module, mode in self._modes.items():
+                module.training = mode
 
     def after_train(self, runner: Any) -> None:
         """Leave the model as it was."""

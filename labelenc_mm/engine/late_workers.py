@@ -46,4 +46,9 @@ class _LateIterator:
         while sampler is not None:  # a batch sampler wraps a sampler
             if hasattr(sampler, 'indices') and hasattr(sampler, '_indices_of_rank'):
                 sampler.indices = sampler._indices_of_rank()
+            # mmdet's group images by shape. The group that was handed out last is still there: with one
+            # image more it would be larger than a batch, and never handed out again.
+            for name in ('_aspect_ratio_buckets', '_buckets'):
+                for bucket in getattr(sampler, name, ()):
+                    bucket.clear()
             sampler = getattr(sampler, 'sampler', None)

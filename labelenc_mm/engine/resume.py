@@ -12,7 +12,8 @@ def find_resumable(work_dir: str) -> str | None:
     mmengine writes a checkpoint, then its path into ``last_checkpoint``; with ``max_keep_ckpts`` it
     deletes an older one before. A run that was killed between these steps leaves a truncated
     checkpoint, an empty ``last_checkpoint``, or one that names a deleted file; a copied work dir
-    leaves paths of another place. In these cases the other checkpoints are looked through.
+    leaves paths of another place. In these cases the other checkpoints are looked through, that
+    of the recorded name first, then from the newest on.
 
     Args:
         work_dir (str): Where the run wrote ``last_checkpoint`` and ``epoch_*.pth`` or
@@ -24,12 +25,15 @@ def find_resumable(work_dir: str) -> str | None:
     if named and ('://' in named or _is_complete(Path(named))):
         return named
     candidates = [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
-    # By time, not by number: a work dir may hold those of an earlier run with other units.
-    for path in sorted(candidates, key=lambda path: path.stat().st_mtime, reverse=True):
+    # By time, not by number: a work dir may hold those of an earlier run with other units. In a copied
+    # one times may be those of the copying, and the name still holds.
+    candidates.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    candidates.sort(key=lambda path: path.name != Path(named).name)
+    for path in candidates:
         if _is_complete(path):
             print_log(
                 f'{record} names {named or "nothing"}, which is missing or truncated; resuming '
-                f'from {path}, the newest complete checkpoint.',
+                f'from {path} instead.',
                 logger='current',
             )
             return str(path)

@@ -24,7 +24,29 @@ def averaged_state_dict(runner: Runner) -> dict[str, Tensor]:
 
 def train_metainfo(runner: Runner) -> dict[str, Any]:
     """Meta information of the training data: classes, palette and more."""
-    return dict(getattr(runner.train_dataloader.dataset, 'metainfo', None) or {})
+    return common_metainfo(getattr(runner.train_dataloader.dataset, 'metainfo', None))
+
+
+def common_metainfo(metainfo: Any) -> dict[str, Any]:
+    """One meta information for all parts of a data set.
+
+    Args:
+        metainfo: Of a data set, or of a checkpoint. It is a list where the parts of a ConcatDataset of
+            MMDetection do not agree; the first is returned then.
+
+    Raises:
+        ValueError: The parts have different classes.
+    """
+    if not isinstance(metainfo, list | tuple):
+        return dict(metainfo or {})
+    classes = [part.get('classes') for part in metainfo]
+    for other in classes[1:]:
+        if tuple(other or ()) != tuple(classes[0] or ()):
+            raise ValueError(
+                f'parts of the training data have different classes, so that a label means another in '
+                f'each: {classes[0]} and {other}. Give all of them the same metainfo.classes'
+            )
+    return dict(metainfo[0]) if metainfo else {}
 
 
 def has_loaded_from(runner: Runner) -> bool:

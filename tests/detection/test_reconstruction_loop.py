@@ -1,6 +1,7 @@
 """The reconstruction is evaluated on the boxes that the network input has, whatever the pipeline."""
 
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,6 @@ import torch
 from detection_models import build, small_model_config, stock_model_config
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
-from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
@@ -66,7 +66,9 @@ class Echo(Recorder):
         return samples
 
 
-def maps_seen(detector, ann_file, pipeline, batch_size=2, stand_in=Recorder, evaluator=None):
+def maps_seen(
+    detector, ann_file, pipeline, batch_size=2, stand_in=Recorder, evaluator=None, repeat=1
+):
     """The label maps of the validation set's images, in order, and the metrics."""
     init_default_scope('mmdet')
     dataset = dict(
@@ -78,11 +80,13 @@ def maps_seen(detector, ann_file, pipeline, batch_size=2, stand_in=Recorder, eva
         metainfo=dict(classes=CLASSES),
         pipeline=pipeline,
     )
+    if repeat > 1:
+        dataset = dict(type='ConcatDataset', datasets=[dataset] * repeat)
     loader = dict(batch_size=batch_size, dataset=dataset, num_workers=0)
     loader['sampler'] = dict(type='DefaultSampler', shuffle=False)
     recorder = stand_in(detector)
     runner = SimpleNamespace(
-        build_evaluator=Evaluator,
+        build_evaluator=partial(Runner.build_evaluator, None),
         call_hook=lambda *args, **kwargs: None,
         model=recorder,
         visualizer=SimpleNamespace(),
@@ -163,6 +167,29 @@ def test_metrics_that_write_files_do_not_write_over_each_other(overhanging, tmp_
         for name in ('results.bbox.json', 'reconstruction_results.bbox.json')
     ]
     assert boxes[0] == {(0.0, 0.0, 9.0, 9.0)} and len(boxes[1]) > 1
+
+
+def test_evaluators_of_other_classes_keep_their_ways(overhanging, tmp_path):
+    """MultiDatasetsEvaluator gives each metric the images of one data set of a ConcatDataset."""
+    metric = dict(type='CocoMetric', ann_file=str(overhanging), metric='bbox')
+    evaluator = dict(
+        type='MultiDatasetsEvaluator',
+        metrics=[{**metric, 'outfile_prefix': str(tmp_path / name)} for name in 'ab'],
+        dataset_prefixes=['A', 'B'],
+    )
+    detector = build('small', model=small_model_config(len(CLASSES)))
+    load = dict(type='LoadAnnotations', with_bbox=True)
+    pipeline = [LOAD, RESIZES['larger'], load, PACK]
+    _, metrics = maps_seen(
+        detector, overhanging, pipeline, stand_in=Echo, evaluator=evaluator, repeat=2
+    )
+    truth, box = (metrics[f'A/coco/{key}bbox_mAP'] for key in ('reconstruction_', ''))
+    assert truth > 0.9 > box
+    assert metrics['B/coco/reconstruction_bbox_mAP'] == truth
+    written = {path.name for path in tmp_path.glob('*.bbox.json')}
+    assert written == {
+        f'{prefix}{name}.bbox.json' for prefix in ('', 'reconstruction_') for name in 'ab'
+    }
 
 
 def test_pipelines_without_boxes_are_validated_as_usual(overhanging):

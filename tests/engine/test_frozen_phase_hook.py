@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
@@ -99,6 +100,54 @@ def test_phase_in_iterations_at_the_end(tmp_path):
 def test_phase_that_ends_within_an_epoch(tmp_path):
     model, _ = train(tmp_path, {'end': 7, 'by_epoch': False}, epochs=2)
     assert [training for _, training, _ in model.seen] == [False] * 7 + [True] * 3
+
+
+def test_modes_from_before_the_phase_come_back():
+    """As with norm_eval of the toolboxes' backbones, whose statistics stay as they are for good."""
+
+    class Backbone(nn.Sequential):
+        def train(self, mode=True):
+            super().train(mode)
+            self[1].eval()
+            return self
+
+    model = TwoPartModel()
+    model.backbone = Backbone(nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)), nn.BatchNorm1d(2))
+    for modules in (['backbone'], ['backbone.0', 'backbone.1']):
+        model.train()
+        expected = {name: module.training for name, module in model.named_modules()}
+        assert not expected['backbone.1'] and expected['backbone.0.1']
+        hook = FrozenPhaseHook(modules, begin=1, end=3, by_epoch=False)
+        hook.before_train(SimpleNamespace(model=model))
+        hub = MessageHub.get_instance('test_modes')
+        for key, value in dict(epoch=0, max_iters=5, max_epochs=1).items():
+            hub.update_info(key, value)
+        seen = []
+        for iteration in range(5):
+            hub.update_info('iter', iteration)
+            hook.before_train_iter(None, iteration)
+            seen.append({name: module.training for name, module in model.named_modules()})
+        assert not any(seen[2][name] for name in expected if name.startswith('backbone.'))
+        assert seen[0] == seen[3] == seen[4] == expected
+        hook.after_train(None)
+
+
+def test_gradients_from_before_the_phase_are_not_applied_in_it(tmp_path):
+    """Two iterations share a step of the optimizer; the phase begins between them."""
+    options = {'custom_hooks': [{'type': 'FrozenPhaseHook', 'begin': 3, 'by_epoch': False}]}
+    cfg = config(tmp_path, epochs=1, **options)
+    cfg['model'] = {'type': 'TwoPartModel'}
+    cfg['optim_wrapper'] = {'optimizer': {'type': 'SGD', 'lr': 0.05}, 'accumulative_counts': 2}
+    runner = Runner.from_cfg(cfg)
+    states = []
+    hook = Hook()
+    hook.after_train_iter = lambda runner, *args, **kwargs: states.append(
+        {key: value.clone() for key, value in runner.model.state_dict().items()}
+    )
+    runner.register_hook(hook)
+    runner.train()
+    assert changed(states[0], states[1]) == ['backbone', 'decode_head']
+    assert changed(states[2], states[3]) == ['decode_head']
 
 
 def test_gradients_are_on_again_after_an_error(tmp_path):

@@ -54,3 +54,28 @@ def test_what_starts_late_already_is_left_alone():
     for loop in (waiting, SimpleNamespace(), {'type': 'EpochBasedTrainLoop'}, None):
         start_workers_late(SimpleNamespace(_train_loop=loop))
     assert waiting.dataloader_iterator._iterator is None
+
+
+class Photos(list):
+    """Numbers of images; every fifth is upright."""
+
+    def get_data_info(self, index):
+        return {'height': 600, 'width': 400 if index % 5 == 0 else 800}
+
+
+@pytest.mark.parametrize('workers', [1, 3])
+def test_groups_of_images_of_one_shape_begin_anew(workers):
+    """mmdet's batch sampler keeps a group that it has handed out until it is asked for the next one."""
+    AspectRatioBatchSampler = pytest.importorskip('mmdet.datasets.samplers').AspectRatioBatchSampler
+    photos = Photos(range(100))
+
+    def batches():
+        return AspectRatioBatchSampler(InfiniteSampler(photos, seed=0), 2, drop_last=True)
+
+    dataloader = DataLoader(photos, batch_sampler=batches(), num_workers=workers, collate_fn=list)
+    loop = SimpleNamespace(
+        dataloader=dataloader, dataloader_iterator=SimpleNamespace(_iterator=iter(dataloader))
+    )
+    start_workers_late(SimpleNamespace(_train_loop=loop))
+    late, expected = loop.dataloader_iterator._iterator, iter(batches())
+    assert [next(late) for _ in range(40)] == [next(expected) for _ in range(40)]

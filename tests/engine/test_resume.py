@@ -40,6 +40,12 @@ def test_killed_while_recording(work_dir):
     assert find_resumable(work_dir) == str(work_dir / 'epoch_10.pth')
 
 
+def test_the_name_counts_in_a_copied_work_dir(work_dir):
+    (work_dir / 'last_checkpoint').write_text('/another/place/epoch_10.pth')
+    os.utime(work_dir / 'epoch_9.pth', (99, 99))  # copied last
+    assert find_resumable(work_dir) == str(work_dir / 'epoch_10.pth')
+
+
 def test_nothing_to_resume_from(tmp_path, work_dir):
     assert find_resumable(tmp_path / 'new') is None
     for epoch in (9, 10):

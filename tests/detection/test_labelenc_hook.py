@@ -1,0 +1,52 @@
+"""The hook refuses, before anything is trained, what would train something else."""
+
+from types import SimpleNamespace
+
+import pytest
+from detection_models import build, small_model_config, stock_model_config
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from labelenc_mm.detection import LabelEncHook
+
+
+def start(model, **options):
+    dataloader = SimpleNamespace(dataset=SimpleNamespace())
+    cfg = Config(options)
+    LabelEncHook().before_train(SimpleNamespace(model=model, cfg=cfg, train_dataloader=dataloader))
+
+
+def test_a_detector_without_label_encoding_is_named():
+    init_default_scope('mmdet')
+    with pytest.raises(ValueError, match=r'the model is a RetinaNet, which has no label encoding'):
+        start(MODELS.build(small_model_config()))
+
+
+def faster_rcnn(norm, stage):
+    model = stock_model_config('FasterRCNN')
+    head = dict(type='Shared4Conv1FCBBoxHead', conv_out_channels=32, fc_out_channels=32)
+    model.roi_head.bbox_head.update(head, norm_cfg=norm)
+    return build('FasterRCNN', stage, model)
+
+
+BN, GN = dict(type='BN'), dict(type='GN', num_groups=8)
+
+
+@pytest.mark.parametrize(
+    'norm, stage, names',
+    [
+        (BN, 'supervise', ['roi_head.bbox_head']),  # nothing but images passes the head
+        (GN, 'autoencode', ['roi_head.bbox_head']),
+        (BN, 'autoencode', 'backbone'),
+        (BN, 'autoencode', None),
+    ],
+)
+def test_checkpointing_of_activations_outside_of_running_statistics(norm, stage, names):
+    start(faster_rcnn(norm, stage), activation_checkpointing=names)
+
+
+@pytest.mark.parametrize('names', ['roi_head', ['backbone', 'roi_head.bbox_head.shared_convs.0']])
+def test_a_head_with_running_statistics_is_not_run_twice_in_step_1(names):
+    with pytest.raises(ValueError, match=r"activation_checkpointing='roi_head.*\(GN\)"):
+        start(faster_rcnn(BN, 'autoencode'), activation_checkpointing=names)

@@ -1,0 +1,38 @@
+"""Meta information of data sets made of several, which MMDetection lists where they differ."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from labelenc_mm.engine.runner_state import common_metainfo, train_metainfo
+
+
+def test_one_data_set_and_none():
+    assert common_metainfo({'classes': ('a', 'b'), 'palette': None})['classes'] == ('a', 'b')
+    assert common_metainfo(None) == {}
+    runner = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=object()))
+    assert train_metainfo(runner) == {}
+
+
+def test_parts_that_agree_in_their_classes():
+    """Two keys each: dict() of the list would take classes for a key and the size for its value."""
+    parts = [{'classes': ['a', 'b'], 'cumulative_sizes': [3, 5]}, {'classes': ('a', 'b')}]
+    assert common_metainfo(parts) == parts[0]
+
+
+def test_parts_of_other_classes_are_refused():
+    with pytest.raises(ValueError, match=r"different classes.*'a', 'b'.*'b', 'a'"):
+        common_metainfo([{'classes': ('a', 'b')}, {'classes': ('b', 'a')}])
+
+
+def test_what_mmdet_makes_of_a_concatenation_is_understood():
+    wrappers = pytest.importorskip('mmdet.datasets.dataset_wrappers')
+    from mmdet.datasets import CocoDataset
+
+    parts = [
+        CocoDataset(metainfo={'classes': ('a', 'b'), 'palette': palette}, lazy_init=True)
+        for palette in ([(1, 2, 3), (4, 5, 6)], None)
+    ]
+    whole = wrappers.ConcatDataset(parts, lazy_init=True)
+    assert isinstance(whole.metainfo, list)
+    assert common_metainfo(whole.metainfo)['classes'] == ('a', 'b')
