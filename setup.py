@@ -93,6 +93,7 @@ setup(
     install_requires=[
         'numpy>=1.23',  # the first for Python 3.10 and 3.11 alike
         'safetensors>=0.4',  # the first with wheels for Python 3.12
+        'tqdm>=4.27',  # progress bars; mmsegmentation and mmengine bring none
         'packaging>=21',  # version comparison; the first without Python 2, nothing newer is used
     ],
     extras_require={

@@ -143,6 +143,8 @@ def run(args: argparse.Namespace) -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Print the comparison."""
     args = parse_args(argv)
+    if args.out is not None:  # before the work, whose result it will hold
+        args.out.parent.mkdir(parents=True, exist_ok=True)
     figures = run(args)
     height, width = args.size
     print(

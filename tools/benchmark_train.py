@@ -233,6 +233,8 @@ def benchmark(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError('--device cuda: PyTorch finds no GPU')
     if args.rounds < 1:
         raise ValueError(f'--rounds must be at least 1, got {args.rounds}')
+    if args.json is not None:  # before the work, whose result it will hold
+        args.json.parent.mkdir(parents=True, exist_ok=True)
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     # Building a model logs a line for each of its weights.

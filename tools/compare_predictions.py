@@ -2,7 +2,7 @@
 
 import argparse
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.runner import CheckpointLoader
 from mmengine.structures import PixelData
 from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
-from labelenc_mm.checkpoint import follow_record
+from labelenc_mm.checkpoint import CheckpointError, follow_record
 
 BORDER = 4
 
@@ -27,7 +28,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'checkpoints', nargs='+', help='files or URLs of checkpoints, or last_checkpoint files'
     )
     parser.add_argument('--titles', nargs='+', help='one per checkpoint (default: their names)')
-    parser.add_argument('--out-dir', type=Path, required=True, help='where the pictures go')
+    parser.add_argument(
+        '--out-dir',
+        type=Path,
+        help='where the pictures go (default: work_dirs/<name of the config>/predictions)',
+    )
     parser.add_argument('--num', type=int, default=8, help='validation images (default: 8)')
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='lowest score of a detection (default: 0.3)'
@@ -36,6 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     args = parser.parse_args(argv)
+    if args.num < 1:
+        parser.error(f'--num {args.num}: at least one image')
+    args.out_dir = args.out_dir or Path('work_dirs') / Path(args.config).stem / 'predictions'
     args.titles = args.titles or [Path(name).stem for name in args.checkpoints]
     if len(args.titles) != len(args.checkpoints):
         parser.error(f'{len(args.checkpoints)} checkpoints, but {len(args.titles)} titles')
@@ -50,6 +58,26 @@ def add_title(picture: np.ndarray, title: str) -> np.ndarray:
     return np.pad(picture, ((0, BORDER), (0, BORDER), (0, 0)), constant_values=255)
 
 
+def load(init: Callable, cfg: Config, checkpoint: str, device: str) -> Any:
+    """Build a model by the toolbox's ``init`` and load a checkpoint, which may hold more than it needs.
+
+    Raises:
+        ValueError: The checkpoint lacks weights of the model, or has them in other shapes.
+    """
+    model = init(cfg, None, device=device)
+    content = CheckpointLoader.load_checkpoint(follow_record(checkpoint), map_location='cpu')
+    try:
+        missing = model.load_state_dict(
+            content.get('state_dict', content), strict=False
+        ).missing_keys
+    except RuntimeError as error:
+        raise ValueError(f'{checkpoint} does not fit the config: {error}') from error
+    if missing:
+        names = textwrap.shorten(', '.join(missing), 200)
+        raise ValueError(f'{checkpoint} does not fit the config, it lacks {names}')
+    return model
+
+
 class Detections:
     """Boxes and masks, drawn by mmdet's visualizer on the enlarged image."""
 
@@ -62,9 +90,7 @@ class Detections:
         from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
 
         self.scale, self.score_thr = args.scale, args.score_thr
-        self.models = [
-            init_detector(cfg, follow_record(p), device=args.device) for p in args.checkpoints
-        ]
+        self.models = [load(init_detector, cfg, name, args.device) for name in args.checkpoints]
         self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
         self.unscaled = loads_boxes_after_resize(self.dataset)
         self.visualizer = DetLocalVisualizer('comparison', line_width=2)
@@ -103,9 +129,7 @@ class LabelMaps:
         from mmseg.visualization import SegLocalVisualizer
 
         self.scale = args.scale
-        self.models = [
-            init_model(cfg, follow_record(p), device=args.device) for p in args.checkpoints
-        ]
+        self.models = [load(init_model, cfg, name, args.device) for name in args.checkpoints]
         self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
         self.visualizer = SegLocalVisualizer('comparison', alpha=0.6)
         self.visualizer.dataset_meta = self.dataset.metainfo
@@ -155,9 +179,8 @@ def enlarge(image: np.ndarray, scale: float) -> np.ndarray:
     return cv2.resize(image, (round(image.shape[1] * scale), round(image.shape[0] * scale)))
 
 
-def main(argv: list[str] | None = None) -> None:
+def compare(args: argparse.Namespace) -> None:
     """Draw the first images of the validation set."""
-    args = parse_args(argv)
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
     kind = LabelMaps if labelenc_mm.toolbox.toolbox_of(cfg) == 'mmseg' else Detections
@@ -175,6 +198,15 @@ def main(argv: list[str] | None = None) -> None:
         cv2.imwrite(str(out), cv2.cvtColor(np.hstack(panels), cv2.COLOR_RGB2BGR))
     print(f'{args.out_dir}: {num} pictures, from left to right ', end='')
     print(textwrap.shorten(', '.join(['ground truth', *args.titles]), 200))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; what the user can mend is told without a traceback."""
+    args = parse_args(argv)
+    try:
+        compare(args)
+    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
 
 
 if __name__ == '__main__':

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.runner import CheckpointLoader
 
 # This also makes our models and configs known, before a config is parsed.
-from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
+from labelenc_mm.checkpoint import CheckpointError, follow_record
 from labelenc_mm.engine.built_models import build_model, builds_a, model_config
 from labelenc_mm.engine.export import ExportError
 from labelenc_mm.engine.runner_state import common_metainfo
@@ -42,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='path of the config of the training')
     parser.add_argument(
-        'checkpoint', help='path of a checkpoint of the training, e.g. epoch_12.pth'
+        'checkpoint', help='checkpoint of the training, e.g. epoch_12.pth or last_checkpoint'
     )
     parser.add_argument(
         'out', help='path of the file to write, .pth or .safetensors; an existing one is replaced'
@@ -200,7 +201,8 @@ def main() -> None:
     if args.cfg_options is not None:
         config.merge_from_dict(args.cfg_options)
     try:
-        export(config, load_checkpoint_file(args.checkpoint), args.out, args.device)
+        checkpoint = CheckpointLoader.load_checkpoint(follow_record(args.checkpoint), 'cpu')
+        export(config, checkpoint, args.out, args.device)
     except (CheckpointError, ExportError, FileNotFoundError) as error:
         sys.exit(f'Not exported: {error}\n{args.out} was not touched.')
     print(f'Exported: {args.out}')

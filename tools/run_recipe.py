@@ -53,7 +53,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='folder of train.py, test.py and the launch scripts (default: beside this file)',
     )
     parser.add_argument('--dry-run', action='store_true', help='only print what would run')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for option in ('jobs', 'nproc'):
+        if getattr(args, option) < 1:
+            parser.error(f'--{option} {getattr(args, option)}: at least 1')
+    if args.launcher == 'none' and args.nproc > 1:
+        parser.error(
+            '--nproc is for --launcher pytorch or slurm; --jobs is how many runs go at a time'
+        )
+    if args.launcher == 'slurm' and not args.partition:
+        parser.error('--launcher slurm needs --partition')
+    return args
 
 
 def read_pairs(pairs: list[str], option: str) -> dict[str, object]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
+from labelenc_mm.checkpoint import follow_record
+
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
 
@@ -15,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='path of the config')
-    parser.add_argument('checkpoint', help='path or URL of the checkpoint')
+    parser.add_argument('checkpoint', help='path or URL of a checkpoint, or last_checkpoint')
     parser.add_argument(
         '--out',
         help='where predictions go: a .pkl file, or for segmentation also a folder of label maps',
@@ -91,9 +93,10 @@ def main() -> None:
     """Test."""
     args = parse_args()
     cfg = load_config(args)
-    if '://' not in args.checkpoint and not Path(args.checkpoint).exists():
-        raise FileNotFoundError(f'Checkpoint {args.checkpoint!r} does not exist.')
-    cfg.load_from, cfg.resume = args.checkpoint, False
+    checkpoint = follow_record(args.checkpoint)
+    if '://' not in checkpoint and not Path(checkpoint).exists():
+        raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
+    cfg.load_from, cfg.resume = checkpoint, False
     if args.show or args.show_dir:
         enable_pictures(cfg, args)
     if args.tta:

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import load_checkpoint
 
-from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.checkpoint import CheckpointError, follow_record
 from labelenc_mm.engine.built_models import build_model, model_config
 
 
@@ -18,7 +18,7 @@ def load_trained(
 
     Args:
         config: Of the training.
-        checkpoint: One of its checkpoints.
+        checkpoint: One of its checkpoints: a file, a URL, or mmengine's ``last_checkpoint``.
         models: The toolbox's registry of models.
         scope: Name of the toolbox.
         device: Where the model will be.
@@ -32,7 +32,8 @@ def load_trained(
         CheckpointError: It is damaged or unsafe.
         ValueError: It does not fit the config.
     """
-    if not Path(checkpoint).is_file():
+    checkpoint = follow_record(checkpoint)
+    if '://' not in checkpoint and not Path(checkpoint).is_file():
         raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
     model = build_model(model_config(config), models, scope)
     try:

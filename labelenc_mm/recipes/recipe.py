@@ -26,9 +26,10 @@
       pick: last                        # or best
       reach: {metric: coco/bbox_mAP, stage: baseline}   # a column: first epoch at another's end result
     plots:                              # x: epoch, iteration or a variable of the grid
-      - {metric: coco/bbox_mAP, stages: [baseline, step2], x: epoch, file: curves.png}
+      - {metric: coco/bbox_mAP, label: AP, stages: [baseline, step2], x: epoch, file: curves.png}
 
-A config may also be what a training leaves of its own, complete: ``{baseline}/baseline.py``.
+A config may also be what a training leaves of its own, complete: ``{baseline}/baseline.py``, or one of
+the installed package: ``labelenc_mm::labelenc/...py``.
 
 ``{name}`` stands for a variable, for ``seed``, or for the folder of another stage's run, which then
 has to finish first. Also known: ``{work_dir}`` (of the recipe), ``{recipe_dir}``, ``{tools}`` (the

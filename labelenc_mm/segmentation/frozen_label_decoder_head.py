@@ -12,7 +12,7 @@ from labelenc_mm.labels import VOID
 from labelenc_mm.networks.label_map_coder import CHANNELS
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 
-# The paper's weight for all runs with the 128-channel decoder (sec. 4.1).
+# The paper's weight for all runs with the 128-channel decoder (sec. 4.2).
 LOSS = dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_weight=0.5)
 
 

@@ -217,3 +217,35 @@ def test_titles_must_be_as_many_as_checkpoints(tool, capsys):
     with pytest.raises(SystemExit):
         tool.parse_args([CONFIG, 'a.pth', 'b.pth', '--titles', 'one', '--out-dir', 'out'])
     assert '2 checkpoints, but 1 titles' in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_model_is_refused(tool, inputs):
+    import torch
+
+    content = torch.load(inputs / 'a.pth')
+    less = {key: value for key, value in content['state_dict'].items() if 'retina_cls' not in key}
+    torch.save({'state_dict': less}, inputs / 'less.pth')
+    wide = {**content['state_dict'], 'bbox_head.retina_cls.bias': torch.zeros(3)}
+    torch.save({'state_dict': wide}, inputs / 'wide.pth')
+    data = f'val_dataloader.dataset.data_root={inputs}/shapes/'
+    for name, message in (
+        ('less', r'less\.pth does not fit the config, it lacks bbox_head\.retina_cls'),
+        ('wide', r'wide\.pth does not fit the config(.|\n)*retina_cls\.bias'),
+        ('gone', r'gone\.pth'),
+    ):
+        options = ['--out-dir', str(inputs / 'out'), '--cfg-options', data]
+        with pytest.raises(SystemExit, match=f'^error: .*{message}'):
+            tool.main([CONFIG, str(inputs / f'{name}.pth'), *options])
+        assert not (inputs / 'out').exists()
+
+
+def test_weights_that_the_model_does_not_need_do_no_harm(tool, inputs):
+    """A checkpoint of a label-encoded training, drawn by the stock config."""
+    import torch
+
+    content = torch.load(inputs / 'a.pth')
+    content['state_dict']['labelenc.encoder.stem.weight'] = torch.zeros(1)
+    torch.save(content, inputs / 'more.pth')
+    options = ['--num', '1', '--cfg-options', f'val_dataloader.dataset.data_root={inputs}/shapes/']
+    tool.main([CONFIG, str(inputs / 'more.pth'), '--out-dir', str(inputs / 'out'), *options])
+    assert len(list((inputs / 'out').iterdir())) == 1

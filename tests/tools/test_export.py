@@ -78,7 +78,7 @@ def test_the_last_checkpoint_gives_what_the_training_wrote(config, step1, tmp_pa
     out = tmp_path / 'detector.pth'
     # The config of the work dir is the whole one; the checkpoint says the classes.
     left = next(step1.work_dir.glob('*.py'))
-    run_script(TOOL, left, step1.work_dir / 'epoch_4.pth', out, work_dir=tmp_path)
+    run_script(TOOL, left, step1.work_dir / 'last_checkpoint', out, work_dir=tmp_path)
     ours, written = (torch.load(p, weights_only=True) for p in (out, step1.work_dir / EXPORTED))
     assert differing(ours['state_dict'], written['state_dict']) == []
     assert ours['meta']['dataset_meta'] == written['meta']['dataset_meta']

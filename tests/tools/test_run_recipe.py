@@ -116,3 +116,18 @@ def test_killed_it_does_not_start_a_second_process_beside_the_first(command, tmp
     wait_for(folder / 'artefact')
     time.sleep(0.5)
     assert run(command, *hold).returncode == 0
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (['--jobs', '0'], '--jobs 0: at least 1'),
+        (['--launcher', 'pytorch', '--nproc', '0'], '--nproc 0: at least 1'),
+        (['--nproc', '8'], '--nproc is for --launcher'),
+        (['--launcher', 'slurm'], 'needs --partition'),
+    ],
+)
+def test_options_that_would_wait_for_ever_or_be_ignored(command, options, message):
+    result = run(command, '--dry-run', *options)
+    assert result.returncode == 2
+    assert message in result.stderr

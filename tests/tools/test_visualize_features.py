@@ -167,9 +167,19 @@ def spoiled(files, tmp_path, content):
     return [str(files.ours), str(path)]
 
 
+def recorded(path):
+    record = path.with_name('last_checkpoint')
+    record.write_text(str(path))
+    return record
+
+
 FAULTS = {
     'no config': (lambda f, t: ['gone.py', str(f.checkpoint)], "Config 'gone.py' does not exist"),
     'no checkpoint': (lambda f, t: [str(f.ours), 'gone.pth'], "'gone.pth' does not exist"),
+    'last checkpoint that is gone': (
+        lambda f, t: [str(f.ours), str(recorded(t / 'gone.pth'))],
+        "gone.pth' does not exist",
+    ),
     'stock config': (
         lambda f, t: [str(f.plain), str(f.plain_checkpoint)],
         'no config of a label-encoded detector',
