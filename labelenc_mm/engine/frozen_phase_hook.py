@@ -51,9 +51,7 @@ class FrozenPhaseHook(Hook):
         self._parts: list[nn.Module] = []
         self._handles: list[Any] = []
         self._is_frozen = False
-        self._modes: dict[
-            nn.Module, bool
-        ] = {}  # of the parts and all in them, from before the phase
+        self._modes: dict[nn.Module, bool] = {}  # of all modules of the parts, before the phase
         self._grad_modes: list[bool] = []
 
     def before_train(self, runner: Any) -> None:
