@@ -295,9 +295,13 @@ def follow_record(path: str | os.PathLike[str]) -> str:
     was killed while it wrote.
     """
     record = Path(path)
-    if record.name == 'last_checkpoint' and record.exists():
-        return record.read_text(encoding='utf-8').strip() or os.fspath(path)
-    return os.fspath(path)
+    if record.name != 'last_checkpoint' or not record.exists():
+        return os.fspath(path)
+    named = record.read_text(encoding='utf-8').strip() or os.fspath(path)
+    beside = record.with_name(Path(named).name)  # in a work dir that was moved
+    if '://' not in named and not Path(named).exists() and beside.is_file():
+        return str(beside)
+    return named
 
 
 __all__ = [

@@ -341,6 +341,12 @@ def test_a_record_is_followed_once_it_is_there(tmp_path):
     record.write_text(f'{checkpoint}\n')
     assert follow_record(record) == follow_record(str(record)) == checkpoint
     assert follow_record(checkpoint) == checkpoint  # not opened: it does not exist
+    (tmp_path / 'moved').mkdir()
+    moved = tmp_path / 'moved' / 'last_checkpoint'
+    moved.write_text(checkpoint)
+    assert follow_record(moved) == checkpoint  # neither is there
+    (moved.parent / 'epoch_3.pth').touch()
+    assert follow_record(moved) == str(moved.parent / 'epoch_3.pth')
     url = 'https://models.example/last_checkpoint/epoch_3.pth'
     assert follow_record(url) == url
 

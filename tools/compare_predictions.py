@@ -187,6 +187,7 @@ def compare(args: argparse.Namespace) -> None:
     pictures = kind(cfg, args)
     num = min(args.num, len(pictures.dataset))
     args.out_dir.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
     for index in range(num):
         sample = pictures.dataset[index]['data_samples']
         path = Path(sample.img_path)
@@ -195,6 +196,9 @@ def compare(args: argparse.Namespace) -> None:
         for title, model in zip(args.titles, pictures.models, strict=True):
             panels.append(add_title(pictures.draw(image, sample, model), title))
         out = args.out_dir / f'{path.stem}.png'
+        if out in written:  # of the same name in another folder
+            out = out.with_name(f'{path.stem}_{index}.png')
+        written.append(out)
         cv2.imwrite(str(out), cv2.cvtColor(np.hstack(panels), cv2.COLOR_RGB2BGR))
     print(f'{args.out_dir}: {num} pictures, from left to right ', end='')
     print(textwrap.shorten(', '.join(['ground truth', *args.titles]), 200))

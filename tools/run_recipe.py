@@ -27,15 +27,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--work-dir', type=Path, help='folder of all runs (default: work_dirs/<recipe>)'
     )
     parser.add_argument(
-        '--only', nargs='+', metavar='STAGE', help='these stages, and what they need'
+        '--only',
+        nargs='+',
+        action='extend',
+        metavar='STAGE',
+        help='these stages, and what they need',
     )
-    parser.add_argument('--seeds', nargs='+', type=int, help='in place of the seeds of the recipe')
     parser.add_argument(
-        '--set', nargs='+', default=[], metavar='NAME=VALUE', help='variables of the recipe'
+        '--seeds', nargs='+', action='extend', type=int, help='in place of the seeds of the recipe'
+    )
+    parser.add_argument(
+        '--set',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='NAME=VALUE',
+        help='variables of the recipe',
     )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
+        action='extend',
         default=[],
         metavar='KEY=VALUE',
         help='config options of every train and test stage',

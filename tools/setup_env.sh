@@ -94,7 +94,9 @@ setup_env::mmcv_wheel() {
     # ninja alone would start more compilers than there are cores, each of about 0.6 GB.
     MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} setup_env::run "compiling $spec (about 10 minutes on 2 cores)" "$env/mmcv.log" \
       "$env/bin/python" -m pip wheel -v --no-build-isolation --no-deps --no-cache-dir \
-      --no-binary :all: -w "$wheels" "$spec" || return 1
+      --no-binary :all: -w "$wheels.$$" "$spec" || return 1
+    # Complete or not there, also where the build happened on another disk.
+    mv "$wheels.$$"/*.whl "$wheels/" && rm -r "$wheels.$$"
   fi
 }
 
@@ -118,8 +120,14 @@ setup_env::install() {
   setup_env::run "installing torch $TORCH" "$env/torch.log" "$python" -m pip install \
     "torch==$TORCH" || return 1
   local key wheels
-  key=$("$python" -c 'import platform, sys, torch
-print(f"torch{torch.__version__}-{sys.implementation.cache_tag}-{platform.machine()}")')
+  # With a torch for CUDA, mmcv compiles CUDA operators where a GPU is seen, or on demand.
+  key=$("$python" -c 'import os, platform, sys, torch
+key = f"torch{torch.__version__}-{sys.implementation.cache_tag}-{platform.machine()}"
+if torch.version.cuda and not torch.cuda.is_available() and os.environ.get("FORCE_CUDA") != "1":
+    print("[setup] no GPU is visible: mmcv is compiled without CUDA operators. On a machine that only prepares "
+          "the environment for others, set FORCE_CUDA=1 (needs nvcc)", file=sys.stderr)
+    key += "-without-cuda"
+print(key)')
   wheels=${LABELENC_MM_WHEELS:-$env/wheels}/${mmcv/==/-}-$key
   mkdir -p "$wheels"
   setup_env::mmcv_wheel "$env" "$mmcv" "$wheels" || return 1

@@ -4,11 +4,14 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.model import PretrainedInit
 from mmengine.registry import Registry
 
 from labelenc_mm import toolbox
 from labelenc_mm.benchmark.workload import Workload
 from labelenc_mm.engine.built_models import build_model, model_config
+
+_FROM_FILE = ('Pretrained', PretrainedInit)
 
 
 class Task(ABC):
@@ -104,8 +107,12 @@ def _without_files(config: Any) -> Any:
     """Nested options without pretrained weights and without files of ours."""
     if isinstance(config, dict):
         init = config.get('init_cfg')
-        if isinstance(init, dict) and init.get('type') == 'Pretrained':
-            config['init_cfg'] = None
+        several = init if isinstance(init, list | tuple) else [init]
+        if any(isinstance(c, dict) and c.get('type') in _FROM_FILE for c in several):
+            others = [
+                c for c in several if not (isinstance(c, dict) and c.get('type') in _FROM_FILE)
+            ]
+            config['init_cfg'] = others or None
         if 'init_from' in config:
             config['init_from'] = None
         config.pop('pretrained', None)

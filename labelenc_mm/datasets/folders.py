@@ -22,6 +22,7 @@ def complete_folder(root: Path) -> Iterator[Path]:
     Yields:
         An empty folder beside ``root``, to be filled.
     """
+    root = root.resolve()  # a link stays where it is, and what it points to is exchanged
     root.parent.mkdir(parents=True, exist_ok=True)
     prefix = f'.{root.name}.partial-{socket.gethostname()}-'
     _remove_dead(root.parent, prefix)

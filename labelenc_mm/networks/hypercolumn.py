@@ -80,7 +80,7 @@ class HypercolumnProjection(BaseModule):
             ValueError: The maps are not those of the taps (number, channels, size).
         """
         if self.drops:
-            grid = pixel_grid(size, device=features[0].device).to(features[0].dtype)
+            grid = pixel_grid(size, device=features[0].device)  # in half precision no whole numbers
             return self.at_points(features, grid.expand(len(features[0]), -1, -1), size).view(
                 len(features[0]), -1, *size
             )

@@ -33,6 +33,10 @@ SAVE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 
 
+class BusyError(RecipeError):
+    """Another command has a run in its hands."""
+
+
 @dataclass
 class Job:
     """A running process, with the lock on its folder and the seconds of earlier attempts."""
@@ -86,6 +90,8 @@ class Executor:
         states = {run.name: read_state(run, self.work_dir) for run in self.plan.runs.values()}
         self.done = {name for name, state in states.items() if state == 'done'}
         waiting = [run for run in self.plan.runs.values() if run.name not in self.done]
+        for run in waiting:  # what cannot be started is told before anything is
+            command_line(run, self.work_dir, self.settings)
         self.display.say(f'{len(self.done)} of {len(states)} runs are done')
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -102,18 +108,29 @@ class Executor:
     def _start_ready(self, waiting: list[Run]) -> list[Run]:
         """Start what can start; returns what still waits."""
         left = []
+        busy = None
         for run in waiting:
             needs = set(run.needs.values())
             if needs & self.failed:
                 self.failed.add(run.name)
                 self.display.say(f'{run.name}: skipped, {" ".join(needs & self.failed)} failed')
             elif needs <= self.done and len(self.running) < self.settings.jobs:
-                self.running.append(self._start(run))
+                try:
+                    job = self._start(run)
+                except BusyError as error:
+                    busy = error
+                    left.append(run)
+                    continue
+                if job is not None:
+                    self.running.append(job)
             else:
                 left.append(run)
+        if busy and not self.running:
+            raise busy
         return left
 
-    def _start(self, run: Run) -> Job:
+    def _start(self, run: Run) -> Job | None:
+        """Start a run; None if another command has finished it meanwhile."""
         folder = self.work_dir / run.name
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / '.lock').open('w')
@@ -121,10 +138,15 @@ class Executor:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
-            raise RecipeError(
+            raise BusyError(
                 f'{run.name} still runs, started by an earlier command (log: {folder / LOG}); '
                 'wait for it, or end that process'
             ) from error
+        if read_state(run, self.work_dir) == 'done':
+            lock.close()
+            self.done.add(run.name)
+            self.display.say(f'{run.name}: done by another command')
+            return None
         record = read_record(folder)
         self.display.say(f'{run.name}: {"starts" if record is None else "goes on"}')
         if record is None:

@@ -73,6 +73,8 @@ def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
     """
     env = {'PYTHONUNBUFFERED': '1', **os.environ}
     env.update(PYTHON=sys.executable, GPUS=str(settings.nproc))  # read by the launch scripts
+    # Those of the toolboxes start plain `python`.
+    env['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), env.get('PATH', os.defpath)])
     is_local = settings.launcher != 'slurm'
     processes = settings.jobs * (settings.nproc if is_local else 1)
     threads = max(1, len(os.sched_getaffinity(0)) // processes)

@@ -38,14 +38,15 @@ class Progress:
     text: str
 
 
-def read_progress(log: Path, max_epochs: int | None = None) -> Progress | None:
+def read_progress(log: Path, max_epochs: int | None = None, whole: bool = False) -> Progress | None:
     """Read the last training line of a log file; ``None`` before the first.
 
     Args:
         log: The log's text.
         max_epochs: Epochs of the whole training, shown in the text where it is known.
+        whole: Whether to look beyond the last 64 KiB, which a long validation fills alone.
     """
-    for line in reversed(read_tail(log, tail_bytes=1 << 16)):
+    for line in reversed(read_tail(log, tail_bytes=1 << (62 if whole else 16))):
         eta, loss = ETA.search(line), LOSS.search(line)
         extra = (f'  eta {eta[1]}' if eta else '') + (f'  loss {loss[1]}' if loss else '')
         if match := EPOCH_LINE.search(line):
@@ -100,10 +101,9 @@ def read_test_metrics(run_dir: Path) -> dict[str, float]:
     return {k: v for k, v in metrics.items() if k not in ('time', 'data_time')}
 
 
-def latest_metrics(run_dir: Path) -> dict[str, float]:
-    """Each metric's last value: of a test, else of the last validation."""
-    curves = {name: list(curve.values())[-1] for name, curve in read_curves(run_dir).items()}
-    return {**curves, **read_test_metrics(run_dir)}
+def last_values(curves: Curves) -> dict[str, float]:
+    """Each metric's last value."""
+    return {name: list(curve.values())[-1] for name, curve in curves.items()}
 
 
 def _scalar_records(run_dir: Path) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from labelenc_mm.recipes.logs import latest_metrics, read_progress
+from labelenc_mm.recipes.logs import last_values, read_curves, read_progress
 
 
 class ProgressDisplay:
@@ -64,7 +64,7 @@ class ProgressDisplay:
         """Epoch, remaining time, loss and latest metric of a run, as far as its log tells."""
         folder = self.work_dir / name
         progress = read_progress(folder / 'output.log', max_epochs)
-        metrics = list(latest_metrics(folder).items())[:1]
+        metrics = list(last_values(read_curves(folder)).items())[:1]
         parts = [progress.text if progress else 'running']
         parts += [f'{metric} {value:.4g}' for metric, value in metrics]
         return f'{name}: {"  ".join(parts)}'

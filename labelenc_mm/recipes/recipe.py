@@ -51,6 +51,8 @@ import yaml  # type: ignore[import-untyped]
 from labelenc_mm.recipes.checks import RecipeError, expect, expect_keys, expect_known
 
 PLACEHOLDER = re.compile(r'\{(\w+)\}')
+NAME = re.compile(r'\w+')
+EXPONENT = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+')
 BUILT_IN = ('work_dir', 'recipe_dir', 'tools', 'python')
 KINDS = ('train', 'test', 'command')
 
@@ -137,9 +139,9 @@ def read_recipe(
     known = ('variables', 'options', 'grid', 'seeds', 'stages', 'table', 'plots')
     expect_keys(raw, known, str(path))
 
-    constants = dict(raw.get('variables') or {})
-    points = _read_grid(raw.get('grid') or {}, f'{path}: grid')
-    variables = variables or {}
+    constants = _numbers(raw.get('variables') or {})
+    points = _numbers(_read_grid(raw.get('grid', {}), f'{path}: grid'))
+    variables = _numbers(variables or {})
     expect_known(variables, [*constants, *points[0]], f'{path}: --set', 'variable')
     constants.update({k: v for k, v in variables.items() if k in constants})
     fixed = {k: v for k, v in variables.items() if k in points[0]}
@@ -206,12 +208,27 @@ def _read_stage(
     )
 
 
+def _numbers(value: Any) -> Any:
+    """Nested values with what YAML 1.1 takes for text, 1e-3, as the number that is meant."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    is_number = isinstance(value, str) and EXPONENT.fullmatch(value)
+    return float(value) if is_number else value
+
+
 def _read_grid(grid: Any, where: str) -> list[dict[str, Any]]:
+    grid = {} if grid is None else grid
     if isinstance(grid, Mapping):
         for name, values in grid.items():
             expect(values, list, f'{where}: {name}', 'a list of values')
+            if not values:
+                raise RecipeError(f'{where}: {name}: expected at least one value')
         return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     expect(grid, list, where, 'a mapping of lists, or a list of points')
+    if not grid:
+        raise RecipeError(f'{where}: expected at least one point')
     for point in grid:
         expect(point, dict, where, 'points that are mappings')
         if set(point) != set(grid[0]):
@@ -226,6 +243,8 @@ def _read_table(table: Any, stages: Mapping[str, Stage], where: str) -> dict[str
         expect_keys(reach, ('metric', 'stage'), f'{where}: reach')
         expect(reach.get('metric'), str, f'{where}: reach: metric', 'the name of a metric')
         expect_known([reach.get('stage')], stages, f'{where}: reach', 'stage')
+    expect(table.get('metrics', {}), dict, f'{where}: metrics', 'a mapping of headings to metrics')
+    expect(table.get('rows') or {}, dict, f'{where}: rows', 'a mapping of labels to stages')
     default = [name for name, stage in stages.items() if stage.kind != 'command']
     rows = {}
     for label, row in (table.get('rows') or dict(zip(default, default, strict=True))).items():
@@ -234,6 +253,9 @@ def _read_table(table: Any, stages: Mapping[str, Stage], where: str) -> dict[str
         expect_known([row.get('stage')], stages, f'{where}: {label}', 'stage')
         row = {'metrics': table.get('metrics', {}), 'pick': table.get('pick', 'last'), **row}
         expect_known([row['pick']], ('last', 'best'), f'{where}: {label}', 'pick')
+        expect(
+            row['metrics'], dict, f'{where}: {label}: metrics', 'a mapping of headings to metrics'
+        )
         rows[str(label)] = row
     return {'metrics': table.get('metrics', {}), 'rows': rows, 'reach': reach}
 
@@ -254,6 +276,12 @@ def _read_plots(plots: Any, stages: Mapping[str, Stage], where: str) -> list[dic
 def _check_names(recipe: Recipe) -> None:
     """Every placeholder means one thing."""
     known = [*recipe.variables, *recipe.grid_names, *recipe.stages, *BUILT_IN, 'seed']
+    for name in known:
+        if not NAME.fullmatch(str(name)):
+            raise RecipeError(
+                f'{recipe.path}: "{name}" cannot be written as a placeholder; names are of letters, '
+                'digits and _'
+            )
     doubled = sorted({str(name) for name in known if known.count(name) > 1})
     if doubled:
         raise RecipeError(f'{recipe.path}: {", ".join(doubled)} would mean two things; rename one')

@@ -11,13 +11,14 @@ from typing import Any
 
 from labelenc_mm.recipes.logs import (
     Curves,
-    latest_metrics,
+    last_values,
     read_curves,
     read_progress,
     read_test_metrics,
 )
 from labelenc_mm.recipes.plan import Plan
 from labelenc_mm.recipes.record import LOG, read_record
+from labelenc_mm.replacing import replacing
 
 
 @dataclass
@@ -54,14 +55,16 @@ def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
         record = read_record(folder)
         if not record or not record['done']:
             continue
-        progress = read_progress(folder / LOG) if run.stage.kind == 'train' else None
+        progress = read_progress(folder / LOG, whole=True) if run.stage.kind == 'train' else None
         iterations = length = 0
         if progress:
             length = progress.epoch_length
             # mmengine leaves out the line of an incomplete logging interval at the end of an epoch
             iterations = progress.epoch * length or progress.iteration
-        test = read_test_metrics(folder) if run.stage.kind != 'train' else {}
-        metrics = {**latest_metrics(folder), **test}
+        curves = read_curves(folder)
+        metrics = last_values(curves)
+        if run.stage.kind != 'train':  # somebody may have tested another checkpoint in its folder
+            metrics.update(read_test_metrics(folder))
         results.append(
             Result(
                 run.name,
@@ -72,7 +75,7 @@ def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
                 length,
                 record['commits'],
                 metrics,
-                read_curves(folder),
+                curves,
             )
         )
     return results
@@ -214,7 +217,8 @@ def write_report(plan: Plan, work_dir: Path) -> str:
     table = plan.recipe.table
     goal = table['reach']['stage'] if table['reach'] else None
     text = '\n'.join([format_table(rows, list(table['metrics']), goal), '', *notes, ''])
-    (work_dir / 'table.md').write_text(text, encoding='utf-8')
+    with replacing(work_dir / 'table.md') as unfinished:
+        unfinished.write_text(text, encoding='utf-8')
     content = {
         'recipe': plan.recipe.path.name,
         'seeds': plan.recipe.seeds,
@@ -223,7 +227,8 @@ def write_report(plan: Plan, work_dir: Path) -> str:
         'missing': missing,
         'runs': {result.name: vars(result) for result in results},
     }
-    (work_dir / 'results.json').write_text(json.dumps(content, indent=1), encoding='utf-8')
+    with replacing(work_dir / 'results.json') as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1), encoding='utf-8')
     for spec in plan.recipe.plots:
         write_plot(spec, results, work_dir / spec['file'])
     return text

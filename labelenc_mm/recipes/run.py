@@ -117,7 +117,10 @@ def _as_option(key: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return '[' + ','.join(_as_option(key, item) for item in value) + ']'
     if isinstance(value, Mapping):
-        raise RecipeError(f'option {key}: a mapping cannot be empty; set it in a child config')
+        raise RecipeError(
+            f'option {key}: --cfg-options cannot carry a mapping that is empty or inside of a list; '
+            'set it in a child config'
+        )
     text = str(value)
     if isinstance(value, str) and re.search(r'[\s,()\[\]\'"]', text):
         raise RecipeError(

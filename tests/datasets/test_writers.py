@@ -225,3 +225,15 @@ def test_mmseg_reads_label_maps(written):
         np.testing.assert_array_equal(
             dataset[index]['gt_seg_map'], ShapeScenes(SIZE, 'val')[index].label_map
         )
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    """Data on another disk, as people keep them."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    (tmp_path / 'data').symlink_to(disk)
+    for seed in (0, 1):
+        write_shape_scenes(tmp_path / 'data', 1, 1, (32, 32), seed, overwrite=True)
+        assert (tmp_path / 'data').is_symlink()
+        assert (disk / 'images' / 'train' / '000000.png').is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['data', 'disk']

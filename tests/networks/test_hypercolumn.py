@@ -84,6 +84,16 @@ def test_normalised_taps_have_zero_mean_and_unit_variance():
         assert normalised.var((0, 2, 3), correction=0) == pytest.approx(1, abs=1e-3)
 
 
+def test_dense_training_with_dropout_in_bfloat16_stays_within_the_image():
+    """bfloat16 has no whole numbers above 256 but every second."""
+    projection = HypercolumnProjection(CHANNELS, STRIDES, 6, dropout=1e-9)
+    size = (64, 320)
+    features = [torch.randn(1, c, size[0] // s, size[1] // s) for c, s in zip(CHANNELS, STRIDES)]
+    exact = projection(features, size)
+    rounded = projection.bfloat16()([f.bfloat16() for f in features], size).float()
+    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
+
+
 def test_dropout_differs_from_pixel_to_pixel_and_rests_in_testing():
     projection = HypercolumnProjection(CHANNELS, STRIDES, 6, dropout=0.5)
     plain = HypercolumnProjection(CHANNELS, STRIDES, 6)

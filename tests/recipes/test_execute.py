@@ -140,6 +140,54 @@ def test_a_run_of_an_earlier_command_is_not_started_twice(execute, tmp_path):
     assert execute(only=['step1']) == 0
 
 
+TWO = """
+    stages:
+      slow: {command: '{python} -c "import time; time.sleep(1)"'}
+      data: {command: '{python} -c "print(1)"'}
+"""
+
+
+def test_what_another_command_has_finished_meanwhile_is_not_run_again(
+    write_recipe, fake_tools, tmp_path, monkeypatch
+):
+    path = write_recipe(TWO)
+    mine, other = (
+        executor_of(path, fake_tools, tmp_path, only, jobs=1) for only in (None, ['data'])
+    )
+    start = mine._start
+
+    def start_after_the_other(run):
+        if run.name == 'data':
+            assert other.execute() == 0
+        return start(run)
+
+    monkeypatch.setattr(mine, '_start', start_after_the_other)
+    assert mine.execute() == 0
+    assert log_of(tmp_path / 'work', 'data').count('$ ') == 1
+
+
+def test_a_run_in_the_hands_of_another_command_is_waited_for_beside_own_ones(
+    write_recipe, fake_tools, tmp_path, monkeypatch
+):
+    folder = tmp_path / 'work' / 'data'
+    folder.mkdir(parents=True)
+    executor = executor_of(write_recipe(TWO), fake_tools, tmp_path, jobs=2)
+    look_after, looked = executor._look_after_running, []
+    with (folder / '.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def release_after_two_looks():
+            looked.append(len(executor.running))
+            if len(looked) == 2:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            look_after()
+
+        monkeypatch.setattr(executor, '_look_after_running', release_after_two_looks)
+        assert executor.execute() == 0
+    assert looked[:2] == [1, 1]
+    assert record_of(tmp_path / 'work', 'data')['done']
+
+
 def test_jobs_limits_how_many_run_at_a_time(write_recipe, fake_tools, tmp_path, monkeypatch):
     executor = executor_of(write_recipe(RECIPE), fake_tools, tmp_path, jobs=1)
     most = []
@@ -153,10 +201,11 @@ def test_jobs_limits_how_many_run_at_a_time(write_recipe, fake_tools, tmp_path, 
     assert max(most) == 1
 
 
-def test_a_stage_of_another_toolbox_uses_its_tools(execute, capsys):
+def test_a_stage_of_another_toolbox_uses_its_tools(execute, tmp_path):
     text = RECIPE.replace("last_checkpoint'}", "last_checkpoint', tools: no_such_toolbox}")
     with pytest.raises(RecipeError, match='tools: no_such_toolbox is not installed'):
         execute(text)
+    assert not (tmp_path / 'work').exists()  # told before anything runs
 
 
 def test_words_of_a_command_may_be_numbers_and_folders_with_blanks(

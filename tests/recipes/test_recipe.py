@@ -47,6 +47,20 @@ def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
         ('{train: baseline.py}', '{train: baseline.py, command: ls}', 'expected one of'),
         ('{train: baseline.py}', '{train: baseline.py, requires: [sep2]}', 'mean "step2"'),
         ('variables: {epochs: 2}', '- a\n    - b', 'cannot read the recipe'),
+        ('weight: [0.5, 1.0]', 'weight: []', 'grid: weight: expected at least one value'),
+        ('grid: {weight: [0.5, 1.0], size: [64]}', 'grid: []', 'grid: expected at least one point'),
+        (
+            'weight: [0.5, 1.0]',
+            'the-weight: [1]',
+            '"the-weight" cannot be written as a placeholder',
+        ),
+        ('seeds: [0, 1]', 'table: {metrics: [mIoU]}', 'metrics: expected a mapping'),
+        ('seeds: [0, 1]', 'table: {rows: [baseline]}', 'rows: expected a mapping'),
+        (
+            'seeds: [0, 1]',
+            'table: {rows: {a: {stage: baseline, metrics: [mIoU]}}}',
+            'a: metrics: expected a mapping',
+        ),
     ],
 )
 def test_faulty_recipes_are_refused_with_their_place(write_recipe, old, new, message):
@@ -55,6 +69,13 @@ def test_faulty_recipes_are_refused_with_their_place(write_recipe, old, new, mes
     with pytest.raises(RecipeError, match=message) as caught:
         read_recipe(path)
     assert str(path) in str(caught.value)
+
+
+def test_numbers_that_yaml_takes_for_text(write_recipe):
+    text = MINIMAL.replace('[0.5, 1.0]', '[1e-3, 0.01, text, 5e, -2.5E+1]')
+    recipe = read_recipe(write_recipe(text), variables={'epochs': '1e1'})
+    assert [point['weight'] for point in recipe.points] == [0.001, 0.01, 'text', '5e', -25.0]
+    assert recipe.variables['epochs'] == 10.0
 
 
 def test_unknown_names_on_the_command_line_are_refused(write_recipe):

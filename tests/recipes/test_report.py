@@ -86,6 +86,19 @@ def test_all_numbers_are_in_the_json(report, tmp_path):
         assert (tmp_path / 'work' / name).read_bytes().startswith(b'\x89PNG')
 
 
+def test_a_test_in_the_folder_of_a_training_does_not_count_as_its_result(
+    write_recipe, fake_tools, tmp_path
+):
+    work_dir = tmp_path / 'work'
+    plan = make_plan(read_recipe(write_recipe(RECIPE)), work_dir, fake_tools, ['baseline'])
+    Executor(plan, work_dir, LaunchSettings(fake_tools, jobs=2), 'abc').execute()
+    before = write_report(plan, work_dir)
+    folder = work_dir / 'baseline-seed=0' / '20990101_000000'
+    folder.mkdir(parents=True)
+    (folder / f'{folder.name}.json').write_text(json.dumps({'coco/bbox_mAP': 99.0}))
+    assert write_report(plan, work_dir) == before
+
+
 def test_a_resumed_run_overrides_what_it_repeated(tmp_path):
     for start, values in (('20300101_1', {1: 0.1, 2: 0.2}), ('20300102_1', {2: 0.5, 3: 0.6})):
         folder = tmp_path / start / 'vis_data'
@@ -105,6 +118,11 @@ def test_progress_is_read_from_the_last_training_line(tmp_path):
     progress = read_progress(log, max_epochs=12)
     assert progress.iteration == 175
     assert progress.text == 'epoch 2/12 [50/125]  eta 1 day, 0:02:03  loss 0.75'
+    log.write_text('Iter(train) [  700/20000]  lr: 1e-3  eta: 0:02:03  loss: 0.75\n')
+    with log.open('a') as file:
+        file.write('Iter(val) [ 50/80000]  eta: 0:02:03  time: 0.5\n' * 2000)
+    assert read_progress(log) is None
+    assert read_progress(log, whole=True).iteration == 700
     log.write_text('Iter(train) [  700/20000]  lr: 1e-3  eta: 0:02:03  loss: 0.75\n')
     assert read_progress(log).text == 'iteration 700/20000  eta 0:02:03  loss 0.75'
 
