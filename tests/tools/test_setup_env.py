@@ -82,3 +82,29 @@ def test_a_script_that_sources_it_stops_too(repository):
     result = set_up(repository, command=command, CXX='no-such-compiler')
     assert result.returncode == 1
     assert 'went on' not in result.stdout
+
+
+BUILDS = """#!/usr/bin/env bash
+case "$*" in
+  --version) echo 'Python 3.11.0' ;;
+  '-m venv '*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  *platform.machine*) echo 'torch1-cpython' ;;
+  '-m pip wheel '*)
+    while [ "$1" != -w ]; do shift; done
+    mkdir -p "$2" && echo "$3" >"$2/onedl_mmcv-0.whl" ;;
+  '-m pip install '*) echo "$*" ;;
+esac
+"""
+
+
+def test_the_wheel_of_mmcv_is_built_once_and_kept_complete(repository):
+    (repository / 'fake python').write_text(BUILDS)
+    wheels = repository / 'kept'
+    for attempt in range(2):
+        result = set_up(repository, LABELENC_MM_WHEELS=str(wheels))
+        assert result.returncode == 0, result.stderr
+        assert ('compiling onedl-mmcv' in result.stdout) == (attempt == 0)
+        (wheel,) = wheels.rglob('*.whl')
+        assert [path.name for path in wheels.iterdir()] == [wheel.parent.name]
+        assert str(wheel) in (repository / '.venv' / 'toolboxes.log').read_text()
+        shutil.rmtree(repository / '.venv')
