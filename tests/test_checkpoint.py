@@ -18,7 +18,7 @@ from mmengine.runner import checkpoint as stock
 from torch.utils.data import Dataset
 
 from labelenc_mm import checkpoint
-from labelenc_mm.checkpoint import CheckpointError, follow_record, load_checkpoint_file
+from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
 
 
 class Samples(Dataset):
@@ -331,24 +331,6 @@ def test_old_torch_loads_tensors_and_explains_the_rest(tmp_path, monkeypatch):
     torch.save({'h': HistoryBuffer([1.0], [1])}, path)
     with pytest.raises(CheckpointError, match=r'more than tensors.*torch 99\.0 or newer'):
         load_checkpoint_file(path)
-
-
-def test_a_record_is_followed_once_it_is_there(tmp_path):
-    record, checkpoint = tmp_path / 'last_checkpoint', str(tmp_path / 'epoch_3.pth')
-    assert follow_record(record) == str(record)
-    record.touch()  # a training was killed while it wrote
-    assert follow_record(record) == str(record)
-    record.write_text(f'{checkpoint}\n')
-    assert follow_record(record) == follow_record(str(record)) == checkpoint
-    assert follow_record(checkpoint) == checkpoint  # not opened: it does not exist
-    (tmp_path / 'moved').mkdir()
-    moved = tmp_path / 'moved' / 'last_checkpoint'
-    moved.write_text(checkpoint)
-    assert follow_record(moved) == checkpoint  # neither is there
-    (moved.parent / 'epoch_3.pth').touch()
-    assert follow_record(moved) == str(moved.parent / 'epoch_3.pth')
-    url = 'https://models.example/last_checkpoint/epoch_3.pth'
-    assert follow_record(url) == url
 
 
 ONE_CYCLE = 'mmengine.optim.scheduler.param_scheduler'

@@ -15,7 +15,8 @@ from mmengine.structures import PixelData
 from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
-from labelenc_mm.checkpoint import CheckpointError, follow_record
+from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.last_checkpoint import follow_record
 
 BORDER = 4
 

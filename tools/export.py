@@ -20,10 +20,11 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import CheckpointLoader
 
 # This also makes our models and configs known, before a config is parsed.
-from labelenc_mm.checkpoint import CheckpointError, follow_record
+from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.built_models import build_model, builds_a, model_config
 from labelenc_mm.engine.export import ExportError
 from labelenc_mm.engine.runner_state import common_metainfo
+from labelenc_mm.last_checkpoint import follow_record
 from labelenc_mm.toolbox import toolbox_of
 
 # Not part of the model that was trained: how it was trained, and what a user may choose later.

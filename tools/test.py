@@ -7,10 +7,9 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
-from labelenc_mm.checkpoint import follow_record
-
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
+from labelenc_mm.last_checkpoint import follow_record
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,14 +4,11 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.model import PretrainedInit
 from mmengine.registry import Registry
 
 from labelenc_mm import toolbox
 from labelenc_mm.benchmark.workload import Workload
-from labelenc_mm.engine.built_models import build_model, model_config
-
-_FROM_FILE = ('Pretrained', PretrainedInit)
+from labelenc_mm.engine.built_models import build_model, loads_a_checkpoint, model_config
 
 
 class Task(ABC):
@@ -108,11 +105,9 @@ def _without_files(config: Any) -> Any:
     if isinstance(config, dict):
         init = config.get('init_cfg')
         several = init if isinstance(init, list | tuple) else [init]
-        if any(isinstance(c, dict) and c.get('type') in _FROM_FILE for c in several):
-            others = [
-                c for c in several if not (isinstance(c, dict) and c.get('type') in _FROM_FILE)
-            ]
-            config['init_cfg'] = others or None
+        kept = [entry for entry in several if not loads_a_checkpoint(entry)]
+        if len(kept) < len(several):
+            config['init_cfg'] = kept or None
         if 'init_from' in config:
             config['init_from'] = None
         config.pop('pretrained', None)

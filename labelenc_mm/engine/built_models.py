@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.model import revert_sync_batchnorm
+from mmengine.model import PretrainedInit, revert_sync_batchnorm
 from mmengine.registry import DefaultScope, Registry
 
 
@@ -37,6 +37,11 @@ def is_ours(config: Any, registry: Registry) -> bool:
     """Whether a config builds something of this package."""
     module = getattr(entry_of(config, registry), '__module__', '')
     return module.split('.')[0] == 'labelenc_mm'
+
+
+def loads_a_checkpoint(init_cfg: Any) -> bool:
+    """Whether an entry of a module's ``init_cfg`` takes its weights from a file."""
+    return isinstance(init_cfg, dict) and init_cfg.get('type') in ('Pretrained', PretrainedInit)
 
 
 def build_model(model: Mapping[str, Any], models: Registry, scope: str) -> Any:

@@ -7,8 +7,9 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import load_checkpoint
 
-from labelenc_mm.checkpoint import CheckpointError, follow_record
+from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.built_models import build_model, model_config
+from labelenc_mm.last_checkpoint import follow_record
 
 
 def load_trained(

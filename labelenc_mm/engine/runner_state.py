@@ -3,9 +3,11 @@
 from typing import Any
 
 from mmengine.hooks import EMAHook
-from mmengine.model import PretrainedInit, is_model_wrapper
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
+
+from labelenc_mm.engine.built_models import loads_a_checkpoint
 
 
 def unwrapped_model(runner: Runner) -> Any:
@@ -57,6 +59,6 @@ def has_loaded_from(runner: Runner) -> bool:
     """
     init_cfgs = getattr(unwrapped_model(runner), 'init_cfg', None) or []
     init_cfgs = init_cfgs if isinstance(init_cfgs, list | tuple) else [init_cfgs]
-    is_pretrained = any(cfg.get('type') in ('Pretrained', PretrainedInit) for cfg in init_cfgs)
+    is_pretrained = any(map(loads_a_checkpoint, init_cfgs))
     is_resumed = runner._resume and runner.iter > 0  # not where there is nothing to resume yet
     return (runner._load_from is not None or is_pretrained) and not is_resumed
