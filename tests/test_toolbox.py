@@ -100,6 +100,7 @@ def test_complete_families():
         ({**UPSTREAM, 'mmcv': '2.0.0rc4'}, 'upstream', ['ok', 'too old', 'ok', 'ok']),
         ({**UPSTREAM, 'mmengine': '0.7.0'}, 'upstream', ['too old', 'ok', 'ok', 'ok']),
         ({**FORK, 'onedl-mmdetection': '3.10.0'}, 'fork', ['ok', 'ok', 'untested', 'ok']),
+        ({**FORK, 'onedl-mmcv': FORK['onedl-mmcv'] + '+pt213cu126'}, 'fork', ['ok'] * 4),
         ({**FORK, **UPSTREAM}, 'fork', ['doubled'] * 4),
     ],
 )

@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 
 from labelenc_mm import toolbox
 from labelenc_mm.benchmark.workload import Workload
-from labelenc_mm.engine.built_models import build_model, loads_a_checkpoint, model_config
+from labelenc_mm.engine.built_models import build_model, drop_pretrained, model_config
 
 
 class Task(ABC):
@@ -103,11 +103,7 @@ def find_task(config: Config) -> Task:
 def _without_files(config: Any) -> Any:
     """Nested options without pretrained weights and without files of ours."""
     if isinstance(config, dict):
-        init = config.get('init_cfg')
-        several = init if isinstance(init, list | tuple) else [init]
-        kept = [entry for entry in several if not loads_a_checkpoint(entry)]
-        if len(kept) < len(several):
-            config['init_cfg'] = kept or None
+        drop_pretrained(config)
         if 'init_from' in config:
             config['init_from'] = None
         config.pop('pretrained', None)

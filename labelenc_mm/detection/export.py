@@ -8,6 +8,7 @@ import torch
 from mmdet.registry import HOOKS, LOOPS, MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from labelenc_mm.engine.built_models import build_model, model_config
@@ -96,6 +97,9 @@ def _run(model: Any, image: Tensor) -> list[Tensor]:
             scale_factor=(1.0, 1.0),
         )
     )
+    if not getattr(model, 'with_rpn', True):  # Fast R-CNN predicts from boxes that it is given
+        box = torch.tensor([[0.0, 0.0, width, height]])
+        sample.proposals = InstanceData(bboxes=box)
     data = model.data_preprocessor({'inputs': [image], 'data_samples': [sample]}, False)
     features = [*model.extract_feat(data['inputs'])]
     output = model(**data, mode='predict')[0]

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from labelenc_mm.engine.built_models import image_channels
+
 NOT_HEAD = ('backbone', 'neck', 'labelenc', 'data_preprocessor')
 """Children of a detector that do not belong to its head in the sense of LabelEnc, sec. 3.1."""
 
@@ -46,17 +48,21 @@ def predicts_masks(detector: nn.Module) -> bool:
 @torch.no_grad()
 def find_encoder_outputs(
     backbone: nn.Module, encoder_strides: Sequence[int] = (4, 8, 16, 32)
-) -> tuple:
+) -> tuple[int, ...]:
     """Indices of the label encoder's outputs whose strides the backbone has.
 
     Measured by one pass over a small blank image.
+
+    Raises:
+        ValueError: If the backbone has an output of another stride.
     """
     side = 128
     was_training = backbone.training
-    parameter = next(backbone.parameters())
+    device = next(backbone.parameters()).device
+    blank = torch.zeros(1, image_channels(backbone), side, side, device=device)
     backbone.eval()
     try:
-        outputs = backbone(torch.zeros(1, 3, side, side, device=parameter.device))
+        outputs = backbone(blank)
     finally:
         backbone.train(was_training)
     strides = [round(side / output.shape[-1]) for output in outputs]

@@ -22,6 +22,7 @@ from labelenc_mm.detection.feature_supervision_head import (
 )
 from labelenc_mm.detection.hand_over import load_label_encoding
 from labelenc_mm.detection.introspection import count_classes, find_encoder_outputs, predicts_masks
+from labelenc_mm.engine.built_models import drop_pretrained
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 from labelenc_mm.networks import LabelEncoder
 from labelenc_mm.schedule import Limit
@@ -280,9 +281,7 @@ def build_pyramid(
     else:
         first['in_channels'] = in_channels[-1]
     for config in configs:
-        init_cfg = config.get('init_cfg')
-        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            config.pop('init_cfg')  # weights for image features
+        drop_pretrained(config)  # weights for image features
     width = neck_width(neck)
     return MODELS.build(configs if isinstance(neck, Sequence) else first), width
 

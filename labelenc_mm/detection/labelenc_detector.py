@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
-from labelenc_mm.engine.finite_losses import stop_if_not_finite
+from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 
 LABEL_PREFIX = 'ae_'
 """Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
@@ -41,7 +41,7 @@ else:
     _Detector = object
 
 
-class LabelEncMixin(_Detector):
+class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
     """Adds LabelEnc to the detector class that follows it in the bases.
 
     Args:
@@ -136,16 +136,6 @@ class LabelEncMixin(_Detector):
         features = self.labelenc.encode(batch_data_samples, tuple(batch_inputs.shape[-2:]))
         with self._given(features):
             return self.predict(batch_inputs, batch_data_samples)
-
-    def parse_losses(self, losses: dict) -> tuple[Tensor, dict]:
-        """Sum the losses; a loss that is not finite stops all processes before the backward pass.
-
-        Raises:
-            FloatingPointError: On every rank, naming the iteration and the losses.
-        """
-        loss, log_vars = super().parse_losses(losses)
-        stop_if_not_finite(log_vars)
-        return loss, log_vars
 
     @contextmanager
     def _given(self, features: Sequence[Tensor]) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What the config of a training builds: its model, and whether that is ours."""
+"""What the config of a training builds: its model, whether that is ours, and what images it takes."""
 
 import copy
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.model import PretrainedInit, revert_sync_batchnorm
 from mmengine.registry import DefaultScope, Registry
+from torch import nn
 
 
 def model_config(config: Config) -> ConfigDict:
@@ -42,6 +43,27 @@ def is_ours(config: Any, registry: Registry) -> bool:
 def loads_a_checkpoint(init_cfg: Any) -> bool:
     """Whether an entry of a module's ``init_cfg`` takes its weights from a file."""
     return isinstance(init_cfg, dict) and init_cfg.get('type') in ('Pretrained', PretrainedInit)
+
+
+def drop_pretrained(config: dict) -> None:
+    """Take the entries that load a file out of a module's ``init_cfg``, one or a list of them."""
+    init_cfg = config.get('init_cfg')
+    entries = init_cfg if isinstance(init_cfg, list | tuple) else [init_cfg]
+    kept = [entry for entry in entries if not loads_a_checkpoint(entry)]
+    if len(kept) < len(entries):
+        del config['init_cfg']  # what the class does by itself, unless something is left
+        if kept:
+            config['init_cfg'] = kept
+
+
+def image_channels(model: nn.Module) -> int:
+    """The number of channels of the images that a model, or a backbone, takes."""
+    for module in model.modules():
+        if type(module).__name__ == 'Focus':  # YOLOX: first folds 2x2 pixels into the channels
+            return module.conv.conv.in_channels // 4  # type: ignore[union-attr, operator, return-value]
+        if isinstance(module, nn.Conv2d):
+            return module.in_channels
+    return 3
 
 
 def build_model(model: Mapping[str, Any], models: Registry, scope: str) -> Any:

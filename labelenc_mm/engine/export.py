@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import labelenc_mm
 from labelenc_mm.checkpoint import load_checkpoint_file
-from labelenc_mm.engine.built_models import entry_of, is_ours, model_config
+from labelenc_mm.engine.built_models import entry_of, image_channels, is_ours, model_config
 from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
 from labelenc_mm.replacing import replacing
 
@@ -68,7 +68,8 @@ def plain_config(
 ) -> Config:
     """A training's config without hooks, loops, wrappers and imports of ours.
 
-    Hooks that take the place of one of the toolbox give it back. What of the data is ours stays.
+    Hooks that take the place of one of the toolbox give it back. A transform of ours stays in the
+    training data, without the import: the config serves inference, which does not build them.
 
     Args:
         config: Config of the training.
@@ -171,7 +172,7 @@ def compare_models(
         stock_model: The stock model, built anew.
         exported: What was exported for it.
         stock_name: The name of a trained tensor in the stock model.
-        run: All tensors that a model computes for a (3, H, W) uint8 image.
+        run: All tensors that a model computes for a (channels, H, W) uint8 image.
         device: Where the two run.
         own_size: (H, W) of images that the model certainly takes, for those that do not take ours.
 
@@ -192,9 +193,10 @@ def compare_models(
     if weights:
         raise ExportError(f'{", ".join(weights)} were not trained; nothing was written')
     generator = torch.Generator().manual_seed(0)
+    channels = image_channels(stock_model)
 
     def outputs(size: tuple[int, int]) -> list[list[Tensor]]:
-        image = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator)
+        image = torch.randint(0, 256, (channels, *size), dtype=torch.uint8, generator=generator)
         found = []
         for model in (trained_model, stock_model):
             torch.manual_seed(0)  # some models draw numbers also when they predict

@@ -1,9 +1,31 @@
 """A stop before the backward pass of a loss that is not finite, on all processes at once."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from mmengine.dist import all_reduce
 from mmengine.logging import MessageHub
 from torch import Tensor
+
+# The mixin stands before a model's class in the bases; type checkers see the model.
+if TYPE_CHECKING:
+    from mmengine.model import BaseModel as _Model
+else:
+    _Model = object
+
+
+class StopIfNotFiniteMixin(_Model):
+    """Stops a training before the backward pass of a loss that is not finite."""
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the losses as the model does.
+
+        Raises:
+            FloatingPointError: On every rank, naming the iteration and the losses.
+        """
+        loss, log_vars = super().parse_losses(losses)
+        stop_if_not_finite(log_vars)
+        return loss, log_vars
 
 
 def stop_if_not_finite(log_vars: dict[str, Tensor]) -> None:
@@ -16,7 +38,9 @@ def stop_if_not_finite(log_vars: dict[str, Tensor]) -> None:
         FloatingPointError: On every rank, naming the iteration and the losses.
     """
     names = [name for name in log_vars if 'loss' in name]
-    values = torch.stack([log_vars[name].detach().float() for name in names])
+    # An empty list of losses adds up to a plain 0; the sum of all is a tensor.
+    zero = log_vars['loss'].new_zeros((), dtype=torch.float32)
+    values = torch.stack([zero + log_vars[name] for name in names]).detach()
     is_bad = (~torch.isfinite(values)).to(torch.float32)
     all_reduce(is_bad, op='max')  # ranks have the same keys in the same order
     if is_bad.any():

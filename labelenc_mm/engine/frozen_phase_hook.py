@@ -89,16 +89,22 @@ class FrozenPhaseHook(Hook):
         if self._is_frozen:
             for part in self._parts:
                 part.eval()
-        elif was_frozen:  # each as it was: a backbone may keep its normalisation in evaluation mode
-            for module, mode in self._modes.items():
-                module.training = mode
+        elif was_frozen:
+            self._restore_modes()
 
     def after_train(self, runner: Any) -> None:
         """Leave the model as it was."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        if self._is_frozen:
+            self._restore_modes()
         self._is_frozen = False
+
+    def _restore_modes(self) -> None:
+        """Each module as it was: a backbone may keep its normalisation in evaluation mode."""
+        for module, mode in self._modes.items():
+            module.training = mode
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         self._grad_modes.append(torch.is_grad_enabled())

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from labelenc_mm.engine.finite_losses import stop_if_not_finite
+from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.labels import VOID
 from labelenc_mm.networks import LabelMapDecoder, LabelMapEncoder
 from labelenc_mm.networks.label_map_coder import CHANNELS
@@ -24,7 +24,7 @@ for _network in (LabelMapEncoder, LabelMapDecoder):
 
 
 @MODELS.register_module()
-class LabelAutoEncoder(BaseSegmentor):
+class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
     """Reconstruct label maps from a small code.
 
     It is a segmentor whose input is the ground truth of its samples, so that every metric of mmseg
@@ -141,9 +141,3 @@ class LabelAutoEncoder(BaseSegmentor):
         return self.encode_decode(
             stack_label_maps(data_samples, self.num_classes, self.ignore_index)
         )
-
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum the losses; one that is not finite stops all processes before the backward pass."""
-        loss, log_vars = super().parse_losses(losses)
-        stop_if_not_finite(log_vars)
-        return loss, log_vars

@@ -80,7 +80,7 @@ def load_label_code(part: str, coder: nn.Module, path: str) -> dict[str, Any]:
         raise ArtefactError(
             f'{path} does not fit this {part}:\n  '
             + '\n  '.join(differences)
-            + '\nGive channels and pool_last of the autoencoder, trained on the same classes'
+            + '\nGive channels, pool_last and upsample_mode of the autoencoder, trained on the same classes'
         )
     coder.load_state_dict(
         {key[len(part) + 1 :]: value for key, value in found.items()}, strict=True

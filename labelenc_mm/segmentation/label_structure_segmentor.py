@@ -17,8 +17,9 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from labelenc_mm.engine.built_models import image_channels
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
-from labelenc_mm.engine.finite_losses import stop_if_not_finite
+from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.networks.feature_names import FeatureRecorder, expand_names
 from labelenc_mm.segmentation.label_maps import stack_label_maps
 
@@ -34,7 +35,7 @@ else:
     _Segmentor = object
 
 
-class LabelStructureMixin(_Segmentor):
+class LabelStructureMixin(StopIfNotFiniteMixin, _Segmentor):
     """Adds label structure to the segmentor class that follows it in the bases.
 
     Args:
@@ -126,16 +127,6 @@ class LabelStructureMixin(_Segmentor):
             yield features_of_heads
         features_of_heads += [[features[name] for name in names] for names in self._features]
 
-    def parse_losses(self, losses: dict) -> tuple[Tensor, dict]:
-        """Sum the losses; a loss that is not finite stops all processes before the backward pass.
-
-        Raises:
-            FloatingPointError: On every rank, naming the iteration and the losses.
-        """
-        loss, log_vars = super().parse_losses(losses)
-        stop_if_not_finite(log_vars)
-        return loss, log_vars
-
     @torch.no_grad()
     def _measure_channels(self) -> dict[str, int]:
         """Channels of the named features: of outputs by one pass over a small blank image."""
@@ -143,9 +134,7 @@ class LabelStructureMixin(_Segmentor):
         outputs = FeatureRecorder(self, [n for n in self._recorder.names if n not in widths])
         if not outputs.names:
             return widths
-        convs = (m for m in self.backbone.modules() if isinstance(m, nn.Conv2d))
-        first = next(convs, None)
-        blank = torch.zeros(1, first.in_channels if first else 3, _BLANK_SIDE, _BLANK_SIDE)
+        blank = torch.zeros(1, image_channels(self.backbone), _BLANK_SIDE, _BLANK_SIDE)
         was_training = self.training
         self.eval()
         try:

@@ -147,7 +147,8 @@ def _judge(part: Part, found: dict[str, str], family: str) -> Finding:
         return finding('mixed', f'Most of this environment is the {family} family.')
     if Version(version) < Version(part.minimum):
         return finding('too old', f'At least {part.minimum} is needed.')
-    if Version(version) > Version(part.tested[family]):
+    # A local build of a version (2.3.6+cu126) is that version.
+    if Version(Version(version).public) > Version(part.tested[family]):
         return finding('untested', f'The newest that was tested is {part.tested[family]}.')
     return finding('ok')
 

@@ -152,3 +152,33 @@ def test_a_wrong_export_is_refused_and_leaves_the_old_file(trained, tmp_path, mo
         export_detector(config, state_dict, str(out))
     assert out.read_bytes() == b'old'
     assert [path.name for path in tmp_path.iterdir()] == ['d.pth']
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_images_of_other_channels(channels, tmp_path):
+    config = training_config()
+    config.model.backbone.update(in_channels=channels)
+    config.model.data_preprocessor = dict(type='DetDataPreprocessor')
+    init_default_scope('mmdet')
+    state_dict = MODELS.build(config.model).state_dict()
+    out = export_detector(config, state_dict, str(tmp_path / 'detector.pth'))
+    conv = torch.load(out, weights_only=True)['state_dict']['backbone.conv1.weight']
+    assert conv.shape[1] == channels
+
+
+def test_fast_rcnn_which_has_no_proposals_of_its_own(tmp_path):
+    config = Config.fromstring(
+        "_base_ = 'mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py'", file_format='.py'
+    )
+    config.model.backbone.update(depth=18, base_channels=8, init_cfg=None)
+    config.model.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)
+    config.model.roi_head.bbox_roi_extractor.out_channels = 16
+    config.model.roi_head.bbox_head.update(in_channels=16, fc_out_channels=16)
+    config.model.update(
+        type='LabelEncFastRCNN', labelenc=dict(stage='autoencode', encoder=SMALL_ENCODER)
+    )
+    init_default_scope('mmdet')
+    state_dict = MODELS.build(config.model).state_dict()
+    out = export_detector(config, state_dict, str(tmp_path / 'detector.pth'))
+    exported = torch.load(out, weights_only=True)['state_dict']
+    assert set(exported) == {key for key in state_dict if not key.startswith('labelenc.')}

@@ -22,12 +22,15 @@ from mmdet.models.detectors import (
 )
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.model import PretrainedInit
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from labelenc_mm import detection
 from labelenc_mm.detection import LabelEncMixin, labelenc_detector
 from labelenc_mm.detection.introspection import find_encoder_outputs, head_children
+from labelenc_mm.detection.label_encoding_head import build_pyramid
+from labelenc_mm.engine.built_models import image_channels
 from labelenc_mm.engine.finite_losses import stop_if_not_finite
 
 SLOW = {'DeformableDETR', 'DINO', 'Cascade Mask R-CNN', 'CascadeRCNN'}
@@ -450,3 +453,32 @@ def test_encoder_outputs_follow_the_strides_of_the_backbone():
     dilated = MODELS.build(dict(type='ResNet', depth=18, strides=(1, 2, 2, 4), out_indices=(0, 3)))
     with pytest.raises(ValueError, match=r'strides \[4, 64\]'):
         find_encoder_outputs(dilated)
+
+
+def test_images_may_have_any_number_of_channels():
+    model = small_model_config(3)
+    model.backbone.update(in_channels=4)
+    model.data_preprocessor = dict(type='DetDataPreprocessor')
+    detector = build('small', model=model)
+    assert detector.labelenc.encoder_outputs == (0, 1, 2, 3)
+    yolox = stock_model_config('YOLOX')  # its first convolution sees 2x2 pixels of 3 channels
+    assert image_channels(MODELS.build(yolox)) == 3
+
+
+@pytest.mark.parametrize('several', [False, True])
+@pytest.mark.parametrize('kind', ['Pretrained', PretrainedInit])
+def test_pyramid_takes_no_weights_for_images(kind, several):
+    weights = dict(type=kind, checkpoint='neck_of_images.pth')
+    init_cfg = [dict(type='Xavier', layer='Conv2d'), weights] if several else weights
+    neck = dict(type='FPN', in_channels=[8, 8], out_channels=16, num_outs=2, init_cfg=init_cfg)
+    init_default_scope('mmdet')
+    pyramid, width = build_pyramid(neck, [16, 32])
+    left = pyramid.init_cfg if isinstance(pyramid.init_cfg, list) else [pyramid.init_cfg]
+    assert [entry['type'] for entry in left] == ['Xavier']
+    assert width == 16 and neck['init_cfg'] is init_cfg
+
+
+def test_an_empty_list_of_losses_counts_nothing():
+    detector = build('small')
+    loss, log_vars = detector.parse_losses({'loss_cls': torch.tensor(2.0), 'loss_extra': []})
+    assert loss == 2 and log_vars['loss_extra'] == 0

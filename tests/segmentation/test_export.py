@@ -204,3 +204,13 @@ def test_a_wrong_export_is_refused_and_leaves_the_old_file(tmp_path, monkeypatch
         export_segmentor(config, state, str(out))
     assert out.read_bytes() == b'old'
     assert [path.name for path in tmp_path.iterdir()] == ['s.pth']
+
+
+def test_images_of_one_channel(tmp_path):
+    model = stock_model_config('PSPNet')
+    model.backbone.update(in_channels=1)
+    model.data_preprocessor.update(mean=[128.0], std=[60.0], bgr_to_rgb=False)
+    config, weights = trained(model, type='LabelStructureEncoderDecoder', label_structure=DECODER)
+    out = export_segmentor(config, weights, str(tmp_path / 'segmentor.pth'))
+    exported = torch.load(out, weights_only=True)['state_dict']
+    assert exported['backbone.stem.0.weight'].shape[1] == 1
