@@ -79,9 +79,7 @@ setup(
     version=read_version(),
     description='Training-time supervision through encoded labels for MMDetection 3.x '
     'and MMSegmentation 1.x',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8')
-    if (ROOT / 'README.md').exists()
-    else '',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['labelenc_mm', 'labelenc_mm.*']),

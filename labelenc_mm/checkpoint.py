@@ -1,11 +1,9 @@
-"""Safe reading of PyTorch checkpoints, and the tensor files that one stage hands to the next.
+"""Safe reading of PyTorch checkpoints.
 
 A checkpoint of mmengine is a pickle, and a pickle can run code. Both toolbox families leave a way
 in: the fork allow-lists the real ``getattr`` and falls back to unrestricted loading, and downloads
 are read without restriction in both. Here every checkpoint goes through ``torch.load`` restricted
-to tensors, plain Python types and the short list below, whatever torch's global list holds.
-
-Artefacts of our own (:func:`save_tensors`) are safetensors with JSON metadata: no pickle at all.
+to tensors, plain Python types and, from torch 2.6 on, the short list below in place of torch's.
 """
 
 import os
@@ -22,8 +20,6 @@ from urllib.parse import urlparse
 import numpy as np
 import torch
 from packaging.version import Version
-
-from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
 
 OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
 # Allow-listing under a name of our choice, which the stand-ins below need, exists since torch 2.6.
@@ -217,7 +213,8 @@ def install() -> None:
     stock.CheckpointLoader.register_scheme(
         prefixes='', loader=_local_loader(stock.load_from_local), force=True
     )
-    # These two names serve every scheme that downloads; mmengine offers no other place to step in.
+    # These two names serve every scheme that downloads but upstream's storage services; mmengine offers
+    # no other place to step in.
     stock.load_url = _url_loader(stock.load_url)
     if hasattr(stock, '_safe_torch_load'):  # the fork only
         stock._safe_torch_load = _buffer_loader(stock._safe_torch_load)
@@ -289,11 +286,8 @@ def download(url: str, folder: str | os.PathLike[str] | None = None, progress: b
 
 
 __all__ = [
-    'ArtefactError',
     'CheckpointError',
     'download',
     'install',
     'load_checkpoint_file',
-    'load_tensors',
-    'save_tensors',
 ]

@@ -2,7 +2,6 @@
 
 from labelenc_mm.networks.feature_adaptation import FeatureAdaptationBlock
 from labelenc_mm.networks.feature_distance import feature_distance
-from labelenc_mm.networks.feature_names import FeatureRecorder
 from labelenc_mm.networks.hypercolumn import HypercolumnProjection
 from labelenc_mm.networks.label_encoder import LabelEncoder
 from labelenc_mm.networks.label_map_coder import LabelMapDecoder, LabelMapEncoder
@@ -17,7 +16,6 @@ from labelenc_mm.networks.tapped_vgg import TappedVGG
 
 __all__ = [
     'FeatureAdaptationBlock',
-    'FeatureRecorder',
     'HypercolumnProjection',
     'LabelEncoder',
     'LabelMapDecoder',

@@ -67,7 +67,6 @@ class FrozenLabelHead(BaseModule):
         # Part of every checkpoint: says after a resume, without the file, whether the half is learned.
         self.register_buffer('is_loaded', torch.zeros((), dtype=torch.int64))
         self._has_checked = False
-        self._is_in_checkpoint = False
         self._has_logged_resize = False
         if freeze:
             coder.requires_grad_(False)
@@ -82,11 +81,9 @@ class FrozenLabelHead(BaseModule):
     def is_learned(self) -> bool:
         """Whether the half has the weights of a training, not those that it was built with.
 
-        With ``random_init`` these are of this training once it has begun, or of a checkpoint that has
-        the half in it, which an exported one has not.
+        With ``random_init`` these are of this training once it has begun.
         """
-        began = self._has_checked or self._is_in_checkpoint
-        return bool(self.is_loaded) or (self.random_init and began)
+        return bool(self.is_loaded)
 
     def train(self, mode: bool = True) -> 'FrozenLabelHead':
         """Switch to training mode; a frozen half stays in evaluation mode."""
@@ -159,19 +156,15 @@ class FrozenLabelHead(BaseModule):
         if self._has_checked:
             return
         self.load()
-        if not self.random_init and not int(self.is_loaded):
+        if self.random_init:
+            self.is_loaded.fill_(1)
+        if not int(self.is_loaded):
             raise RuntimeError(
                 f'{type(self).__name__} has no label {self.part}: set init_from to the '
                 'label_autoencoder.safetensors of a trained LabelAutoEncoder, or random_init=True for '
                 'the ablation'
             )
         self._has_checked = True
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        self._is_in_checkpoint |= f'{prefix}is_loaded' in state_dict
 
     def log_resize(self, found: Sequence[int], wanted: Sequence[int], what: str) -> None:
         """Say once that a feature does not have the size of the code."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from labelenc_mm.engine.built_models import image_channels
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
-from labelenc_mm.networks.feature_names import FeatureRecorder, expand_names
+from labelenc_mm.segmentation.feature_names import FeatureRecorder, expand_names
 from labelenc_mm.segmentation.label_maps import stack_label_maps
 
 PREFIX = 'label_structure'
@@ -41,7 +41,7 @@ class LabelStructureMixin(StopIfNotFiniteMixin, _Segmentor):
     Args:
         label_structure: Config of a :class:`FrozenLabelDecoderHead` (the default ``type``) or
             :class:`FrozenLabelEncoderHead`, or a list of such. Beside the arguments of the head it has
-            ``features``, one name or a list, as :mod:`labelenc_mm.networks.feature_names` describes
+            ``features``, one name or a list, as :mod:`labelenc_mm.segmentation.feature_names` describes
             them; by default what enters the classifier of the decode head. ``num_classes`` and
             ``in_channels`` are filled in.
         kwargs: Of the segmentor.

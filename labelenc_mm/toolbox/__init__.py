@@ -6,17 +6,6 @@ knows so. ``python -m labelenc_mm.toolbox`` prints what is installed, what is wr
 that mends it.
 """
 
-from labelenc_mm.toolbox.families import FORK, PARTS, UPSTREAM, Finding, Part, inspect_parts
 from labelenc_mm.toolbox.registration import register, require, toolbox_of
 
-__all__ = [
-    'FORK',
-    'PARTS',
-    'UPSTREAM',
-    'Finding',
-    'Part',
-    'inspect_parts',
-    'register',
-    'require',
-    'toolbox_of',
-]
+__all__ = ['register', 'require', 'toolbox_of']

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from labelenc_mm.networks import FeatureRecorder
+from labelenc_mm.segmentation.feature_names import FeatureRecorder
 
 
 class Backbone(nn.Module):
