@@ -112,13 +112,13 @@ def measure_peak_memory(step: TrainStep) -> int:
 
 def measure_label_maps(step: TrainStep, repeats: int = 5) -> LabelMapCosts:
     """Draw and encode the label maps of the batch."""
-    samples = step.preprocessed_samples()
-    maps = step.draw(samples)
-    times = [_timed(lambda: step.draw(samples), step.device)[0] for _ in range(repeats)]
+    data = step.preprocessed()
+    maps = step.draw(data)
+    times = [_timed(lambda: step.draw(data), step.device)[0] for _ in range(repeats)]
     return LabelMapCosts(
         statistics.median(times),
         sum(image.numel() * image.element_size() for _, image in maps),
-        measure_peak(lambda: step.encode(samples), step.device),
+        measure_peak(lambda: step.encode(data), step.device),
     )
 
 

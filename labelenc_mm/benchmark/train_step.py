@@ -1,7 +1,7 @@
 """One iteration of a training: the model's own ``train_step`` with the optimizer of its config."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,7 +39,6 @@ class TrainStep:
         self.labelenc = task.label_encoding(self.model)
         self.progress = _find_active_iteration(config, lambda: task.is_active(self.model))
         self.optim_wrapper = _build_optim_wrapper(config, self.model, self.device, amp)
-        self.size = workload.size
         self.batch = task.make_batch(workload, self.model)
 
     def take_weights(self, other: 'TrainStep') -> None:
@@ -60,19 +59,22 @@ class TrainStep:
         """Whether this is a label-encoded detector whose training draws label maps."""
         return self.labelenc is not None
 
-    def preprocessed_samples(self) -> list[Any]:
-        """The batch's samples as the model's ``loss`` gets them."""
-        return self.model.data_preprocessor(self.fresh_batch(), True)['data_samples']
+    def preprocessed(self) -> dict[str, Any]:
+        """The batch as the model's ``loss`` gets it, images padded."""
+        return self.model.data_preprocessor(self.fresh_batch(), True)
 
-    def draw(self, samples: list[Any]) -> list[tuple[Tensor, Tensor]]:
-        """The label maps of a batch's samples, drawn as in a training."""
-        augment = not self.labelenc.is_frozen
-        return [self.labelenc.draw(sample, self.size, augment, self.device) for sample in samples]
+    def draw(self, data: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
+        """The label maps of a preprocessed batch, drawn as in a training."""
+        size, augment = data['inputs'].shape[-2:], not self.labelenc.is_frozen
+        return [
+            self.labelenc.draw(sample, size, augment, self.device)
+            for sample in data['data_samples']
+        ]
 
-    def encode(self, samples: list[Any]) -> tuple[Tensor, ...]:
-        """The label features of a batch's samples, as in a training."""
+    def encode(self, data: dict[str, Any]) -> Sequence[Tensor]:
+        """The label features of a preprocessed batch, as in a training."""
         with self.optim_wrapper.optim_context(self.model):
-            return self.labelenc.encode(samples, self.size)
+            return self.labelenc.targets(data['inputs'], data['data_samples'])
 
     def persistent_bytes(self) -> int:
         """Size of what lives between iterations: weights, buffers, state of the optimizer."""

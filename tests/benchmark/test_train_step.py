@@ -1,5 +1,7 @@
 """Iterations on synthetic data are those of a training."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -157,11 +159,12 @@ def test_on_a_gpu(amp):
 
 
 def test_costs_of_both_forms():
+    workload = replace(WORKLOAD, size=(60, 90))  # padded to 64x96
     plain = config_of('autoencode')
     plain.model.labelenc.update(type='PlainLabelEncodingHead')
     plain.model.labelenc.encoder.update(type='PlainLabelEncoder')
     steps = {
-        name: TrainStep(config, WORKLOAD)
+        name: TrainStep(config, workload)
         for name, config in dict(
             stock=config_of(), sparse=config_of('autoencode'), plain=plain
         ).items()
