@@ -188,6 +188,8 @@ def measure(forms: dict[str, Config], args: argparse.Namespace) -> list[dict[str
 def describe(args: argparse.Namespace, task: Task) -> dict[str, Any]:
     """Where and on what was measured."""
     modules = [importlib.import_module(name) for name in ('torch', 'mmengine', 'mmcv', task.scope)]
+    # PyTorch's own choice for convolutions on GPUs that have it.
+    uses_tf32 = args.device == 'cuda' and torch.backends.cudnn.allow_tf32
     if args.device == 'cuda':
         device = torch.cuda.get_device_name()
     else:
@@ -198,11 +200,12 @@ def describe(args: argparse.Namespace, task: Task) -> dict[str, Any]:
         'device': f'{args.device} ({device})',
         'threads': torch.get_num_threads(),
         'load average': round(os.getloadavg()[0], 1),
-        'precision': args.amp or 'fp32',
+        'precision': args.amp or ('TF32' if uses_tf32 else 'fp32'),
         'image size': 'x'.join(map(str, args.image_size)),
         'batch size': args.batch_size,
         'objects': f'{args.num_objects} of {args.num_present} classes',
         'rounds': args.rounds,
+        'cudnn_benchmark': torch.backends.cudnn.benchmark,
         'seed': args.seed,
         'versions': ', '.join(f'{module.__name__} {module.__version__}' for module in modules)
         + f', python {platform.python_version()}',
@@ -241,6 +244,9 @@ def benchmark(args: argparse.Namespace) -> dict[str, Any]:
     MMLogger.get_instance('benchmark', log_level='ERROR')
     configs = load_configs(args)
     task = find_common_task(configs)
+    torch.backends.cudnn.benchmark = all(
+        (config.get('env_cfg') or {}).get('cudnn_benchmark', False) for config in configs.values()
+    )
     args.image_size = args.image_size or task.image_size
     args.batch_size = task.batch_size if args.batch_size is None else args.batch_size
     groups = group_forms(configs, task, args.plain)

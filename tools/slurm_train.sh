@@ -12,6 +12,7 @@ export PYTHONPATH="${tools%/*}${PYTHONPATH:+:$PYTHONPATH}"
 gpus=${GPUS:-8}
 # Fewer GPUs than a node has fit on one node; asking for more of them would wait for nothing.
 per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
+# --wait=0: the first process writes and checks the export when the others have long finished.
 # SRUN_ARGS holds several arguments and is split into words on purpose.
 # shellcheck disable=SC2086
 exec srun -p "$1" \
@@ -21,5 +22,6 @@ exec srun -p "$1" \
     --ntasks-per-node="$per_node" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" \
     --kill-on-bad-exit=1 \
+    --wait=0 \
     ${SRUN_ARGS:-} \
     "${PYTHON:-python}" -u "$tools/train.py" "$3" --launcher=slurm "${@:4}"

@@ -104,7 +104,7 @@ def measure_peak_memory(step: TrainStep) -> int:
     """Bytes that an iteration needs: what persists, and the peak of PyTorch's allocator on top.
 
     What libraries take for themselves (workspaces of oneDNN, the CUDA context) and what fragmentation
-    costs is not in it.
+    costs is not in it; cuDNN's workspaces, which come from PyTorch's allocator, are.
     """
     persistent = step.persistent_bytes()
     return persistent + measure_peak(functools.partial(step, step.fresh_batch()), step.device)
@@ -131,11 +131,12 @@ def measure_peak(function: Callable[[], object], device: torch.device) -> int:
     if device.type != 'cuda':
         return _cpu_peak(function)
     torch.cuda.synchronize(device)
-    before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
+    # What was asked for: the size of a block depends on what the allocator has kept.
+    before = torch.cuda.memory_stats(device)['requested_bytes.all.current']
     function()
     torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - before
+    return torch.cuda.memory_stats(device)['requested_bytes.all.peak'] - before
 
 
 def _cpu_peak(function: Callable[[], object]) -> int:

@@ -103,7 +103,9 @@ def _build_optim_wrapper(
         options.pop(key, None)
     options['type'] = 'OptimWrapper'
     if amp is not None and device.type == 'cuda':
-        options.update(type='AmpOptimWrapper', dtype=str(AMP_DTYPES[amp]).removeprefix('torch.'))
+        dtype = str(AMP_DTYPES[amp]).removeprefix('torch.')
+        # Without a scale no step is skipped, as the first ones are while a large scale comes down.
+        options.update(type='AmpOptimWrapper', dtype=dtype, loss_scale=1.0)
     elif amp == 'bf16':
         options['type'] = 'CPUAutocastOptimWrapper'
     elif amp is not None:

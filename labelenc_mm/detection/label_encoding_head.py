@@ -25,6 +25,7 @@ from labelenc_mm.detection.introspection import count_classes, find_encoder_outp
 from labelenc_mm.engine.built_models import drop_pretrained
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 from labelenc_mm.networks import LabelEncoder
+from labelenc_mm.networks.autocast import without_float16
 from labelenc_mm.schedule import Limit
 
 STAGES = ('autoencode', 'supervise')
@@ -196,11 +197,9 @@ class LabelEncodingHead(FeatureSupervisionHead):
         augment = self.training and not self.is_frozen  # step 1 only, as in the released code
         device = self.encoder.stem.weight.device
         label_maps = [self.draw(sample, size, augment, device) for sample in data_samples]
-        # Nothing normalises the encoder's features, which may leave the range of float16.
-        use_autocast = _autocast_dtype(device.type) is torch.bfloat16
         with (
             torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen),
-            torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_autocast),
+            without_float16(device.type),
         ):
             features = self.encoder(label_maps)
             return tuple(self.pyramid([features[index] for index in self.encoder_outputs]))
@@ -284,13 +283,3 @@ def build_pyramid(
         drop_pretrained(config)  # weights for image features
     width = neck_width(neck)
     return MODELS.build(configs if isinstance(neck, Sequence) else first), width
-
-
-def _autocast_dtype(device_type: str) -> torch.dtype | None:
-    """The dtype of the surrounding autocast, None outside one."""
-    if hasattr(torch, 'get_autocast_dtype'):  # PyTorch >= 2.4, where the other names warn
-        enabled = torch.is_autocast_enabled(device_type)
-        return torch.get_autocast_dtype(device_type) if enabled else None
-    if device_type == 'cuda':
-        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
-    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None

@@ -101,11 +101,12 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
         is_active = head.is_distance_active()
         learns_labels = head.stage == 'autoencode'
         head.check_is_loaded()
-        image_features = self.extract_feat(batch_inputs) if head.joint else ()
         targets: Sequence[Tensor] = ()
         if is_active or learns_labels:
-            # Drawn before the head sees the samples: some heads rewrite them in place.
+            # Before the head sees the samples, which some heads rewrite in place, and before the images
+            # are under way: drawing waits for the boxes, on a GPU for all work that was given before.
             targets = head.targets(batch_inputs, batch_data_samples)
+        image_features = self.extract_feat(batch_inputs) if head.joint else ()
         label_samples = copy_samples(batch_data_samples) if learns_labels else []
         losses = {}
         if head.joint:

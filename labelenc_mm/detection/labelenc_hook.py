@@ -96,22 +96,33 @@ class LabelEncHook(Hook):
 def check_activation_checkpointing(
     detector: LabelEncMixin, names: Sequence[str] | str | None
 ) -> None:
-    """Refuse to run parts of step 1's head a second time that hold running statistics.
+    """Refuse parts that would train on nothing or on something else if they were run a second time.
 
-    While label features pass the head, its normalisation is in evaluation mode. The second run of
-    activation checkpointing, in the backward pass, would find it in training mode.
+    mmengine's activation checkpointing passes gradients through tensors alone that need one: not
+    through images nor lists of features, which are what backbone, neck and dense heads take.
+    While label features pass the head in step 1, its normalisation is in evaluation mode. The second run,
+    in the backward pass, would find it in training mode.
 
     Args:
         detector: The detector.
         names: Modules whose activations are not kept, mmengine's option ``activation_checkpointing``.
 
     Raises:
-        ValueError: One of them is, or holds, such a part.
+        ValueError: One of them is such a part, or holds it.
     """
+    names = [names] if isinstance(names, str) else names or ()
+    takes_no_tensor = {'backbone', 'neck', *head_children(detector)} - {'roi_head'}
+    for name in names:
+        if name in takes_no_tensor:
+            raise ValueError(
+                f'activation_checkpointing={name!r}: no gradient passes the second run of a part whose '
+                'input is an image or a list of features, so that it would not be trained. Name parts '
+                'that take one tensor, such as backbone.layer1'
+            )
     if detector.labelenc.stage != 'autoencode' or not detector.labelenc.joint:
         return
     in_head = {m for child in head_children(detector).values() for m in child.modules()}
-    for name in [names] if isinstance(names, str) else names or ():
+    for name in names:
         for module in detector.get_submodule(name).modules():
             if module in in_head and isinstance(getattr(module, 'running_mean', None), Tensor):
                 raise ValueError(

@@ -61,7 +61,9 @@ def load_config(args: argparse.Namespace) -> Config:
         ValueError: ``--cfg-options`` sets a top-level entry that nothing would read.
         ImportError: The toolbox that the config is written for is missing or faulty.
     """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    # Open MPI, of which mmengine takes the device, tells its own number.
+    local_rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', str(args.local_rank))
+    os.environ.setdefault('LOCAL_RANK', local_rank)
     if not Path(args.config).is_file():
         raise FileNotFoundError(f'Config {args.config!r} does not exist (seen from {os.getcwd()}).')
     cfg = Config.fromfile(args.config)

@@ -9,9 +9,20 @@ from torch import Tensor
 
 from labelenc_mm.engine.built_models import loads_a_checkpoint
 
+_SHARDING = ('MMFullyShardedDataParallel', 'MMDeepSpeedEngineWrapper')
+
 
 def unwrapped_model(runner: Runner) -> Any:
-    """The model itself, without the wrapper of a distributed run."""
+    """The model itself, without the wrapper of a distributed run.
+
+    Raises:
+        ValueError: The wrapper splits the weights over the processes.
+    """
+    if type(runner.model).__name__ in _SHARDING:
+        raise ValueError(
+            f'{type(runner.model).__name__} splits the weights over the processes, while the files of '
+            'labelenc_mm are written from those of one. Train with MMDistributedDataParallel'
+        )
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 

@@ -12,6 +12,7 @@ one copy of boxes and labels; nothing waits for the device per object.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,8 +61,8 @@ def draw_label_maps(
     _check_shapes(bboxes, labels, (height, width), masks, scales)
     device = bboxes.device
     boxes = bboxes.detach().to(torch.float32).reshape(num_objects, 4)
-    # The one host copy of this function. float64 holds boxes and labels exactly.
-    host = torch.cat([boxes.double(), labels.detach().reshape(-1, 1).double()], dim=1).tolist()
+    # The one host copy of this function. float32 holds the boxes, and labels up to 2^24, exactly.
+    host = torch.cat([boxes, labels.detach().reshape(-1, 1).float()], dim=1).tolist()
     drawable: list[tuple[int, int, tuple[int, int, int, int]]] = []
     for index, (x1, y1, x2, y2, label) in enumerate(host):
         if num_classes is not None and not 0 <= label < num_classes:
@@ -113,7 +114,9 @@ def sample_label_scales(
     Returns:
         (num_objects,) float32 factors in [0, 1].
     """
-    uniform = torch.rand(num_objects, device=device, generator=generator)
+    # Named only if given: torch.compile takes no generator, not even None.
+    options: dict[str, Any] = {} if generator is None else {'generator': generator}
+    uniform = torch.rand(num_objects, device=device, **options)
     return (2 * uniform).clamp(max=1)
 
 

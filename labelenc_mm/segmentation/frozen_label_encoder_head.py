@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from labelenc_mm.labels import VOID
+from labelenc_mm.networks.autocast import without_float16
 from labelenc_mm.networks.label_map_coder import CHANNELS
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 
@@ -87,7 +88,8 @@ class FrozenLabelEncoderHead(FrozenLabelHead):
     def encode(self, label_maps: Tensor) -> Tensor:
         """The encoder's hypercolumn: (N, H, W) label maps -> (N, sum of target channels, H, W)."""
         height, width = label_maps.shape[-2:]
-        activations = self.encoder.activations(label_maps, max(self.targets))
+        with without_float16(label_maps.device.type):
+            activations = self.encoder.activations(label_maps, max(self.targets))
         layers = [activations[target - 1] for target in self.targets]
         # Of the extended maps, which begin at the same pixel and are a multiple of the stride.
         full = [side * self.encoder.stride for side in self.encoder.code_size((height, width))]

@@ -3,10 +3,19 @@
 from types import SimpleNamespace
 
 import pytest
-from detection_models import build, small_model_config, stock_model_config
+from detection_models import (
+    build,
+    data,
+    has_gradient,
+    small_model_config,
+    stock_model_config,
+    sum_losses,
+    training_at,
+)
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
 
 from labelenc_mm.detection import LabelEncHook
 
@@ -38,7 +47,7 @@ BN, GN = dict(type='BN'), dict(type='GN', num_groups=8)
     [
         (BN, 'supervise', ['roi_head.bbox_head']),  # nothing but images passes the head
         (GN, 'autoencode', ['roi_head.bbox_head']),
-        (BN, 'autoencode', 'backbone'),
+        (BN, 'autoencode', 'backbone.layer2'),
         (BN, 'autoencode', None),
     ],
 )
@@ -46,7 +55,22 @@ def test_checkpointing_of_activations_outside_of_running_statistics(norm, stage,
     start(faster_rcnn(norm, stage), activation_checkpointing=names)
 
 
-@pytest.mark.parametrize('names', ['roi_head', ['backbone', 'roi_head.bbox_head.shared_convs.0']])
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
+@pytest.mark.parametrize('name', ['backbone', 'neck', 'bbox_head'])
+def test_parts_that_would_not_be_trained_are_not_run_twice(name, stage):
+    detector = build('small', 'supervise')
+    detector.labelenc.encoder_is_loaded.fill_(1)
+    turn_on_activation_checkpointing(detector, name)
+    with training_at(600):
+        sum_losses(detector(**data(detector), mode='loss')).backward()
+    assert not has_gradient(getattr(detector, name))  # this is why
+    with pytest.raises(ValueError, match=rf"'{name}': no gradient passes .* backbone.layer1"):
+        start(build('small', stage), activation_checkpointing=['backbone.layer1', name])
+
+
+@pytest.mark.parametrize(
+    'names', ['roi_head', ['backbone.layer1', 'roi_head.bbox_head.shared_convs.0']]
+)
 def test_a_head_with_running_statistics_is_not_run_twice_in_step_1(names):
     with pytest.raises(ValueError, match=r"activation_checkpointing='roi_head.*\(GN\)"):
         start(faster_rcnn(BN, 'autoencode'), activation_checkpointing=names)

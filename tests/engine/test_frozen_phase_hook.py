@@ -48,7 +48,7 @@ def train(work_dir, hook, epochs=4, optimizer=None, **options):
     if hook is not None:
         cfg['custom_hooks'] = [{'type': 'FrozenPhaseHook', **hook}]
     runner = Runner.from_cfg(cfg)
-    start = {key: value.clone() for key, value in runner.model.state_dict().items()}
+    start = {key: value.cpu().clone() for key, value in runner.model.state_dict().items()}
     runner.train()
     states = [start]
     for epoch in range(1, epochs + 1):

@@ -21,7 +21,13 @@ def run(jobs, tmp_path):
     jobs_file.write_text(json.dumps(jobs))
     done = subprocess.run(
         [sys.executable, str(TOY), str(jobs_file)],
-        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+        # A process that has looked for GPUs, as mmengine does, cannot use one after a fork.
+        env={
+            **os.environ,
+            'PYTHONPATH': str(ROOT),
+            'OMP_NUM_THREADS': '1',
+            'CUDA_VISIBLE_DEVICES': '',
+        },
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,10 +1,11 @@
-"""Meta information of data sets made of several, which MMDetection lists where they differ."""
+"""What hooks ask a Runner for: its model, and the meta information of data sets made of several."""
 
 from types import SimpleNamespace
 
 import pytest
+from torch import nn
 
-from labelenc_mm.engine.runner_state import common_metainfo, train_metainfo
+from labelenc_mm.engine.runner_state import common_metainfo, train_metainfo, unwrapped_model
 
 
 def test_one_data_set_and_none():
@@ -36,3 +37,11 @@ def test_what_mmdet_makes_of_a_concatenation_is_understood():
     whole = wrappers.ConcatDataset(parts, lazy_init=True)
     assert isinstance(whole.metainfo, list)
     assert common_metainfo(whole.metainfo)['classes'] == ('a', 'b')
+
+
+def test_wrappers_that_split_the_weights_are_refused():
+    wrapper = type('MMFullyShardedDataParallel', (nn.Module,), {})()
+    with pytest.raises(ValueError, match='MMFullyShardedDataParallel splits .* MMDistributed'):
+        unwrapped_model(SimpleNamespace(model=wrapper))
+    model = nn.Identity()
+    assert unwrapped_model(SimpleNamespace(model=model)) is model

@@ -484,3 +484,23 @@ def test_plain_auxiliary_head_refuses_bad_input(autoencoder):
         ValueError, match=r'labels/0\.png: the label map has .* its image \(32, 32\)'
     ):
         plain(**batch, mode='loss')
+
+
+def test_frozen_encoder_keeps_out_of_float16():
+    """Nothing normalises its features; bfloat16 has the range of float32."""
+    head = MODELS.build(
+        dict(
+            type='FrozenLabelEncoderHead',
+            num_classes=NUM_CLASSES,
+            in_channels=4,
+            in_index=0,
+            channels=CHANNELS,
+            random_init=True,
+        )
+    )
+    maps = random_maps(2)
+    expected = head.encode(maps)
+    with torch.autocast('cpu', dtype=torch.float16):
+        assert torch.equal(head.encode(maps), expected)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert not torch.equal(head.encode(maps).float(), expected)
