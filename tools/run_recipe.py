@@ -123,8 +123,11 @@ def main(argv: list[str] | None = None) -> int:
         plan = recipes.make_plan(recipe, work_dir, settings.tools_dir, args.only)
         if args.dry_run:
             for run in plan.runs.values():
+                state = recipes.read_state(run, work_dir)
+                if state != 'done':
+                    recipes.expect_startable(run, work_dir, settings)
                 command = recipes.command_line(run, work_dir, settings)
-                print(f'{run.name} ({recipes.read_state(run, work_dir)}): {shlex.join(command)}')
+                print(f'{run.name} ({state}): {shlex.join(command)}')
             return 0
         failures = recipes.Executor(plan, work_dir, settings, read_commit()).execute()
         print(f'\n{recipes.write_report(plan, work_dir)}')

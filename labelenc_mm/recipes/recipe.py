@@ -9,7 +9,7 @@
     seeds: [0, 1, 2]
     stages:
       data:
-        command: 'make_data.py {work_dir}/data'
+        command: '{python} {recipe_dir}/make_data.py {work_dir}/data'
         outputs: ['{work_dir}/data/train.json']    # files that it must leave
       baseline: {train: baseline.py, requires: [data]}
       step1: {train: step1.py, requires: [data], outputs: ['{step1}/label_encoding.safetensors']}
@@ -40,6 +40,7 @@ Every training gets ``randomness.seed={seed}`` unless its options say otherwise.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -189,6 +190,8 @@ def _read_stage(
         raise RecipeError(f'{where}: a test stage, and no other, names a "checkpoint"')
     if kind == 'command' and ('options' in entry or 'tools' in entry):
         raise RecipeError(f'{where}: "options" and "tools" belong to train and test stages')
+    if kind == 'command':
+        _expect_words(entry[kind], f'{where}: {kind}')
     for key in ('requires', 'outputs'):
         expect(entry.get(key, []), list, f'{where}: {key}', 'a list')
     options: dict[str, Any] = {}
@@ -206,6 +209,18 @@ def _read_stage(
         tuple(entry.get('requires', ())),
         tuple(entry.get('outputs', ())),
     )
+
+
+def _expect_words(command: str, where: str) -> None:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise RecipeError(
+            f'{where}: cannot be split into words ({error}): {command}; close every quote, and put '
+            'a backslash before one that is meant as it stands'
+        ) from error
+    if not words:
+        raise RecipeError(f'{where}: expected a program and its arguments, found nothing')
 
 
 def _numbers(value: Any) -> Any:

@@ -220,3 +220,42 @@ def test_words_of_a_command_may_be_numbers_and_folders_with_blanks(
     plan = make_plan(read_recipe(path), work_dir, fake_tools)
     assert Executor(plan, work_dir, LaunchSettings(fake_tools)).execute() == 0
     assert f"['-c', '3', '{work_dir}/a']" in log_of(work_dir, 'note')
+
+
+def test_a_missing_program_is_told_before_anything_runs(execute, tmp_path):
+    text = """
+        stages:
+          first: {command: 'touch {first}/done'}
+          data: {command: 'no_such_tool.py {work_dir}/data', requires: [first]}
+          more: {command: '{recipe_dir}/no_such_tool'}
+    """
+    for stage, program in (('data', 'no_such_tool.py'), ('more', '/recipe/no_such_tool')):
+        with pytest.raises(RecipeError, match=f'stage {stage}: .*no program ".*{program}"'):
+            execute(text, only=['first', stage])
+    assert not (tmp_path / 'work').exists()
+
+
+def test_programs_are_looked_up_where_they_are_started_from(execute, monkeypatch):
+    monkeypatch.setenv('PATH', '/nowhere')
+    assert execute("stages: {note: {command: 'python -c 1'}}") == 0  # our own
+
+
+MADE = """
+    stages:
+      slow: {command: '{python} -c "import time; time.sleep(1)"'}
+      make: {command: 'cp {recipe_dir}/tool {make}/tool'}
+      use: {command: '{make}/tool of the recipe'}
+      wrong: {command: '{recipe_dir}/other', requires: [make]}
+"""
+
+
+def test_a_program_may_be_what_another_stage_makes(execute, tmp_path, capsys):
+    tool = tmp_path / 'recipe' / 'tool'
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho "made, $@"\n')
+    tool.chmod(0o755)
+    assert execute(MADE) == 1
+    assert 'made, of the recipe' in log_of(tmp_path / 'work', 'use')
+    # The one that cannot be started after all does not stop the run beside it.
+    assert 'wrong: FAILED, it could not be started: ' in capsys.readouterr().out
+    assert record_of(tmp_path / 'work', 'slow')['done']

@@ -46,6 +46,12 @@ def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
         ('{train: baseline.py}', '{test: baseline.py}', 'names a "checkpoint"'),
         ('{train: baseline.py}', '{train: baseline.py, command: ls}', 'expected one of'),
         ('{train: baseline.py}', '{train: baseline.py, requires: [sep2]}', 'mean "step2"'),
+        (
+            '{train: baseline.py}',
+            "{command: 'echo \"a'}",
+            'baseline: command: cannot be split into words .*echo "a',
+        ),
+        ('{train: baseline.py}', "{command: ''}", 'baseline: command: expected a program'),
         ('variables: {epochs: 2}', '- a\n    - b', 'cannot read the recipe'),
         ('weight: [0.5, 1.0]', 'weight: []', 'grid: weight: expected at least one value'),
         ('grid: {weight: [0.5, 1.0], size: [64]}', 'grid: []', 'grid: expected at least one point'),

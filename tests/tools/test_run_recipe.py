@@ -77,6 +77,14 @@ def test_dry_run_shows_the_commands_and_leaves_nothing(command, tmp_path):
     assert not (tmp_path / 'work').exists()
 
 
+def test_dry_run_tells_what_cannot_be_started(command, tmp_path):
+    text = RECIPE.replace('step2: {', 'data: {command: no_such_tool.py}\n      step2: {')
+    (tmp_path / 'recipe.yml').write_text(textwrap.dedent(text))
+    result = run(command, '--dry-run')
+    assert result.returncode == 2
+    assert 'error: stage data: command: found no program "no_such_tool.py"' in result.stderr
+
+
 def test_exit_status_tells_failures_and_faulty_recipes_apart(command):
     failed = run(command, '--set', 'broken=true')
     assert failed.returncode == 1
