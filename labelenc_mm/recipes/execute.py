@@ -31,7 +31,7 @@ from labelenc_mm.recipes.record import (
     read_state,
     write_record,
 )
-from labelenc_mm.recipes.run import Run
+from labelenc_mm.recipes.run import Run, forget_configs
 
 POLL_SECONDS = 0.2
 SAVE_SECONDS = 10.0
@@ -159,6 +159,7 @@ class Executor:
 
     def _launch(self, run: Run, lock: IO) -> Job | None:
         folder = self.work_dir / run.name
+        forget_configs()  # files may have changed since the first runs started
         if read_state(run, self.work_dir) == 'done':
             self.done.add(run.name)
             self.display.say(f'{run.name}: done by another command')

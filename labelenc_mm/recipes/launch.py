@@ -68,13 +68,18 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
 def expect_startable(run: Run, work_dir: Path, settings: LaunchSettings) -> None:
     """Refuse a run that could not be started, before those that it needs have run.
 
-    A program that these may still make is not missed: one with a path, below the runs' folders or of
-    a run that needs others.
+    What these may still make is not missed: a file that the config reads, and a program with a path,
+    below the runs' folders or of a run that needs others.
 
     Raises:
-        RecipeError: The run's config, tools or program cannot be found.
+        RecipeError: The run's config, tools or program cannot be found, or the config not be read.
     """
     program = command_line(run, work_dir, settings)[0]
+    try:
+        run.wanted()
+    except RecipeError as error:
+        if not (run.needs and isinstance(error.__cause__, OSError)):
+            raise
     may_be_made = run.needs or Path(program).is_relative_to(work_dir)
     if run.stage.kind != 'command' or (os.path.dirname(program) and may_be_made):
         return
