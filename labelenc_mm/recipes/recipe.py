@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -135,13 +135,16 @@ def read_recipe(
     path = Path(path)
     try:
         raw = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f'cannot read the recipe {path}: {error}') from error
     known = ('variables', 'options', 'grid', 'seeds', 'stages', 'table', 'plots')
     expect_keys(raw, known, str(path))
 
-    constants = _numbers(raw.get('variables') or {})
+    constants = _numbers(_read_mapping(raw, 'variables', str(path)))
     points = _numbers(_read_grid(raw.get('grid', {}), f'{path}: grid'))
+    expect(raw.get('stages'), dict, f'{path}: stages', 'a mapping of stage names')
+    for key, names in (('variables', constants), ('grid', points[0]), ('stages', raw['stages'])):
+        _expect_names(names, f'{path}: {key}')
     variables = _numbers(variables or {})
     expect_known(variables, [*constants, *points[0]], f'{path}: --set', 'variable')
     constants.update({k: v for k, v in variables.items() if k in constants})
@@ -149,10 +152,10 @@ def read_recipe(
     points = [{**point, **fixed} for point in points]
     points = [point for i, point in enumerate(points) if point not in points[:i]]
 
-    expect(raw.get('stages'), dict, f'{path}: stages', 'a mapping of stage names')
-    shared = flatten(raw.get('options') or {})
+    shared = flatten(_read_mapping(raw, 'options', str(path)))
+    forced = flatten(options or {})
     stages = {
-        name: _read_stage(name, entry, shared, options or {}, f'{path}: stages: {name}')
+        name: _read_stage(name, entry, shared, forced, f'{path}: stages: {name}')
         for name, entry in raw['stages'].items()
     }
     chosen = list(seeds) if seeds is not None else raw.get('seeds', [0])
@@ -164,6 +167,23 @@ def read_recipe(
     recipe = Recipe(path.resolve(), stages, constants, points, chosen, table, plots)
     _check_names(recipe)
     return recipe
+
+
+def _read_mapping(parent: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    value = parent.get(key)
+    if value is None:
+        return {}
+    expect(value, dict, f'{where}: {key}', 'a mapping')
+    return dict(value)
+
+
+def _expect_names(names: Iterable[Any], where: str) -> None:
+    for name in names:
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise RecipeError(
+                f'{where}: "{name}" cannot be written as a placeholder; names are of letters, digits '
+                'and _, in quotes where YAML would read something else (1, on, off, yes, no)'
+            )
 
 
 def flatten(options: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -186,17 +206,19 @@ def _read_stage(
         raise RecipeError(f'{where}: expected one of {", ".join(KINDS)}, found {kinds or "none"}')
     kind = kinds[0]
     expect(entry[kind], str, f'{where}: {kind}', 'one string')
-    if (kind == 'test') != ('checkpoint' in entry):
+    if (kind == 'test') != bool(entry.get('checkpoint')):
         raise RecipeError(f'{where}: a test stage, and no other, names a "checkpoint"')
     if kind == 'command' and ('options' in entry or 'tools' in entry):
         raise RecipeError(f'{where}: "options" and "tools" belong to train and test stages')
     if kind == 'command':
         _expect_words(entry[kind], f'{where}: {kind}')
+    for key in ('checkpoint', 'tools'):
+        expect(entry.get(key) or '', str, f'{where}: {key}', 'one string')
     for key in ('requires', 'outputs'):
         expect(entry.get(key, []), list, f'{where}: {key}', 'a list')
     options: dict[str, Any] = {}
     if kind != 'command':
-        options = {**shared, **flatten(entry.get('options') or {}), **forced}
+        options = {**shared, **flatten(_read_mapping(entry, 'options', where)), **forced}
     if kind == 'train':
         options.setdefault('randomness.seed', '{seed}')
     return Stage(
@@ -258,21 +280,25 @@ def _read_table(table: Any, stages: Mapping[str, Stage], where: str) -> dict[str
         expect_keys(reach, ('metric', 'stage'), f'{where}: reach')
         expect(reach.get('metric'), str, f'{where}: reach: metric', 'the name of a metric')
         expect_known([reach.get('stage')], stages, f'{where}: reach', 'stage')
-    expect(table.get('metrics', {}), dict, f'{where}: metrics', 'a mapping of headings to metrics')
-    expect(table.get('rows') or {}, dict, f'{where}: rows', 'a mapping of labels to stages')
-    default = [name for name, stage in stages.items() if stage.kind != 'command']
+    metrics = _read_metrics(table, where)
+    default = {name: name for name, stage in stages.items() if stage.kind != 'command'}
     rows = {}
-    for label, row in (table.get('rows') or dict(zip(default, default, strict=True))).items():
+    for label, row in (_read_mapping(table, 'rows', where) or default).items():
         row = {'stage': row} if isinstance(row, str) else row
         expect_keys(row, ('stage', 'metrics', 'pick'), f'{where}: {label}')
         expect_known([row.get('stage')], stages, f'{where}: {label}', 'stage')
-        row = {'metrics': table.get('metrics', {}), 'pick': table.get('pick', 'last'), **row}
+        row = {'metrics': metrics, 'pick': table.get('pick', 'last'), **row}
         expect_known([row['pick']], ('last', 'best'), f'{where}: {label}', 'pick')
-        expect(
-            row['metrics'], dict, f'{where}: {label}: metrics', 'a mapping of headings to metrics'
-        )
-        rows[str(label)] = row
-    return {'metrics': table.get('metrics', {}), 'rows': rows, 'reach': reach}
+        rows[str(label)] = {**row, 'metrics': _read_metrics(row, f'{where}: {label}')}
+    return {'metrics': metrics, 'rows': rows, 'reach': reach}
+
+
+def _read_metrics(parent: Mapping[str, Any], where: str) -> dict[str, str]:
+    """Heading -> name of the metric in the toolbox's log."""
+    metrics = _read_mapping(parent, 'metrics', where)
+    for heading, metric in metrics.items():
+        expect(metric, str, f'{where}: metrics: {heading}', 'the name of a metric')
+    return {str(heading): metric for heading, metric in metrics.items()}
 
 
 def _read_plots(plots: Any, stages: Mapping[str, Stage], where: str) -> list[dict[str, Any]]:
@@ -291,13 +317,7 @@ def _read_plots(plots: Any, stages: Mapping[str, Stage], where: str) -> list[dic
 def _check_names(recipe: Recipe) -> None:
     """Every placeholder means one thing."""
     known = [*recipe.variables, *recipe.grid_names, *recipe.stages, *BUILT_IN, 'seed']
-    for name in known:
-        if not NAME.fullmatch(str(name)):
-            raise RecipeError(
-                f'{recipe.path}: "{name}" cannot be written as a placeholder; names are of letters, '
-                'digits and _'
-            )
-    doubled = sorted({str(name) for name in known if known.count(name) > 1})
+    doubled = sorted({name for name in known if known.count(name) > 1})
     if doubled:
         raise RecipeError(f'{recipe.path}: {", ".join(doubled)} would mean two things; rename one')
     for stage in recipe.stages.values():
