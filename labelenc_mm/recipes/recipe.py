@@ -49,7 +49,14 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from labelenc_mm.recipes.checks import RecipeError, expect, expect_keys, expect_known
+from labelenc_mm.recipes.checks import (
+    RecipeError,
+    expect,
+    expect_keys,
+    expect_known,
+    read_mapping,
+)
+from labelenc_mm.recipes.table_and_plots import read_plots, read_table
 
 PLACEHOLDER = re.compile(r'\{(\w+)\}')
 NAME = re.compile(r'\w+')
@@ -140,7 +147,7 @@ def read_recipe(
     known = ('variables', 'options', 'grid', 'seeds', 'stages', 'table', 'plots')
     expect_keys(raw, known, str(path))
 
-    constants = _numbers(_read_mapping(raw, 'variables', str(path)))
+    constants = _numbers(read_mapping(raw, 'variables', str(path)))
     points = _numbers(_read_grid(raw.get('grid', {}), f'{path}: grid'))
     expect(raw.get('stages'), dict, f'{path}: stages', 'a mapping of stage names')
     for key, names in (('variables', constants), ('grid', points[0]), ('stages', raw['stages'])):
@@ -152,7 +159,7 @@ def read_recipe(
     points = [{**point, **fixed} for point in points]
     points = [point for i, point in enumerate(points) if point not in points[:i]]
 
-    shared = flatten(_read_mapping(raw, 'options', str(path)))
+    shared = flatten(read_mapping(raw, 'options', str(path)))
     forced = flatten(options or {})
     stages = {
         name: _read_stage(name, entry, shared, forced, f'{path}: stages: {name}')
@@ -162,19 +169,12 @@ def read_recipe(
     expect(chosen, list, f'{path}: seeds', 'a list of whole numbers')
     if not chosen or not all(type(s) is int for s in chosen) or len(set(chosen)) != len(chosen):
         raise RecipeError(f'{path}: seeds: expected different whole numbers, found {chosen}')
-    table = _read_table(raw.get('table') or {}, stages, f'{path}: table')
-    plots = _read_plots(raw.get('plots') or [], stages, f'{path}: plots')
+    kinds = {name: stage.kind for name, stage in stages.items()}
+    table = read_table(raw.get('table') or {}, kinds, f'{path}: table')
+    plots = read_plots(raw.get('plots') or [], kinds, f'{path}: plots')
     recipe = Recipe(path.resolve(), stages, constants, points, chosen, table, plots)
     _check_names(recipe)
     return recipe
-
-
-def _read_mapping(parent: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
-    value = parent.get(key)
-    if value is None:
-        return {}
-    expect(value, dict, f'{where}: {key}', 'a mapping')
-    return dict(value)
 
 
 def _expect_names(names: Iterable[Any], where: str) -> None:
@@ -218,7 +218,7 @@ def _read_stage(
         expect(entry.get(key, []), list, f'{where}: {key}', 'a list')
     options: dict[str, Any] = {}
     if kind != 'command':
-        options = {**shared, **flatten(_read_mapping(entry, 'options', where)), **forced}
+        options = {**shared, **flatten(read_mapping(entry, 'options', where)), **forced}
     if kind == 'train':
         options.setdefault('randomness.seed', '{seed}')
     return Stage(
@@ -271,47 +271,6 @@ def _read_grid(grid: Any, where: str) -> list[dict[str, Any]]:
         if set(point) != set(grid[0]):
             raise RecipeError(f'{where}: {point} sets other variables than {grid[0]}')
     return [dict(point) for point in grid]
-
-
-def _read_table(table: Any, stages: Mapping[str, Stage], where: str) -> dict[str, Any]:
-    expect_keys(table, ('metrics', 'rows', 'pick', 'reach'), where)
-    reach = table.get('reach')
-    if reach is not None:
-        expect_keys(reach, ('metric', 'stage'), f'{where}: reach')
-        expect(reach.get('metric'), str, f'{where}: reach: metric', 'the name of a metric')
-        expect_known([reach.get('stage')], stages, f'{where}: reach', 'stage')
-    metrics = _read_metrics(table, where)
-    default = {name: name for name, stage in stages.items() if stage.kind != 'command'}
-    rows = {}
-    for label, row in (_read_mapping(table, 'rows', where) or default).items():
-        row = {'stage': row} if isinstance(row, str) else row
-        expect_keys(row, ('stage', 'metrics', 'pick'), f'{where}: {label}')
-        expect_known([row.get('stage')], stages, f'{where}: {label}', 'stage')
-        row = {'metrics': metrics, 'pick': table.get('pick', 'last'), **row}
-        expect_known([row['pick']], ('last', 'best'), f'{where}: {label}', 'pick')
-        rows[str(label)] = {**row, 'metrics': _read_metrics(row, f'{where}: {label}')}
-    return {'metrics': metrics, 'rows': rows, 'reach': reach}
-
-
-def _read_metrics(parent: Mapping[str, Any], where: str) -> dict[str, str]:
-    """Heading -> name of the metric in the toolbox's log."""
-    metrics = _read_mapping(parent, 'metrics', where)
-    for heading, metric in metrics.items():
-        expect(metric, str, f'{where}: metrics: {heading}', 'the name of a metric')
-    return {str(heading): metric for heading, metric in metrics.items()}
-
-
-def _read_plots(plots: Any, stages: Mapping[str, Stage], where: str) -> list[dict[str, Any]]:
-    expect(plots, list, where, 'a list')
-    checked = []
-    for plot in plots:
-        expect_keys(plot, ('metric', 'stages', 'x', 'file', 'label'), where)
-        if 'metric' not in plot:
-            raise RecipeError(f'{where}: every plot names a "metric", found {plot}')
-        chosen = plot.get('stages') or [n for n, stage in stages.items() if stage.kind == 'train']
-        expect_known(chosen, stages, where, 'stage')
-        checked.append({'x': 'epoch', 'file': 'plot.png', **plot, 'stages': chosen})
-    return checked
 
 
 def _check_names(recipe: Recipe) -> None:
