@@ -25,7 +25,7 @@
       rows: {Baseline: baseline, Ours: step2}      # label: stage, or {stage:, metrics:, pick:}
       pick: last                        # or best
       reach: {metric: coco/bbox_mAP, stage: baseline}   # a column: first epoch at another's end result
-    plots:                              # x: epoch, iteration or a variable of the grid
+    plots:                              # x: epoch, iteration or a variable of the grid; file: in --work-dir
       - {metric: coco/bbox_mAP, label: AP, stages: [baseline, step2], x: epoch, file: curves.png}
 
 A config may also be what a training leaves of its own, complete: ``{baseline}/baseline.py``, or one of
@@ -171,7 +171,7 @@ def read_recipe(
         raise RecipeError(f'{path}: seeds: expected different whole numbers, found {chosen}')
     kinds = {name: stage.kind for name, stage in stages.items()}
     table = read_table(raw.get('table') or {}, kinds, f'{path}: table')
-    plots = read_plots(raw.get('plots') or [], kinds, f'{path}: plots')
+    plots = read_plots(raw.get('plots') or [], kinds, points, f'{path}: plots')
     recipe = Recipe(path.resolve(), stages, constants, points, chosen, table, plots)
     _check_names(recipe)
     return recipe
@@ -283,6 +283,3 @@ def _check_names(recipe: Recipe) -> None:
         where = f'{recipe.path}: stages: {stage.name}'
         expect_known(stage.requires, recipe.stages, f'{where}: requires', 'stage')
         expect_known(sorted(stage.mentions()), known, where, 'placeholder')
-    for plot in recipe.plots:
-        places = ('epoch', 'iteration', *recipe.grid_names)
-        expect_known([plot['x']], places, f'{recipe.path}: plots', 'x axis')

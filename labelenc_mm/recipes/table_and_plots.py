@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from labelenc_mm.recipes.checks import (
@@ -52,20 +54,49 @@ def _read_metrics(parent: Mapping[str, Any], where: str) -> dict[str, str]:
     return {str(heading): metric for heading, metric in metrics.items()}
 
 
-def read_plots(plots: Any, kinds: Mapping[str, str], where: str) -> list[dict[str, Any]]:
-    """Check ``plots``; arguments as of :func:`read_table`.
+def read_plots(
+    plots: Any, kinds: Mapping[str, str], points: Sequence[Mapping[str, Any]], where: str
+) -> list[dict[str, Any]]:
+    """Check ``plots``.
+
+    Args:
+        plots: What the recipe says.
+        kinds: Each stage's kind.
+        points: Points of the grid.
+        where: File and place, for messages.
 
     Returns:
         list[dict[str, Any]]: Each with ``metric``, ``stages`` (trainings if it names none), ``x``,
         ``file`` and, where it is given, ``label``.
     """
     expect(plots, list, where, 'a list')
-    checked = []
+    trainings = [stage for stage, kind in kinds.items() if kind == 'train']
+    checked: list[dict[str, Any]] = []
     for plot in plots:
         expect_keys(plot, ('metric', 'stages', 'x', 'file', 'label'), where)
-        if 'metric' not in plot:
+        plot = {'x': 'epoch', 'file': 'plot.png', **plot}
+        if not isinstance(plot.get('metric'), str):
             raise RecipeError(f'{where}: every plot names a "metric", found {plot}')
-        chosen = plot.get('stages') or [stage for stage, kind in kinds.items() if kind == 'train']
-        expect_known(chosen, kinds, where, 'stage')
-        checked.append({'x': 'epoch', 'file': 'plot.png', **plot, 'stages': chosen})
+        plot['stages'] = plot.get('stages') or trainings
+        expect(plot['stages'], list, f'{where}: stages', 'a list')
+        expect_known(plot['stages'], kinds, where, 'stage')
+        expect_known([plot['x']], ('epoch', 'iteration', *points[0]), where, 'x axis')
+        places = [point[plot['x']] for point in points if plot['x'] in point]
+        if not any(all(isinstance(p, kind) for p in places) for kind in (int | float, str)):
+            raise RecipeError(
+                f'{where}: x: {plot["x"]} has the values {places}; an axis is of numbers alone, or '
+                'of text alone'
+            )
+        _expect_new_file(plot['file'], [other['file'] for other in checked], where)
+        checked.append(plot)
     return checked
+
+
+def _expect_new_file(file: Any, others: Iterable[str], where: str) -> None:
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    expect(file, str, f'{where}: file', 'a path below the folder of the runs')
+    endings = FigureCanvasBase.get_supported_filetypes()
+    expect_known([Path(file).suffix[1:].lower()], endings, f'{where}: file {file}', 'ending')
+    if os.path.normpath(file) in map(os.path.normpath, others):
+        raise RecipeError(f'{where}: two plots go to {file}; give each a "file" of its own')

@@ -4,10 +4,11 @@ import json
 import statistics
 
 import pytest
+from matplotlib.figure import Figure
 
 from labelenc_mm.recipes import Executor, LaunchSettings, make_plan, read_recipe, write_report
 from labelenc_mm.recipes.logs import read_curves, read_progress
-from labelenc_mm.recipes.report import format_seconds, format_spread
+from labelenc_mm.recipes.report import format_seconds, format_spread, write_plot
 
 RECIPE = """
     grid: {weight: [0.1, -0.2]}
@@ -25,7 +26,7 @@ RECIPE = """
         Evaluated: eval
     plots:
       - {metric: coco/bbox_mAP, stages: [baseline, step2], file: curves.png}
-      - {metric: coco/bbox_mAP, stages: [step2], x: weight, file: sweep.png}
+      - {metric: coco/bbox_mAP, stages: [step2], x: weight, file: plots/sweep.PNG}
 """
 
 
@@ -82,8 +83,21 @@ def test_all_numbers_are_in_the_json(report, tmp_path):
     assert list(run['curves']['coco/bbox_mAP']) == ['1', '2', '3']
     assert run['curves']['coco/bbox_mAP']['3'] == pytest.approx(2 - 0.6)
     assert content['missing'] == []
-    for name in ('curves.png', 'sweep.png'):
+    for name in ('curves.png', 'plots/sweep.PNG'):
         assert (tmp_path / 'work' / name).read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_plot_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    def fail(figure, path, **_):
+        path.write_bytes(b'half a picture')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Figure, 'savefig', fail)
+    path = tmp_path / 'curves.png'
+    path.write_bytes(b'whole')
+    with pytest.raises(KeyboardInterrupt):
+        write_plot({'metric': 'AP', 'x': 'epoch', 'stages': []}, [], path)
+    assert path.read_bytes() == b'whole'
 
 
 def test_a_test_in_the_folder_of_a_training_does_not_count_as_its_result(
