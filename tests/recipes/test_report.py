@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from labelenc_mm.recipes import Executor, LaunchSettings, make_plan, read_recipe, write_report
-from labelenc_mm.recipes.logs import read_curves, read_progress
+from labelenc_mm.recipes.logs import read_curves, read_progress, read_test_metrics
 from labelenc_mm.recipes.report import format_seconds, format_spread, write_plot
 
 RECIPE = """
@@ -121,6 +121,18 @@ def test_a_resumed_run_overrides_what_it_repeated(tmp_path):
         # a killed run may leave half a line
         (folder / 'scalars.json').write_text('\n'.join([*lines, '{"lr": 0.1, "lo']))
     assert read_curves(tmp_path) == {'coco/bbox_mAP': {1: 0.1, 2: 0.5, 3: 0.6}}
+
+
+def test_of_several_tests_in_a_folder_the_last_finished_one_counts(tmp_path):
+    tests = {
+        '20300101_1': '{"AP": 0.1, "AP_small": 0.2}',
+        '20300102_1': '{"AP": 0.3, "AP50": 1, "classes": ["a"], "time": 0.5}',
+        '20300103_1': '{"AP": 0.',  # killed
+    }
+    for start, text in tests.items():
+        (tmp_path / start).mkdir()
+        (tmp_path / start / f'{start}.json').write_text(text)
+    assert read_test_metrics(tmp_path) == {'AP': 0.3, 'AP50': 1.0}
 
 
 def test_progress_is_read_from_the_last_training_line(tmp_path):
