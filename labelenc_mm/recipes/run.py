@@ -104,6 +104,8 @@ class Run:
         wanted: dict[str, Any] = {'kind': self.stage.kind, 'needs': sorted(self.needs.values())}
         if self.stage.kind == 'command':
             return {**wanted, 'command': self.fill(self.stage.target)}
+        if self.stage.tools:
+            wanted['tools'] = self.stage.tools
         if self.stage.checkpoint:
             wanted['checkpoint'] = self.fill(self.stage.checkpoint)
         if self.config_is_made:

@@ -115,6 +115,13 @@ def test_other_options_than_on_disk_are_refused_with_the_difference(execute, tmp
     assert f'remove {tmp_path / "work" / "step1-seed=0"}' in message
 
 
+def test_other_tools_than_on_disk_are_noticed(execute):
+    execute()
+    text = RECIPE.replace("last_checkpoint'}", "last_checkpoint', tools: mmdet}")
+    with pytest.raises(RecipeError, match=r'eval-seed=0 .*\n *tools: \(unset\) on disk, mmdet now'):
+        execute(text)
+
+
 def test_an_input_that_was_made_anew_is_noticed(execute, tmp_path):
     execute()
     shutil.rmtree(tmp_path / 'work' / 'step1-seed=0')
