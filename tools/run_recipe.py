@@ -80,12 +80,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def read_pairs(pairs: list[str], option: str) -> dict[str, object]:
     """``NAME=VALUE`` strings to a dict, values read as YAML."""
+    from labelenc_mm.recipes import RecipeError
+
     values: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition('=')
         if not equals:
-            raise SystemExit(f'{option} {pair}: expected NAME=VALUE')
-        values[name] = yaml.safe_load(value)
+            raise RecipeError(f'{option} {pair}: expected NAME=VALUE')
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise RecipeError(
+                f'{option} {pair}: expected a value in YAML, put text with brackets, colons or quotes '
+                f'into quotes: {error}'
+            ) from error
     return values
 
 

@@ -95,6 +95,19 @@ def test_exit_status_tells_failures_and_faulty_recipes_apart(command):
     assert 'unknown stage "step3"' in faulty.stderr
 
 
+@pytest.mark.parametrize(
+    'option, message',
+    [
+        (['--set', 'broken'], 'error: --set broken: expected NAME=VALUE'),
+        (['--cfg-options', 'name=[a'], 'error: --cfg-options name=[a: expected a value in YAML'),
+    ],
+)
+def test_pairs_that_cannot_be_read_are_faults_of_the_command(command, option, message):
+    result = run(command, '--dry-run', *option)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
 def test_terminated_it_ends_its_runs_and_goes_on_when_repeated(command, tmp_path):
     folder = tmp_path / 'work' / 'step1-seed=0'
     hold = ['--set', f'hold={tmp_path}/go']  # after the first epoch, until this file appears
