@@ -80,12 +80,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def read_pairs(pairs: list[str], option: str) -> dict[str, object]:
     """``NAME=VALUE`` strings to a dict, values read as YAML."""
+    from labelenc_mm.recipes import RecipeError
+
     values: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition('=')
         if not equals:
-            raise SystemExit(f'{option} {pair}: expected NAME=VALUE')
-        values[name] = yaml.safe_load(value)
+            raise RecipeError(f'{option} {pair}: expected NAME=VALUE')
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise RecipeError(
+                f'{option} {pair}: expected a value in YAML, put text with brackets, colons or quotes '
+                f'into quotes: {error}'
+            ) from error
     return values
 
 
@@ -123,8 +131,11 @@ def main(argv: list[str] | None = None) -> int:
         plan = recipes.make_plan(recipe, work_dir, settings.tools_dir, args.only)
         if args.dry_run:
             for run in plan.runs.values():
+                state = recipes.read_state(run, work_dir)
+                if state != 'done':
+                    recipes.expect_startable(run, work_dir, settings)
                 command = recipes.command_line(run, work_dir, settings)
-                print(f'{run.name} ({recipes.read_state(run, work_dir)}): {shlex.join(command)}')
+                print(f'{run.name} ({state}): {shlex.join(command)}')
             return 0
         failures = recipes.Executor(plan, work_dir, settings, read_commit()).execute()
         print(f'\n{recipes.write_report(plan, work_dir)}')

@@ -9,7 +9,7 @@ The command line is ``tools/run_recipe.py``. Nothing here knows a method or a ta
 
 from labelenc_mm.recipes.checks import RecipeError
 from labelenc_mm.recipes.execute import Executor
-from labelenc_mm.recipes.launch import LaunchSettings, command_line
+from labelenc_mm.recipes.launch import LaunchSettings, command_line, expect_startable
 from labelenc_mm.recipes.plan import Plan, make_plan
 from labelenc_mm.recipes.recipe import Recipe, read_recipe
 from labelenc_mm.recipes.record import read_state
@@ -24,6 +24,7 @@ __all__ = [
     'RecipeError',
     'Run',
     'command_line',
+    'expect_startable',
     'make_plan',
     'read_recipe',
     'read_state',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -40,3 +40,12 @@ def expect_keys(mapping: Any, known: Iterable[str], where: str) -> None:
     """Refuse what is no mapping, and keys that mean nothing."""
     expect(mapping, dict, where, 'a mapping')
     expect_known(mapping, known, where, 'key')
+
+
+def read_mapping(parent: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    """A mapping below a key; empty where there is none."""
+    value = parent.get(key)
+    if value is None:
+        return {}
+    expect(value, dict, f'{where}: {key}', 'a mapping')
+    return dict(value)

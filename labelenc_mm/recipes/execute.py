@@ -15,7 +15,12 @@ from types import FrameType
 from typing import IO, Any
 
 from labelenc_mm.recipes.checks import RecipeError
-from labelenc_mm.recipes.launch import LaunchSettings, command_line, environment
+from labelenc_mm.recipes.launch import (
+    LaunchSettings,
+    command_line,
+    environment,
+    expect_startable,
+)
 from labelenc_mm.recipes.logs import read_tail
 from labelenc_mm.recipes.plan import Plan
 from labelenc_mm.recipes.progress import ProgressDisplay
@@ -26,7 +31,7 @@ from labelenc_mm.recipes.record import (
     read_state,
     write_record,
 )
-from labelenc_mm.recipes.run import Run
+from labelenc_mm.recipes.run import Run, forget_configs
 
 POLL_SECONDS = 0.2
 SAVE_SECONDS = 10.0
@@ -84,14 +89,14 @@ class Executor:
             The number of runs that failed or could not start because another one failed.
 
         Raises:
-            RecipeError: A folder holds something else than the plan wants.
+            RecipeError: A folder holds something else than the plan wants, or a run cannot be started.
             KeyboardInterrupt: Asked to stop; all processes were ended.
         """
         states = {run.name: read_state(run, self.work_dir) for run in self.plan.runs.values()}
         self.done = {name for name, state in states.items() if state == 'done'}
         waiting = [run for run in self.plan.runs.values() if run.name not in self.done]
         for run in waiting:  # what cannot be started is told before anything is
-            command_line(run, self.work_dir, self.settings)
+            expect_startable(run, self.work_dir, self.settings)
         self.display.say(f'{len(self.done)} of {len(states)} runs are done')
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -130,7 +135,7 @@ class Executor:
         return left
 
     def _start(self, run: Run) -> Job | None:
-        """Start a run; None if another command has finished it meanwhile."""
+        """Start a run; None if that fails, or if another command has finished it meanwhile."""
         folder = self.work_dir / run.name
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / '.lock').open('w')
@@ -142,8 +147,20 @@ class Executor:
                 f'{run.name} still runs, started by an earlier command (log: {folder / LOG}); '
                 'wait for it, or end that process'
             ) from error
+        job = None
+        try:
+            job = self._launch(run, lock)
+        except (OSError, RecipeError) as error:  # as a failure later: the runs beside it go on
+            self._fail(run.name, f'it could not be started: {error}')
+        finally:
+            if job is None:
+                lock.close()
+        return job
+
+    def _launch(self, run: Run, lock: IO) -> Job | None:
+        folder = self.work_dir / run.name
+        forget_configs()  # files may have changed since the first runs started
         if read_state(run, self.work_dir) == 'done':
-            lock.close()
             self.done.add(run.name)
             self.display.say(f'{run.name}: done by another command')
             return None
@@ -199,12 +216,15 @@ class Executor:
         self._save(job, done=not problem)
         job.lock.close()
         if problem:
-            self.failed.add(name)
             tail = '\n'.join(f'    {line}' for line in read_tail(log)[-15:])
-            self.display.say(f'{name}: FAILED, {problem}; the end of {log}:\n{tail}')
+            self._fail(name, f'{problem}; the end of {log}:\n{tail}')
         else:
             self.done.add(name)
             self.display.say(f'{name}: done after {job.record["seconds"]:.0f} s')
+
+    def _fail(self, name: str, problem: str) -> None:
+        self.failed.add(name)
+        self.display.say(f'{name}: FAILED, {problem}')
 
     def _save(self, job: Job, done: bool = False) -> None:
         job.record.update(seconds=job.seconds, done=done)

@@ -1,10 +1,11 @@
-"""The command line and the environment of a run."""
+"""The command line and the environment of a run, and whether it can be started."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import shlex
+import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -64,6 +65,31 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
     return [run.known['python'], f'{script}.py', *head, '--work-dir', folder, *tail]
 
 
+def expect_startable(run: Run, work_dir: Path, settings: LaunchSettings) -> None:
+    """Refuse a run that could not be started, before those that it needs have run.
+
+    What these may still make is not missed: a file that the config reads, and a program with a path,
+    below the runs' folders or of a run that needs others.
+
+    Raises:
+        RecipeError: The run's config, tools or program cannot be found, or the config not be read.
+    """
+    program = command_line(run, work_dir, settings)[0]
+    try:
+        run.wanted()
+    except RecipeError as error:
+        if not (run.needs and isinstance(error.__cause__, OSError)):
+            raise
+    may_be_made = run.needs or Path(program).is_relative_to(work_dir)
+    if run.stage.kind != 'command' or (os.path.dirname(program) and may_be_made):
+        return
+    if shutil.which(program, path=_search_path()) is None:
+        raise RecipeError(
+            f'stage {run.stage.name}: command: found no program "{program}"; expected one on PATH or '
+            'the path of an executable file; before a Python script, write {python}'
+        )
+
+
 def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
     """The environment of a run: a share of the cores, of the GPUs, and a port of its own.
 
@@ -73,8 +99,7 @@ def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
     """
     env = {'PYTHONUNBUFFERED': '1', **os.environ}
     env.update(PYTHON=sys.executable, GPUS=str(settings.nproc))  # read by the launch scripts
-    # Those of the toolboxes start plain `python`.
-    env['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), env.get('PATH', os.defpath)])
+    env['PATH'] = _search_path()
     is_local = settings.launcher != 'slurm'
     processes = settings.jobs * (settings.nproc if is_local else 1)
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
@@ -94,6 +119,11 @@ def environment(settings: LaunchSettings, slot: int) -> dict[str, str]:
             own = [devices[(slot * settings.nproc + i) % count] for i in range(settings.nproc)]
             env['CUDA_VISIBLE_DEVICES'] = ','.join(dict.fromkeys(own))
     return env
+
+
+def _search_path() -> str:
+    """``PATH`` with our own Python first: the toolboxes' launch scripts start plain ``python``."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', os.defpath)])
 
 
 def _tools_dir(run: Run, ours: Path) -> Path:

@@ -96,8 +96,8 @@ def read_test_metrics(run_dir: Path) -> dict[str, float]:
         try:
             record = json.loads(path.read_text(encoding='utf-8'))
         except (OSError, json.JSONDecodeError):
-            continue
-        metrics.update({k: float(v) for k, v in record.items() if isinstance(v, (int, float))})
+            continue  # no test, or one that was killed
+        metrics = {k: float(v) for k, v in record.items() if isinstance(v, (int, float))}
     return {k: v for k, v in metrics.items() if k not in ('time', 'data_time')}
 
 

@@ -9,7 +9,7 @@
     seeds: [0, 1, 2]
     stages:
       data:
-        command: 'make_data.py {work_dir}/data'
+        command: '{python} {recipe_dir}/make_data.py {work_dir}/data'
         outputs: ['{work_dir}/data/train.json']    # files that it must leave
       baseline: {train: baseline.py, requires: [data]}
       step1: {train: step1.py, requires: [data], outputs: ['{step1}/label_encoding.safetensors']}
@@ -25,7 +25,7 @@
       rows: {Baseline: baseline, Ours: step2}      # label: stage, or {stage:, metrics:, pick:}
       pick: last                        # or best
       reach: {metric: coco/bbox_mAP, stage: baseline}   # a column: first epoch at another's end result
-    plots:                              # x: epoch, iteration or a variable of the grid
+    plots:                              # x: epoch, iteration or a variable of the grid; file: in --work-dir
       - {metric: coco/bbox_mAP, label: AP, stages: [baseline, step2], x: epoch, file: curves.png}
 
 A config may also be what a training leaves of its own, complete: ``{baseline}/baseline.py``, or one of
@@ -40,7 +40,8 @@ Every training gets ``randomness.seed={seed}`` unless its options say otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -48,7 +49,14 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from labelenc_mm.recipes.checks import RecipeError, expect, expect_keys, expect_known
+from labelenc_mm.recipes.checks import (
+    RecipeError,
+    expect,
+    expect_keys,
+    expect_known,
+    read_mapping,
+)
+from labelenc_mm.recipes.table_and_plots import read_plots, read_table
 
 PLACEHOLDER = re.compile(r'\{(\w+)\}')
 NAME = re.compile(r'\w+')
@@ -134,13 +142,16 @@ def read_recipe(
     path = Path(path)
     try:
         raw = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f'cannot read the recipe {path}: {error}') from error
     known = ('variables', 'options', 'grid', 'seeds', 'stages', 'table', 'plots')
     expect_keys(raw, known, str(path))
 
-    constants = _numbers(raw.get('variables') or {})
+    constants = _numbers(read_mapping(raw, 'variables', str(path)))
     points = _numbers(_read_grid(raw.get('grid', {}), f'{path}: grid'))
+    expect(raw.get('stages'), dict, f'{path}: stages', 'a mapping of stage names')
+    for key, names in (('variables', constants), ('grid', points[0]), ('stages', raw['stages'])):
+        _expect_names(names, f'{path}: {key}')
     variables = _numbers(variables or {})
     expect_known(variables, [*constants, *points[0]], f'{path}: --set', 'variable')
     constants.update({k: v for k, v in variables.items() if k in constants})
@@ -148,21 +159,31 @@ def read_recipe(
     points = [{**point, **fixed} for point in points]
     points = [point for i, point in enumerate(points) if point not in points[:i]]
 
-    expect(raw.get('stages'), dict, f'{path}: stages', 'a mapping of stage names')
-    shared = flatten(raw.get('options') or {})
+    shared = flatten(read_mapping(raw, 'options', str(path)))
+    forced = flatten(options or {})
     stages = {
-        name: _read_stage(name, entry, shared, options or {}, f'{path}: stages: {name}')
+        name: _read_stage(name, entry, shared, forced, f'{path}: stages: {name}')
         for name, entry in raw['stages'].items()
     }
     chosen = list(seeds) if seeds is not None else raw.get('seeds', [0])
     expect(chosen, list, f'{path}: seeds', 'a list of whole numbers')
     if not chosen or not all(type(s) is int for s in chosen) or len(set(chosen)) != len(chosen):
         raise RecipeError(f'{path}: seeds: expected different whole numbers, found {chosen}')
-    table = _read_table(raw.get('table') or {}, stages, f'{path}: table')
-    plots = _read_plots(raw.get('plots') or [], stages, f'{path}: plots')
+    kinds = {name: stage.kind for name, stage in stages.items()}
+    table = read_table(raw.get('table') or {}, kinds, f'{path}: table')
+    plots = read_plots(raw.get('plots') or [], kinds, points, f'{path}: plots')
     recipe = Recipe(path.resolve(), stages, constants, points, chosen, table, plots)
     _check_names(recipe)
     return recipe
+
+
+def _expect_names(names: Iterable[Any], where: str) -> None:
+    for name in names:
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise RecipeError(
+                f'{where}: "{name}" cannot be written as a placeholder; names are of letters, digits '
+                'and _, in quotes where YAML would read something else (1, on, off, yes, no)'
+            )
 
 
 def flatten(options: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -185,15 +206,19 @@ def _read_stage(
         raise RecipeError(f'{where}: expected one of {", ".join(KINDS)}, found {kinds or "none"}')
     kind = kinds[0]
     expect(entry[kind], str, f'{where}: {kind}', 'one string')
-    if (kind == 'test') != ('checkpoint' in entry):
+    if (kind == 'test') != bool(entry.get('checkpoint')):
         raise RecipeError(f'{where}: a test stage, and no other, names a "checkpoint"')
     if kind == 'command' and ('options' in entry or 'tools' in entry):
         raise RecipeError(f'{where}: "options" and "tools" belong to train and test stages')
+    if kind == 'command':
+        _expect_words(entry[kind], f'{where}: {kind}')
+    for key in ('checkpoint', 'tools'):
+        expect(entry.get(key) or '', str, f'{where}: {key}', 'one string')
     for key in ('requires', 'outputs'):
         expect(entry.get(key, []), list, f'{where}: {key}', 'a list')
     options: dict[str, Any] = {}
     if kind != 'command':
-        options = {**shared, **flatten(entry.get('options') or {}), **forced}
+        options = {**shared, **flatten(read_mapping(entry, 'options', where)), **forced}
     if kind == 'train':
         options.setdefault('randomness.seed', '{seed}')
     return Stage(
@@ -206,6 +231,18 @@ def _read_stage(
         tuple(entry.get('requires', ())),
         tuple(entry.get('outputs', ())),
     )
+
+
+def _expect_words(command: str, where: str) -> None:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise RecipeError(
+            f'{where}: cannot be split into words ({error}): {command}; close every quote, and put '
+            'a backslash before one that is meant as it stands'
+        ) from error
+    if not words:
+        raise RecipeError(f'{where}: expected a program and its arguments, found nothing')
 
 
 def _numbers(value: Any) -> Any:
@@ -236,59 +273,13 @@ def _read_grid(grid: Any, where: str) -> list[dict[str, Any]]:
     return [dict(point) for point in grid]
 
 
-def _read_table(table: Any, stages: Mapping[str, Stage], where: str) -> dict[str, Any]:
-    expect_keys(table, ('metrics', 'rows', 'pick', 'reach'), where)
-    reach = table.get('reach')
-    if reach is not None:
-        expect_keys(reach, ('metric', 'stage'), f'{where}: reach')
-        expect(reach.get('metric'), str, f'{where}: reach: metric', 'the name of a metric')
-        expect_known([reach.get('stage')], stages, f'{where}: reach', 'stage')
-    expect(table.get('metrics', {}), dict, f'{where}: metrics', 'a mapping of headings to metrics')
-    expect(table.get('rows') or {}, dict, f'{where}: rows', 'a mapping of labels to stages')
-    default = [name for name, stage in stages.items() if stage.kind != 'command']
-    rows = {}
-    for label, row in (table.get('rows') or dict(zip(default, default, strict=True))).items():
-        row = {'stage': row} if isinstance(row, str) else row
-        expect_keys(row, ('stage', 'metrics', 'pick'), f'{where}: {label}')
-        expect_known([row.get('stage')], stages, f'{where}: {label}', 'stage')
-        row = {'metrics': table.get('metrics', {}), 'pick': table.get('pick', 'last'), **row}
-        expect_known([row['pick']], ('last', 'best'), f'{where}: {label}', 'pick')
-        expect(
-            row['metrics'], dict, f'{where}: {label}: metrics', 'a mapping of headings to metrics'
-        )
-        rows[str(label)] = row
-    return {'metrics': table.get('metrics', {}), 'rows': rows, 'reach': reach}
-
-
-def _read_plots(plots: Any, stages: Mapping[str, Stage], where: str) -> list[dict[str, Any]]:
-    expect(plots, list, where, 'a list')
-    checked = []
-    for plot in plots:
-        expect_keys(plot, ('metric', 'stages', 'x', 'file', 'label'), where)
-        if 'metric' not in plot:
-            raise RecipeError(f'{where}: every plot names a "metric", found {plot}')
-        chosen = plot.get('stages') or [n for n, stage in stages.items() if stage.kind == 'train']
-        expect_known(chosen, stages, where, 'stage')
-        checked.append({'x': 'epoch', 'file': 'plot.png', **plot, 'stages': chosen})
-    return checked
-
-
 def _check_names(recipe: Recipe) -> None:
     """Every placeholder means one thing."""
     known = [*recipe.variables, *recipe.grid_names, *recipe.stages, *BUILT_IN, 'seed']
-    for name in known:
-        if not NAME.fullmatch(str(name)):
-            raise RecipeError(
-                f'{recipe.path}: "{name}" cannot be written as a placeholder; names are of letters, '
-                'digits and _'
-            )
-    doubled = sorted({str(name) for name in known if known.count(name) > 1})
+    doubled = sorted({name for name in known if known.count(name) > 1})
     if doubled:
         raise RecipeError(f'{recipe.path}: {", ".join(doubled)} would mean two things; rename one')
     for stage in recipe.stages.values():
         where = f'{recipe.path}: stages: {stage.name}'
         expect_known(stage.requires, recipe.stages, f'{where}: requires', 'stage')
         expect_known(sorted(stage.mentions()), known, where, 'placeholder')
-    for plot in recipe.plots:
-        places = ('epoch', 'iteration', *recipe.grid_names)
-        expect_known([plot['x']], places, f'{recipe.path}: plots', 'x axis')

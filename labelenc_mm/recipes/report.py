@@ -259,7 +259,8 @@ def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> N
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
-    figure.savefig(path, dpi=120)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
 
 
 def _plot_lines(

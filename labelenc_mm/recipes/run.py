@@ -74,7 +74,10 @@ class Run:
         if name.startswith('labelenc_mm::'):
             import labelenc_mm
 
-            return Path(labelenc_mm.config(name.removeprefix('labelenc_mm::')))
+            try:
+                return Path(labelenc_mm.config(name.removeprefix('labelenc_mm::')))
+            except FileNotFoundError as error:
+                raise RecipeError(f'stage {self.stage.name}: {error}') from error
         if self.config_is_made:
             return Path(name)
         tried = [Path(self.known['recipe_dir']) / name, Path(name)]
@@ -94,17 +97,29 @@ class Run:
 
         For train and test stages this is the resolved config: a change in any base config shows. A
         config that another run leaves follows from what that one was asked for.
+
+        Raises:
+            RecipeError: The config cannot be read, or not together with the options.
         """
         wanted: dict[str, Any] = {'kind': self.stage.kind, 'needs': sorted(self.needs.values())}
         if self.stage.kind == 'command':
             return {**wanted, 'command': self.fill(self.stage.target)}
+        if self.stage.tools:
+            wanted['tools'] = self.stage.tools
         if self.stage.checkpoint:
             wanted['checkpoint'] = self.fill(self.stage.checkpoint)
         if self.config_is_made:
             config_file = self.fill(self.stage.target)
             return {**wanted, 'config': config_file, 'options': self.option_strings()}
-        config = copy.deepcopy(_read_config(self.config_path()))
-        config.merge_from_dict(_parse_options(self.option_strings()))
+        path, options = self.config_path(), _parse_options(self.option_strings())
+        try:
+            config = copy.deepcopy(_read_config(path))
+            config.merge_from_dict(options)
+        except Exception as error:  # a config is code and may raise anything
+            raise RecipeError(
+                f'stage {self.stage.name}: {path} cannot be read with the options {options}: '
+                f'{type(error).__name__}: {error}'
+            ) from error
         return {**wanted, **_flat('', config.to_dict())}
 
 
@@ -137,6 +152,11 @@ def _parse_options(strings: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     return parser.parse_args(['--cfg-options', *strings] if strings else []).cfg_options
+
+
+def forget_configs() -> None:
+    """Have configs read anew, as a process that starts now does."""
+    _read_config.cache_clear()
 
 
 @lru_cache(maxsize=32)

@@ -115,6 +115,13 @@ def test_other_options_than_on_disk_are_refused_with_the_difference(execute, tmp
     assert f'remove {tmp_path / "work" / "step1-seed=0"}' in message
 
 
+def test_other_tools_than_on_disk_are_noticed(execute):
+    execute()
+    text = RECIPE.replace("last_checkpoint'}", "last_checkpoint', tools: mmdet}")
+    with pytest.raises(RecipeError, match=r'eval-seed=0 .*\n *tools: \(unset\) on disk, mmdet now'):
+        execute(text)
+
+
 def test_an_input_that_was_made_anew_is_noticed(execute, tmp_path):
     execute()
     shutil.rmtree(tmp_path / 'work' / 'step1-seed=0')
@@ -220,3 +227,104 @@ def test_words_of_a_command_may_be_numbers_and_folders_with_blanks(
     plan = make_plan(read_recipe(path), work_dir, fake_tools)
     assert Executor(plan, work_dir, LaunchSettings(fake_tools)).execute() == 0
     assert f"['-c', '3', '{work_dir}/a']" in log_of(work_dir, 'note')
+
+
+def test_a_missing_program_is_told_before_anything_runs(execute, tmp_path):
+    text = """
+        stages:
+          first: {command: 'touch {first}/done'}
+          data: {command: 'no_such_tool.py {work_dir}/data', requires: [first]}
+          more: {command: '{recipe_dir}/no_such_tool'}
+    """
+    for stage, program in (('data', 'no_such_tool.py'), ('more', '/recipe/no_such_tool')):
+        with pytest.raises(RecipeError, match=f'stage {stage}: .*no program ".*{program}"'):
+            execute(text, only=['first', stage])
+    assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize(
+    ('config', 'option', 'message'),
+    [
+        ('broken.py', 'weight: 1', r'broken\.py cannot be read with .*SyntaxError'),
+        ('step2.py', 'name.part: 1', r'step2\.py cannot be read with .*TypeError'),
+        (
+            'missing_base.py',
+            'weight: 1',
+            r'missing_base\.py cannot be read with .*FileNotFoundError',
+        ),
+        ('labelenc_mm::nowhere.py', 'weight: 1', 'labelenc_mm has no config'),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_told_before_anything_runs(
+    write_recipe, execute, tmp_path, config, option, message
+):
+    folder = write_recipe(RECIPE).parent
+    (folder / 'broken.py').write_text('weight = (')
+    (folder / 'missing_base.py').write_text("_base_ = 'nowhere.py'")
+    text = f"stages: {{step2: {{train: '{config}', options: {{{option}}}}}}}"
+    with pytest.raises(RecipeError, match=f'stage step2: .*{message}'):
+        execute(text)
+    assert not (tmp_path / 'work').exists()
+
+
+READS = """
+    stages:
+      slow: {command: '{python} -c "import time; time.sleep(1)"'}
+      make: {command: 'cp {recipe_dir}/list.txt {recipe_dir}/made.txt'}
+      use: {train: reads.py, requires: [make]}
+      wrong: {train: reads_other.py, requires: [make]}
+"""
+
+
+def test_a_config_may_read_what_another_stage_makes(write_recipe, execute, tmp_path, capsys):
+    folder = write_recipe(READS).parent
+    (folder / 'list.txt').write_text('1')
+    for name, file in (('reads', 'made'), ('reads_other', 'other')):
+        line = f"number = open(r'{folder / file}.txt').read()\n"
+        (folder / f'{name}.py').write_text((folder / 'step1.py').read_text() + line)
+    assert execute(READS) == 1
+    assert record_of(tmp_path / 'work', 'use-seed=0')['wanted']['number'] == '1'
+    assert 'wrong-seed=0: FAILED, it could not be started: ' in capsys.readouterr().out
+    assert record_of(tmp_path / 'work', 'slow')['done']
+
+
+def test_a_record_says_what_the_config_said_when_its_run_started(execute, tmp_path):
+    text = """
+        stages:
+          before: {train: baseline.py}
+          edit:
+            command: "{python} -c \\"open(r'{recipe_dir}/baseline.py', 'a').write('weight = 0.7')\\""
+            requires: [before]
+          after: {train: baseline.py, requires: [edit]}
+    """
+    assert execute(text) == 0
+    weights = [
+        record_of(tmp_path / 'work', f'{n}-seed=0')['wanted']['weight'] for n in ('before', 'after')
+    ]
+    assert weights == [0.1, 0.7]
+
+
+def test_programs_are_looked_up_where_they_are_started_from(execute, monkeypatch):
+    monkeypatch.setenv('PATH', '/nowhere')
+    assert execute("stages: {note: {command: 'python -c 1'}}") == 0  # our own
+
+
+MADE = """
+    stages:
+      slow: {command: '{python} -c "import time; time.sleep(1)"'}
+      make: {command: 'cp {recipe_dir}/tool {make}/tool'}
+      use: {command: '{make}/tool of the recipe'}
+      wrong: {command: '{recipe_dir}/other', requires: [make]}
+"""
+
+
+def test_a_program_may_be_what_another_stage_makes(execute, tmp_path, capsys):
+    tool = tmp_path / 'recipe' / 'tool'
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho "made, $@"\n')
+    tool.chmod(0o755)
+    assert execute(MADE) == 1
+    assert 'made, of the recipe' in log_of(tmp_path / 'work', 'use')
+    # The one that cannot be started after all does not stop the run beside it.
+    assert 'wrong: FAILED, it could not be started: ' in capsys.readouterr().out
+    assert record_of(tmp_path / 'work', 'slow')['done']

@@ -25,8 +25,9 @@ def test_options_of_a_stage_go_over_the_shared_ones_and_the_command_line_over_bo
     recipe = read_recipe(path)
     assert recipe.stages['baseline'].options['train_cfg.max_epochs'] == '{epochs}'
     assert recipe.stages['step2'].options['train_cfg.max_epochs'] == 9
-    forced = read_recipe(path, options={'train_cfg.max_epochs': 1})
-    assert {stage.options['train_cfg.max_epochs'] for stage in forced.stages.values()} == {1}
+    for option in ({'train_cfg.max_epochs': 1}, {'train_cfg': {'max_epochs': 1}}):
+        forced = read_recipe(path, options=option)
+        assert {stage.options['train_cfg.max_epochs'] for stage in forced.stages.values()} == {1}
 
 
 def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
@@ -46,6 +47,12 @@ def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
         ('{train: baseline.py}', '{test: baseline.py}', 'names a "checkpoint"'),
         ('{train: baseline.py}', '{train: baseline.py, command: ls}', 'expected one of'),
         ('{train: baseline.py}', '{train: baseline.py, requires: [sep2]}', 'mean "step2"'),
+        (
+            '{train: baseline.py}',
+            "{command: 'echo \"a'}",
+            'baseline: command: cannot be split into words .*echo "a',
+        ),
+        ('{train: baseline.py}', "{command: ''}", 'baseline: command: expected a program'),
         ('variables: {epochs: 2}', '- a\n    - b', 'cannot read the recipe'),
         ('weight: [0.5, 1.0]', 'weight: []', 'grid: weight: expected at least one value'),
         ('grid: {weight: [0.5, 1.0], size: [64]}', 'grid: []', 'grid: expected at least one point'),
@@ -55,7 +62,45 @@ def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
             '"the-weight" cannot be written as a placeholder',
         ),
         ('seeds: [0, 1]', 'table: {metrics: [mIoU]}', 'metrics: expected a mapping'),
+        ('seeds: [0, 1]', 'table: {metrics: {AP: [AP]}}', 'metrics: AP: expected the name'),
         ('seeds: [0, 1]', 'table: {rows: [baseline]}', 'rows: expected a mapping'),
+        ('seeds: [0, 1]', 'plots: [{metric: [AP]}]', 'every plot names a "metric"'),
+        ('seeds: [0, 1]', 'plots: [{metric: AP, stages: step2}]', 'stages: expected a list'),
+        ('seeds: [0, 1]', 'plots: [{metric: AP, x: wieght}]', 'x axis .*did you mean "weight"'),
+        ('seeds: [0, 1]', 'plots: [{metric: AP, file: 3}]', 'file: expected a path'),
+        ('seeds: [0, 1]', 'plots: [{metric: AP, file: plot}]', 'plots: file plot: unknown ending'),
+        ('seeds: [0, 1]', 'plots: [{metric: AP, file: a.pgn}]', 'a.pgn: .*did you mean "png"'),
+        ('seeds: [0, 1]', 'plots: [{metric: AP}, {metric: mIoU}]', 'two plots go to plot.png'),
+        (
+            'seeds: [0, 1]',
+            'plots: [{metric: AP, file: a/b.svg}, {metric: mIoU, file: a/./b.svg}]',
+            'two plots go to a/./b.svg',
+        ),
+        (
+            'weight: [0.5, 1.0], size: [64]}',
+            'weight: [0.5, null]}\n    plots: [{metric: AP, x: weight}]',
+            r'x: weight has the values \[0.5, None\]',
+        ),
+        ('variables: {epochs: 2}', 'variables: [epochs]', 'variables: expected a mapping'),
+        ('variables: {epochs: 2}', 'variables: {on: 2}', 'variables: "True" cannot .*in quotes'),
+        ('weight: [0.5, 1.0]', '1: [1]', 'grid: "1" cannot .*in quotes'),
+        ('baseline: {train', 'off: {train', 'stages: "False" cannot .*in quotes'),
+        (
+            "options: {train_cfg: {max_epochs: '{epochs}'}}",
+            'options: [a]',
+            'options: expected a map',
+        ),
+        (
+            "options: {weight: '{weight}', train_cfg.max_epochs: 9}",
+            'options: [a]',
+            'step2: options: expected a mapping',
+        ),
+        (
+            '{train: baseline.py}',
+            '{test: baseline.py, checkpoint: null}',
+            'names a "checkpoint"',
+        ),
+        ('{train: baseline.py}', '{train: baseline.py, tools: 3}', 'tools: expected one string'),
         (
             'seeds: [0, 1]',
             'table: {rows: {a: {stage: baseline, metrics: [mIoU]}}}',
@@ -81,3 +126,15 @@ def test_numbers_that_yaml_takes_for_text(write_recipe):
 def test_unknown_names_on_the_command_line_are_refused(write_recipe):
     with pytest.raises(RecipeError, match=r'unknown variable "epoch" .*did you mean "epochs"'):
         read_recipe(write_recipe(MINIMAL), variables={'epoch': 1})
+
+
+def test_a_file_that_is_no_text_is_refused(write_recipe):
+    path = write_recipe(MINIMAL)
+    path.write_bytes('# für\n'.encode('latin-1') + path.read_bytes())
+    with pytest.raises(RecipeError, match='cannot read the recipe'):
+        read_recipe(path)
+
+
+def test_headings_may_be_numbers(write_recipe):
+    text = MINIMAL + '    table: {metrics: {50: coco/bbox_mAP_50}}\n'
+    assert read_recipe(write_recipe(text)).table['metrics'] == {'50': 'coco/bbox_mAP_50'}

@@ -4,10 +4,11 @@ import json
 import statistics
 
 import pytest
+from matplotlib.figure import Figure
 
 from labelenc_mm.recipes import Executor, LaunchSettings, make_plan, read_recipe, write_report
-from labelenc_mm.recipes.logs import read_curves, read_progress
-from labelenc_mm.recipes.report import format_seconds, format_spread
+from labelenc_mm.recipes.logs import read_curves, read_progress, read_test_metrics
+from labelenc_mm.recipes.report import format_seconds, format_spread, write_plot
 
 RECIPE = """
     grid: {weight: [0.1, -0.2]}
@@ -25,7 +26,7 @@ RECIPE = """
         Evaluated: eval
     plots:
       - {metric: coco/bbox_mAP, stages: [baseline, step2], file: curves.png}
-      - {metric: coco/bbox_mAP, stages: [step2], x: weight, file: sweep.png}
+      - {metric: coco/bbox_mAP, stages: [step2], x: weight, file: plots/sweep.PNG}
 """
 
 
@@ -82,8 +83,21 @@ def test_all_numbers_are_in_the_json(report, tmp_path):
     assert list(run['curves']['coco/bbox_mAP']) == ['1', '2', '3']
     assert run['curves']['coco/bbox_mAP']['3'] == pytest.approx(2 - 0.6)
     assert content['missing'] == []
-    for name in ('curves.png', 'sweep.png'):
+    for name in ('curves.png', 'plots/sweep.PNG'):
         assert (tmp_path / 'work' / name).read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_plot_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    def fail(figure, path, **_):
+        path.write_bytes(b'half a picture')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Figure, 'savefig', fail)
+    path = tmp_path / 'curves.png'
+    path.write_bytes(b'whole')
+    with pytest.raises(KeyboardInterrupt):
+        write_plot({'metric': 'AP', 'x': 'epoch', 'stages': []}, [], path)
+    assert path.read_bytes() == b'whole'
 
 
 def test_a_test_in_the_folder_of_a_training_does_not_count_as_its_result(
@@ -107,6 +121,18 @@ def test_a_resumed_run_overrides_what_it_repeated(tmp_path):
         # a killed run may leave half a line
         (folder / 'scalars.json').write_text('\n'.join([*lines, '{"lr": 0.1, "lo']))
     assert read_curves(tmp_path) == {'coco/bbox_mAP': {1: 0.1, 2: 0.5, 3: 0.6}}
+
+
+def test_of_several_tests_in_a_folder_the_last_finished_one_counts(tmp_path):
+    tests = {
+        '20300101_1': '{"AP": 0.1, "AP_small": 0.2}',
+        '20300102_1': '{"AP": 0.3, "AP50": 1, "classes": ["a"], "time": 0.5}',
+        '20300103_1': '{"AP": 0.',  # killed
+    }
+    for start, text in tests.items():
+        (tmp_path / start).mkdir()
+        (tmp_path / start / f'{start}.json').write_text(text)
+    assert read_test_metrics(tmp_path) == {'AP': 0.3, 'AP50': 1.0}
 
 
 def test_progress_is_read_from_the_last_training_line(tmp_path):

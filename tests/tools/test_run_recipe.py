@@ -77,6 +77,14 @@ def test_dry_run_shows_the_commands_and_leaves_nothing(command, tmp_path):
     assert not (tmp_path / 'work').exists()
 
 
+def test_dry_run_tells_what_cannot_be_started(command, tmp_path):
+    text = RECIPE.replace('step2: {', 'data: {command: no_such_tool.py}\n      step2: {')
+    (tmp_path / 'recipe.yml').write_text(textwrap.dedent(text))
+    result = run(command, '--dry-run')
+    assert result.returncode == 2
+    assert 'error: stage data: command: found no program "no_such_tool.py"' in result.stderr
+
+
 def test_exit_status_tells_failures_and_faulty_recipes_apart(command):
     failed = run(command, '--set', 'broken=true')
     assert failed.returncode == 1
@@ -85,6 +93,19 @@ def test_exit_status_tells_failures_and_faulty_recipes_apart(command):
     faulty = run(command, '--only', 'step3')
     assert faulty.returncode == 2
     assert 'unknown stage "step3"' in faulty.stderr
+
+
+@pytest.mark.parametrize(
+    'option, message',
+    [
+        (['--set', 'broken'], 'error: --set broken: expected NAME=VALUE'),
+        (['--cfg-options', 'name=[a'], 'error: --cfg-options name=[a: expected a value in YAML'),
+    ],
+)
+def test_pairs_that_cannot_be_read_are_faults_of_the_command(command, option, message):
+    result = run(command, '--dry-run', *option)
+    assert result.returncode == 2
+    assert message in result.stderr
 
 
 def test_terminated_it_ends_its_runs_and_goes_on_when_repeated(command, tmp_path):

@@ -1,0 +1,102 @@
+"""What a recipe says about its table and its plots, read and checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labelenc_mm.recipes.checks import (
+    RecipeError,
+    expect,
+    expect_keys,
+    expect_known,
+    read_mapping,
+)
+
+
+def read_table(table: Any, kinds: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Check ``table``.
+
+    Args:
+        table: What the recipe says.
+        kinds: Each stage's kind.
+        where: File and place, for messages.
+
+    Returns:
+        dict[str, Any]: ``metrics`` (heading -> name in the toolbox's log), ``rows`` (label -> ``stage``,
+        ``metrics`` and ``pick``; without any, one a training and test) and ``reach``.
+    """
+    expect_keys(table, ('metrics', 'rows', 'pick', 'reach'), where)
+    reach = table.get('reach')
+    if reach is not None:
+        expect_keys(reach, ('metric', 'stage'), f'{where}: reach')
+        expect(reach.get('metric'), str, f'{where}: reach: metric', 'the name of a metric')
+        expect_known([reach.get('stage')], kinds, f'{where}: reach', 'stage')
+    metrics = _read_metrics(table, where)
+    default = {stage: stage for stage, kind in kinds.items() if kind != 'command'}
+    rows = {}
+    for label, row in (read_mapping(table, 'rows', where) or default).items():
+        row = {'stage': row} if isinstance(row, str) else row
+        expect_keys(row, ('stage', 'metrics', 'pick'), f'{where}: {label}')
+        expect_known([row.get('stage')], kinds, f'{where}: {label}', 'stage')
+        row = {'metrics': metrics, 'pick': table.get('pick', 'last'), **row}
+        expect_known([row['pick']], ('last', 'best'), f'{where}: {label}', 'pick')
+        rows[str(label)] = {**row, 'metrics': _read_metrics(row, f'{where}: {label}')}
+    return {'metrics': metrics, 'rows': rows, 'reach': reach}
+
+
+def _read_metrics(parent: Mapping[str, Any], where: str) -> dict[str, str]:
+    metrics = read_mapping(parent, 'metrics', where)
+    for heading, metric in metrics.items():
+        expect(metric, str, f'{where}: metrics: {heading}', 'the name of a metric')
+    return {str(heading): metric for heading, metric in metrics.items()}
+
+
+def read_plots(
+    plots: Any, kinds: Mapping[str, str], points: Sequence[Mapping[str, Any]], where: str
+) -> list[dict[str, Any]]:
+    """Check ``plots``.
+
+    Args:
+        plots: What the recipe says.
+        kinds: Each stage's kind.
+        points: Points of the grid.
+        where: File and place, for messages.
+
+    Returns:
+        list[dict[str, Any]]: Each with ``metric``, ``stages`` (trainings if it names none), ``x``,
+        ``file`` and, where it is given, ``label``.
+    """
+    expect(plots, list, where, 'a list')
+    trainings = [stage for stage, kind in kinds.items() if kind == 'train']
+    checked: list[dict[str, Any]] = []
+    for plot in plots:
+        expect_keys(plot, ('metric', 'stages', 'x', 'file', 'label'), where)
+        plot = {'x': 'epoch', 'file': 'plot.png', **plot}
+        if not isinstance(plot.get('metric'), str):
+            raise RecipeError(f'{where}: every plot names a "metric", found {plot}')
+        plot['stages'] = plot.get('stages') or trainings
+        expect(plot['stages'], list, f'{where}: stages', 'a list')
+        expect_known(plot['stages'], kinds, where, 'stage')
+        expect_known([plot['x']], ('epoch', 'iteration', *points[0]), where, 'x axis')
+        places = [point[plot['x']] for point in points if plot['x'] in point]
+        if not any(all(isinstance(p, kind) for p in places) for kind in (int | float, str)):
+            raise RecipeError(
+                f'{where}: x: {plot["x"]} has the values {places}; an axis is of numbers alone, or '
+                'of text alone'
+            )
+        _expect_new_file(plot['file'], [other['file'] for other in checked], where)
+        checked.append(plot)
+    return checked
+
+
+def _expect_new_file(file: Any, others: Iterable[str], where: str) -> None:
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    expect(file, str, f'{where}: file', 'a path below the folder of the runs')
+    endings = FigureCanvasBase.get_supported_filetypes()
+    expect_known([Path(file).suffix[1:].lower()], endings, f'{where}: file {file}', 'ending')
+    if os.path.normpath(file) in map(os.path.normpath, others):
+        raise RecipeError(f'{where}: two plots go to {file}; give each a "file" of its own')
