@@ -1,0 +1,90 @@
+"""What the configs of LabelEnc say, beside each other and beside the stock configs; nothing is trained."""
+
+import re
+from pathlib import Path
+
+import mmdet
+import pytest
+from labelenc_configs import CONFIGS, NAMES, STEP1, STEP2, parse, parsed, plain, step1_of
+from mmengine.config import Config
+from paper_configs import passes, passes_an_epoch
+
+from labelenc_mm.detection import stock_config
+
+STOCK_CONFIGS = Path(mmdet.__file__).parent / '.mim' / 'configs'
+
+
+def schedule(config, lead=0):
+    """The schedulers, the last one's epochs as passes over the images, all `lead` passes later."""
+    *warm_up, decay = plain(config.param_scheduler)
+    assert decay['by_epoch'] and decay['begin'] == 0
+    each = passes_an_epoch(config)
+    end, milestones = decay['end'] * each, [epoch * each for epoch in decay['milestones']]
+    shifted = dict(end=end + lead, milestones=[epoch + lead for epoch in milestones])
+    return [*warm_up, {**decay, **shifted}]
+
+
+@pytest.mark.parametrize('name', STEP2)
+def test_steps_fit_together(name):
+    """Without a data set or a training: step 2 of a config can load what its step 1 leaves."""
+    step1, step2 = parse(step1_of(name)), parse(name)
+    assert (step1.model.labelenc.stage, step2.model.labelenc.stage) == ('autoencode', 'supervise')
+    assert step1.model.type == step2.model.type
+    for key in ('bbox_head', 'roi_head', 'rpn_head', 'data_preprocessor'):
+        assert step1.model.get(key) == step2.model.get(key)
+    assert {**step1.model.neck, 'in_channels': 0} == {**step2.model.neck, 'in_channels': 0}
+    # Step 1 is step 2's schedule after a third as many passes, in which the distance does not count yet
+    # (LabelEnc, sec. 4.1: 30k iterations and 90k).
+    lead = passes(step1) - passes(step2)
+    assert lead * 3 == passes(step2)
+    assert schedule(step1) == schedule(step2, lead)
+
+
+@pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
+def test_what_every_training_needs(name):
+    config = parse(name)
+    assert config.default_hooks.reseed.type == 'ReseedHook'
+    assert config.default_hooks.labelenc.type == 'LabelEncHook'
+    assert config.default_hooks.checkpoint.type == 'CheckpointHook'
+    assert config.model_wrapper_cfg.find_unused_parameters
+    assert 'labelenc_mm' in config.custom_imports.imports
+    loop = 'LabelEncValLoop' if name in STEP1 else 'ValLoop'
+    assert config.val_cfg.type == loop
+
+
+# Step 2 with backbones that MMDetection has no config of.
+NO_STOCK = {'retinanet_r101_mdconv_c3_c5_fpn_1x_coco', 'fcos_r101_dcn_caffe_fpn_gn_head_1x_coco'}
+
+
+def stock_counterpart(name):
+    """The same detector without LabelEnc: of this folder, or of MMDetection."""
+    stem = re.sub(r'_(labelenc-step[12]|distill)[^_]*', '', Path(name).stem)
+    stem = stem.replace('16e', '1x').replace(
+        '-', '_'
+    )  # MMDetection writes fcos_..._gn-head-1x_coco
+    if stem in NO_STOCK:
+        return None
+    paths = [CONFIGS / n for n in NAMES] + sorted(STOCK_CONFIGS.rglob('*.py'))
+    found = {path.stem.replace('-', '_'): path for path in reversed(paths)}
+    if stem in found:
+        return Config.fromfile(found[stem])
+    # MMDetection's config of ResNet-50, with the depth and weights of ResNet-101.
+    config = Config.fromfile(found[stem.replace('r101', 'r50')])
+    weights = config.model.backbone.init_cfg
+    config.model.backbone.depth = 101
+    weights.checkpoint = weights.checkpoint.replace('resnet50', 'resnet101')
+    return config
+
+
+@pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
+def test_nothing_but_labelenc_differs_from_the_stock_config(name):
+    """Step 2 is the stock training; step 1 has the same model and optimizer, and longer schedules."""
+    expected = stock_counterpart(name)
+    if expected is None:
+        assert 'step2' in name and parsed(name).model.backbone.depth == 101
+        return
+    ours, stock = (plain(stock_config(config).to_dict()) for config in (parse(name), expected))
+    keys = ours.keys() | stock.keys()
+    if name in STEP1:
+        keys = {'model', 'optim_wrapper', 'auto_scale_lr', 'val_evaluator'}
+    assert {key: ours.get(key) for key in keys} == {key: stock.get(key) for key in keys}
