@@ -4,12 +4,14 @@ import copy
 from functools import cache
 from pathlib import Path
 
+import mmdet
 from mmengine.config import Config
 from training_runs import ENCODING, ROOT
 
 import labelenc_mm
 
 CONFIGS = ROOT / 'configs' / 'labelenc'
+STOCK_CONFIGS = Path(mmdet.__file__).parent / '.mim' / 'configs'
 NAMES = sorted(
     path.relative_to(CONFIGS).as_posix()
     for path in CONFIGS.rglob('*.py')
@@ -37,6 +39,19 @@ def step1_of(name):
         return name.replace('step2', 'step1')
     (found,) = (step1 for step1 in STEP1 if Path(step1).stem == init_from.parts[1])
     return found
+
+
+@cache
+def detectors():
+    """Paths of this folder's configs and MMDetection's; the latter write fcos_..._gn-head-1x_coco."""
+    paths = [*STOCK_CONFIGS.rglob('*.py'), *(CONFIGS / name for name in NAMES)]
+    return {path.stem.replace('-', '_'): path for path in paths}
+
+
+def detector(stem):
+    """The config of a name, of this folder or of MMDetection, or None."""
+    path = detectors().get(stem.replace('-', '_'))
+    return path and Config.fromfile(path)
 
 
 def plain(node):

@@ -32,8 +32,9 @@ def passes(config):
 
 
 def distinct_models(configs):
-    """One of the names of each model, among configs by name."""
-    return sorted({repr(config.model): name for name, config in sorted(configs.items())}.values())
+    """The first of the names of each model, among configs by name."""
+    ordered = sorted(configs.items(), reverse=True)
+    return sorted({repr(config.model): name for name, config in ordered}.values())
 
 
 def without_gradient(model, losses):

@@ -15,6 +15,24 @@ LABELENC = {
 }
 
 
+README = (ROOT / 'configs/labelenc/README.md').read_text()
+STOCK = 'https://github.com/open-mmlab/mmdetection/blob/main/configs/'
+
+
+def table(heading):
+    """Rows of the table under a heading of LabelEnc's README: the texts of their cells."""
+    section = README.partition(f'\n## {heading}\n')[2].partition('\n## ')[0]
+    lines = [line.strip('|').split('|') for line in section.split('\n') if line.startswith('|')]
+    return [[cell.strip() for cell in cells] for cells in lines[2:]]
+
+
+def links(cell):
+    return dict(re.findall(r'\[([^\]]+)\]\(([^)]+)\)', cell))
+
+
+COCO = {row[0]: row[1:] for row in table('COCO')}
+
+
 @pytest.mark.parametrize('paper', OURS)
 def test_metafile_lists_all_configs_of_the_paper(paper):
     content = yaml.safe_load((ROOT / 'configs' / paper / 'metafile.yml').read_text())
@@ -41,8 +59,27 @@ def test_metafile_tells_the_epochs_of_both_steps(name):
 @pytest.mark.parametrize('paper', OURS)
 def test_readme_links_all_configs_of_the_paper(paper):
     text = (ROOT / 'configs' / paper / 'README.md').read_text()
-    links = set(re.findall(r'\]\(([^)]+\.py)\)', text))
-    assert {link for link in links if not link.startswith(OURS[paper])} == names_of_the_paper(paper)
+    found = set(re.findall(r'\]\((?!https:)([^)]+\.py)\)', text))
+    assert {link for link in found if not link.startswith(OURS[paper])} == names_of_the_paper(paper)
+
+
+@pytest.mark.parametrize('name', COCO)
+def test_readme_links_the_baselines_and_steps_of_a_row(name):
+    mmdet = pytest.importorskip('mmdet')
+    found = links(COCO[name][-1])
+    step2 = Config.fromfile(ROOT / 'configs/labelenc' / found['step 2'])
+    stem = Path(found['step 2']).stem.replace('_labelenc-step2', '')
+    for schedule in ('1x', '2x'):
+        link = found[schedule]
+        stock = Path(mmdet.__file__).parent / '.mim/configs' / link.removeprefix(STOCK)
+        assert link.startswith(STOCK) == stock.is_file()
+        # MMDetection also writes fcos_..._gn-head-1x_coco.
+        named = stem.replace('1x', schedule).replace('-', '_')
+        assert Path(link).stem.replace('-', '_') == named
+    step1 = Path(step2.model.labelenc.init_from).parent.name
+    assert f'[step 1]({step1}.py)' in README
+    assert ('step 1' in found) == ('that of R50' not in COCO[name][-1])
+    assert found.get('step 1', f'{step1}.py') == f'{step1}.py'
 
 
 def test_index_names_the_metafile_of_every_folder():
