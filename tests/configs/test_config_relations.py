@@ -4,7 +4,18 @@ import re
 from pathlib import Path
 
 import pytest
-from labelenc_configs import NAMES, STEP1, STEP2, detector, parse, parsed, plain, step1_of
+import yaml
+from labelenc_configs import (
+    NAMES,
+    STEP1,
+    STEP2,
+    STOCK_CONFIGS,
+    detector,
+    parse,
+    parsed,
+    plain,
+    step1_of,
+)
 from paper_configs import passes, passes_an_epoch
 
 from labelenc_mm.detection import stock_config
@@ -59,3 +70,21 @@ def test_nothing_but_labelenc_differs_from_the_stock_config(name):
     if name in STEP1:
         keys = {'model', 'optim_wrapper', 'auto_scale_lr', 'val_evaluator'}
     assert {key: ours.get(key) for key in keys} == {key: stock.get(key) for key in keys}
+
+
+@pytest.mark.parametrize(
+    'name', [n for n in NAMES if 'teacher' in parsed(n).model.get('labelenc', {})]
+)
+def test_teacher_starts_from_its_own_weights(name):
+    """Those that MMDetection lists for the teacher's config, which the config's name promises."""
+    labelenc = parsed(name).model.labelenc
+    scope, _, path = labelenc.teacher.partition('::')
+    metafile = STOCK_CONFIGS / Path(path).parent / 'metafile.yml'
+    (listed,) = (
+        model
+        for model in yaml.safe_load(metafile.read_text())['Models']
+        if model['Config'] == f'configs/{path}'
+    )
+    assert scope == 'mmdet' and labelenc.init_from == listed['Weights']
+    (backbone,) = re.findall('_distill-([^_]+)', name)
+    assert Path(path).stem == f'retinanet_{backbone}_fpn_1x_coco'
