@@ -29,3 +29,17 @@ def passes_an_epoch(config):
 def passes(config):
     """How often a training sees every image."""
     return config.train_cfg.max_epochs * passes_an_epoch(config)
+
+
+def distinct_models(configs):
+    """The first of the names of each model, among configs by name."""
+    ordered = sorted(configs.items(), reverse=True)
+    return sorted({repr(config.model): name for name, config in ordered}.values())
+
+
+def without_gradient(model, losses):
+    """The parameters that an iteration leaves without a gradient, for which DDP waits unless told."""
+    loss, _ = model.parse_losses(losses)
+    loss.backward()
+    parameters = model.named_parameters()
+    return [name for name, p in parameters if p.requires_grad and p.grad is None]

@@ -1,4 +1,4 @@
-_base_ = ['./retinanet_mobilenetv2_fpn_1x_coco.py', './_base_/labelenc.py']
+_base_ = ['./baselines/retinanet_mobilenetv2_fpn_1x_coco.py', './_base_/labelenc.py']
 # The file of step 1 is that of ResNet-50 (LabelEnc, Table 3).
 model = dict(
     type='LabelEncRetinaNet',

@@ -14,10 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
-from paper_configs import names_of_the_paper
+from paper_configs import distinct_models, names_of_the_paper, without_gradient
+from segmentation_models import random_maps, samples
 from segmentation_training import AUTOENCODER, EXPORTED, last_metrics
 from training_runs import ROOT, shared_folder, train, weights
 
@@ -320,6 +322,25 @@ def test_autoencoder_has_the_labels_of_the_segmentor(name):
         key = f'{part}_dataloader'
         assert autoencoder[key] == segmentor[key]
     assert autoencoder.model.get('channels', [128])[-1] == head.get('channels', [128])[-1]
+
+
+def finds_unused_parameters(config):
+    return (config.get('model_wrapper_cfg') or config).get('find_unused_parameters', False)
+
+
+@pytest.mark.parametrize(
+    'name', distinct_models({n: parsed(n) for n in NAMES if not finds_unused_parameters(parsed(n))})
+)
+def test_several_processes_find_a_gradient_of_every_parameter(name):
+    config = config_of(name)
+    init_default_scope('mmseg')
+    shrink_model(config.model)
+    for head in heads_of(config):
+        head.update(init_from=None, random_init=True)
+    model = MODELS.build(config.model).train()
+    data = samples(random_maps(2, size=(SIDE, SIDE)))
+    losses = model(torch.rand(2, 3, SIDE, SIDE), data, mode='loss')
+    assert without_gradient(model, losses) == []
 
 
 def counterpart(name):

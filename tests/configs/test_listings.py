@@ -1,6 +1,7 @@
 """The lists of each paper's configs are complete: metafile, README and mmengine's index."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,22 @@ LABELENC = {
     model['Name']: model
     for model in yaml.safe_load((ROOT / 'configs/labelenc/metafile.yml').read_text())['Models']
 }
+README = (ROOT / 'configs/labelenc/README.md').read_text()
+STOCK = 'https://github.com/open-mmlab/mmdetection/blob/main/configs/'
+
+
+def table(heading):
+    """Rows of the table under a heading of LabelEnc's README: the texts of their cells."""
+    section = README.partition(f'\n## {heading}\n')[2].partition('\n## ')[0]
+    lines = [line.strip('|').split('|') for line in section.split('\n') if line.startswith('|')]
+    return [[cell.strip() for cell in cells] for cells in lines[2:]]
+
+
+def links(cell):
+    return dict(re.findall(r'\[([^\]]+)\]\(([^)]+)\)', cell))
+
+
+COCO = {detector: cells for detector, *cells in table('COCO')}
 
 
 @pytest.mark.parametrize('paper', OURS)
@@ -27,11 +44,44 @@ def test_metafile_lists_all_configs_of_the_paper(paper):
     assert (ROOT / collection['README']).is_file()
 
 
+def quoted():
+    """What the README's tables quote of each config, as the metafile tells it: name -> Metadata."""
+    found = defaultdict(lambda: defaultdict(dict))
+    for one, two, ours, *_, configs in COCO.values():
+        source = "Authors'" if '†' in one else 'Paper'
+        config = {text: Path(link).stem for text, link in links(configs).items()}
+        columns = (('Baseline 1x', one, '1x'), ('Baseline 2x', two, '2x'), ('LabelEnc', ours, None))
+        for column, cell, baseline in columns:
+            for kind, figure in zip(('box', 'mask'), figures(cell)):
+                for text in filter(None, ('step 2', baseline)):
+                    found[config[text]][f'{source} {kind} AP'][column] = figure
+    for _, what, cell, _, configs in table('Ablations'):
+        if not links(configs):  # Table 4, whose detectors stand in the other table
+            detectors = ('RetinaNet R50', 'FCOS R50', 'Faster R-CNN R50')
+            for detector, figure in zip(detectors, figures(cell)):
+                step1 = Path(links(COCO[detector][-1])['step 1']).stem
+                found[step1]['Paper box AP']['Step 1 alone'] = figure
+            continue
+        *_, last = links(configs).values()
+        key = 'Distillation' if 'distillation' in what else 'LabelEnc'
+        either = sorted(figures(cell))
+        figure = ' or '.join(map(str, either)) if len(either) > 1 else either[0]
+        found[Path(last).stem]['Paper box AP'][key] = figure
+    return found
+
+
+def figures(cell):
+    return [float(text) for text in re.findall(r'\d+\.\d', cell)]
+
+
+QUOTED = quoted()
+
+
 @pytest.mark.parametrize('name', LABELENC)
-def test_metafile_tells_the_epochs_of_both_steps(name):
+def test_metafile_tells_epochs_of_both_steps_and_what_the_readme_quotes(name):
     pytest.importorskip('mmdet')
     config = Config.fromfile(ROOT / LABELENC[name]['Config'])
-    expected = {'Epochs': passes(config)}
+    expected = {'Epochs': passes(config), **QUOTED.get(name, {})}
     if 'labelenc-step2' in name:
         step1 = LABELENC[Path(config.model.labelenc.init_from).parent.name]
         expected['Epochs of Step 1'] = step1['Metadata']['Epochs']
@@ -41,8 +91,27 @@ def test_metafile_tells_the_epochs_of_both_steps(name):
 @pytest.mark.parametrize('paper', OURS)
 def test_readme_links_all_configs_of_the_paper(paper):
     text = (ROOT / 'configs' / paper / 'README.md').read_text()
-    links = set(re.findall(r'\]\(([^)]+\.py)\)', text))
-    assert {link for link in links if not link.startswith(OURS[paper])} == names_of_the_paper(paper)
+    found = set(re.findall(r'\]\((?!https:)([^)]+\.py)\)', text))
+    assert {link for link in found if not link.startswith(OURS[paper])} == names_of_the_paper(paper)
+
+
+@pytest.mark.parametrize('name', COCO)
+def test_readme_links_the_baselines_and_steps_of_a_row(name):
+    mmdet = pytest.importorskip('mmdet')
+    found = links(COCO[name][-1])
+    step2 = Config.fromfile(ROOT / 'configs/labelenc' / found['step 2'])
+    stem = Path(found['step 2']).stem.replace('_labelenc-step2', '')
+    for schedule in ('1x', '2x'):
+        link = found[schedule]
+        stock = Path(mmdet.__file__).parent / '.mim/configs' / link.removeprefix(STOCK)
+        assert link.startswith(STOCK) == stock.is_file()
+        # MMDetection also writes fcos_..._gn-head-1x_coco.
+        named = stem.replace('1x', schedule).replace('-', '_')
+        assert Path(link).stem.replace('-', '_') == named
+    step1 = Path(step2.model.labelenc.init_from).parent.name
+    assert f'[step 1]({step1}.py)' in README
+    assert ('step 1' in found) == ('that of R50' not in COCO[name][-1])
+    assert found.get('step 1', f'{step1}.py') == f'{step1}.py'
 
 
 def test_index_names_the_metafile_of_every_folder():

@@ -1,5 +1,5 @@
 # Table 6, 'Vanilla KD': MMDetection's trained RetinaNet in place of the label encoding function.
-_base_ = ['../retinanet_mobilenetv2_fpn_1x_coco.py', '../_base_/labelenc.py']
+_base_ = ['../baselines/retinanet_mobilenetv2_fpn_1x_coco.py', '../_base_/labelenc.py']
 model = dict(
     type='LabelEncRetinaNet',
     labelenc=dict(

@@ -11,3 +11,5 @@ model = dict(
     ),
     neck=dict(in_channels=[24, 32, 96, 320]),
 )
+# MobileNetV2 always has its last 1x1 convolution, which gets no gradient here.
+find_unused_parameters = True
