@@ -53,6 +53,7 @@ TEST = [
     'pytest>=8',  # importlib import mode finds conftest files of equal name from 8 on
     'pytest-xdist>=3.5',  # runs the tests on all cores; 3.5 is the first for pytest 8
     'scikit-learn',  # PAA's label assignment (an optional part of mmdet)
+    'lvis',  # LVIS's annotations and metric (an optional part of mmdet)
 ]
 DOCS = [
     'sphinx>=8.1',  # from here on -W lists all warnings before it fails
