@@ -1,9 +1,11 @@
-"""Which checkpoint to resume from after a run was killed, whenever that happened."""
+"""How a run that was killed, whenever that happened, goes on: from which checkpoint, and without what."""
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
+from torch import nn
 
 
 def find_resumable(work_dir: str) -> str | None:
@@ -50,3 +52,35 @@ def _is_complete(path: Path) -> bool:
     # torch writes zip files, whose table of contents comes last: a truncated one has none. A
     # directory is a sharded checkpoint, left for its loader to judge.
     return path.is_dir() or (path.is_file() and zipfile.is_zipfile(path))
+
+
+def resume_from(runner: Any, checkpoint: str) -> None:
+    """Have a Runner that is built, but has not begun, resume from a checkpoint.
+
+    Its config, which is in the work dir and goes into every checkpoint, stays that of the training. The
+    checkpoint holds all that an earlier stage left, so that its file may be gone by now: the model is no
+    longer to open what ``init_from`` names.
+
+    Args:
+        runner: An mmengine Runner or FlexibleRunner.
+        checkpoint: Path or URL.
+    """
+    runner._resume, runner._load_from = True, checkpoint
+    _forget_init_from(runner.model)
+
+
+def _forget_init_from(model: Any) -> None:
+    if isinstance(model, nn.Module):
+        part: Any
+        for part in model.modules():
+            if getattr(part, 'init_from', None) is not None:
+                part.init_from = None
+        return
+    # A FlexibleRunner has a copy of the model's config until it begins.
+    if isinstance(model, dict):
+        if model.get('init_from') is not None:
+            model['init_from'] = None
+        model = list(model.values())
+    if isinstance(model, list | tuple):
+        for item in model:
+            _forget_init_from(item)

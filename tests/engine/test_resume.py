@@ -1,11 +1,14 @@
 """A run can be resumed whatever it was doing when it was killed."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
+from torch import nn
 
-from labelenc_mm.engine.resume import find_resumable
+from labelenc_mm.engine.resume import find_resumable, resume_from
 
 
 @pytest.fixture
@@ -51,3 +54,27 @@ def test_nothing_to_resume_from(tmp_path, work_dir):
     for epoch in (9, 10):
         (work_dir / f'epoch_{epoch}.pth').write_bytes(b'PK')
     assert find_resumable(work_dir) is None
+
+
+class Head(nn.Module):
+    def __init__(self, init_from):
+        super().__init__()
+        self.init_from = init_from
+
+
+def test_a_built_model_opens_no_file_of_an_earlier_stage():
+    """However deep it lies: in a list of heads, behind the wrapper of a distributed run."""
+    heads = [Head('a.safetensors'), Head(None), Head('b.safetensors')]
+    model = nn.Sequential(nn.Linear(1, 1), nn.ModuleList(heads), nn.Sequential(heads[2]))
+    runner = SimpleNamespace(model=nn.Sequential(model), _resume=False, _load_from='start.pth')
+    resume_from(runner, 'epoch_1.pth')
+    assert runner._resume and runner._load_from == 'epoch_1.pth'
+    assert [head.init_from for head in heads] == [None] * 3
+
+
+def test_nor_does_one_that_a_flexible_runner_will_build():
+    head = dict(init_from='a.safetensors', channels=3)
+    model = ConfigDict(type='X', labelenc=head, heads=[head, dict(head=(head, None))])
+    resume_from(SimpleNamespace(model=model), 'epoch_1.pth')
+    assert 'a.safetensors' not in repr(model)
+    assert model.heads[1].head[0] == dict(init_from=None, channels=3)
