@@ -95,7 +95,10 @@ def test_detector(data, tmp_path):
     assert all(
         set(sample['pred_instances']) == {'bboxes', 'scores', 'labels'} for sample in samples
     )
-    assert len(list((tmp_path / 'work_dirs' / 'config').glob('*/pictures/*.png'))) == 3
+    work_dir = tmp_path / 'work_dirs' / 'config'
+    assert len(list(work_dir.glob('*/pictures/*.png'))) == 3
+    # A training from what is left does not start from the tested weights.
+    assert Config.fromfile(work_dir / 'config.py').load_from is None
 
 
 def test_segmenter(data, tmp_path):
