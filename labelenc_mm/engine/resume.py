@@ -7,6 +7,8 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import nn
 
+from labelenc_mm.last_checkpoint import follow_record
+
 
 def find_resumable(work_dir: str) -> str | None:
     """Return the newest complete checkpoint of a work dir, or None.
@@ -14,8 +16,9 @@ def find_resumable(work_dir: str) -> str | None:
     mmengine writes a checkpoint, then its path into ``last_checkpoint``; with ``max_keep_ckpts`` it
     deletes an older one before. A run that was killed between these steps leaves a truncated
     checkpoint, an empty ``last_checkpoint``, or one that names a deleted file; a copied work dir
-    leaves paths of another place. In these cases the other checkpoints are looked through, that
-    of the recorded name first, then from the newest on.
+    leaves paths of another place (see :func:`~labelenc_mm.last_checkpoint.follow_record`). In these
+    cases the other checkpoints are looked through, that of the recorded name first, then from the
+    newest on.
 
     Args:
         work_dir (str): Where the run wrote ``last_checkpoint`` and ``epoch_*.pth`` or
@@ -23,9 +26,11 @@ def find_resumable(work_dir: str) -> str | None:
     """
     folder = Path(work_dir)
     record = folder / 'last_checkpoint'
-    named = record.read_text().strip() if record.is_file() else ''
-    if named and ('://' in named or _is_complete(Path(named))):
+    named = follow_record(record)  # the record itself where it is missing or empty
+    if '://' in named or _is_complete(Path(named)):
         return named
+    is_named = Path(named) != record
+    fault = f'names {named}, which is missing or truncated' if is_named else 'is missing or empty'
     candidates = [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
     # By time, not by number: a work dir may hold those of an earlier run with other units. In a copied
     # one times may be those of the copying, and the name still holds.
@@ -33,16 +38,12 @@ def find_resumable(work_dir: str) -> str | None:
     candidates.sort(key=lambda path: path.name != Path(named).name)
     for path in candidates:
         if _is_complete(path):
-            print_log(
-                f'{record} names {named or "nothing"}, which is missing or truncated; resuming '
-                f'from {path} instead.',
-                logger='current',
-            )
+            print_log(f'{record} {fault}; resuming from {path} instead.', logger='current')
             return str(path)
-    if named:
+    if is_named:
         print_log(
-            f'{record} names {named}, which is missing or truncated, and {folder} has no other '
-            'complete checkpoint: starting from the beginning.',
+            f'{record} {fault}, and {folder} has no other complete checkpoint: starting from the '
+            'beginning.',
             logger='current',
         )
     return None

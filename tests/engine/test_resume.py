@@ -49,6 +49,15 @@ def test_the_name_counts_in_a_copied_work_dir(work_dir):
     assert find_resumable(work_dir) == str(work_dir / 'epoch_10.pth')
 
 
+def test_in_a_copied_work_dir_it_may_be_of_any_kind(work_dir):
+    """With a name that no other has, or sharded: a folder."""
+    (work_dir / 'epoch_10.pth').rename(work_dir / 'at_10.pth')
+    (work_dir / 'iter_10.pth').mkdir()
+    for name in ('at_10.pth', 'iter_10.pth'):
+        (work_dir / 'last_checkpoint').write_text(f'/another/place/{name}')
+        assert find_resumable(work_dir) == str(work_dir / name)
+
+
 def test_nothing_to_resume_from(tmp_path, work_dir):
     assert find_resumable(tmp_path / 'new') is None
     for epoch in (9, 10):
