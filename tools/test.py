@@ -92,6 +92,10 @@ def main() -> None:
     """Test."""
     args = parse_args()
     cfg = load_config(args)
+    if cfg.get('default_scope') == 'mmdet':
+        from mmdet.utils import setup_cache_size_limit_of_dynamo
+
+        setup_cache_size_limit_of_dynamo()  # by an environment variable, as MMDetection's own tools do
     checkpoint = follow_record(args.checkpoint)
     if '://' not in checkpoint and not Path(checkpoint).exists():
         raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')

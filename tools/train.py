@@ -73,6 +73,10 @@ def main() -> None:
     """Train."""
     args = parse_args()
     cfg = load_config(args)
+    if cfg.get('default_scope') == 'mmdet':
+        from mmdet.utils import setup_cache_size_limit_of_dynamo
+
+        setup_cache_size_limit_of_dynamo()  # by an environment variable, as MMDetection's own tools do
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

@@ -111,10 +111,6 @@ def load_config(args: argparse.Namespace) -> Config:
     scope = cfg.get('default_scope')
     if scope in ('mmdet', 'mmseg'):
         toolbox.require('mmcv', scope)
-    if scope == 'mmdet':
-        from mmdet.utils import setup_cache_size_limit_of_dynamo
-
-        setup_cache_size_limit_of_dynamo()
     return cfg
 
 
