@@ -98,7 +98,7 @@ def unpack(
     """
     from mmdet.structures.bbox import get_box_tensor
 
-    from labelenc_mm.detection.reconstruction_loop import missing_annotations, unpadded_size
+    from labelenc_mm.detection.ground_truth import missing_annotations, unpadded_size
 
     sample = item['data_samples']
     # Transforms of colours leave floats, which matplotlib would take for values in [0, 1].
@@ -167,7 +167,7 @@ def browse(args: argparse.Namespace) -> Path:
     dataset = build_dataset(cfg, args.split)
     if not len(dataset):
         raise ValueError(f'The data set of {args.split}_dataloader is empty.')
-    from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+    from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
     unscaled = loads_boxes_after_resize(dataset)
     source, options = drawing_options(cfg)

@@ -88,7 +88,7 @@ class Detections:
         from mmdet.registry import DATASETS
         from mmdet.visualization import DetLocalVisualizer
 
-        from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+        from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
         self.scale, self.score_thr = args.scale, args.score_thr
         self.models = [load(init_detector, cfg, name, args.device) for name in args.checkpoints]
@@ -101,7 +101,7 @@ class Detections:
         """RGB picture of the ground truth of a sample, or of what a model finds in its BGR image."""
         from mmdet.apis import inference_detector
 
-        from labelenc_mm.detection.reconstruction_loop import unpadded_size
+        from labelenc_mm.detection.ground_truth import unpadded_size
 
         shown = sample.cpu() if model is None else inference_detector(model, image).cpu()
         instances = shown.gt_instances if model is None else shown.pred_instances

@@ -110,7 +110,7 @@ def make_row(
     """
     from mmengine.dataset import pseudo_collate
 
-    from labelenc_mm.detection.reconstruction_loop import (
+    from labelenc_mm.detection.ground_truth import (
         missing_annotations,
         scaled_to_input,
         unpadded_size,
@@ -182,7 +182,7 @@ def visualize(args: argparse.Namespace) -> list[Path]:
     labelenc_mm.toolbox.require('mmcv', 'mmdet')
     from mmdet.registry import DATASETS
 
-    from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+    from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
     if args.num < 1:
         raise ValueError(f'--num must be at least 1, got {args.num}')
