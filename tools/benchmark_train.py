@@ -29,6 +29,7 @@ from mmengine.registry import init_default_scope
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.benchmark import Task, TrainStep, Workload, find_task, measure_costs
+from labelenc_mm.engine.command_line import read_config, without_traceback
 
 COLUMNS = {
     'form': 'form',
@@ -114,11 +115,7 @@ def load_configs(args: argparse.Namespace) -> dict[str, Config]:
     """The configs by the name of the form."""
     configs: dict[str, Config] = {}
     for path in args.config:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'Config {path!r} does not exist.')
-        config = Config.fromfile(path)
-        if args.cfg_options:
-            config.merge_from_dict(args.cfg_options)
+        config = read_config(path, args.cfg_options)
         if not config.get('optim_wrapper'):
             raise ValueError(f'{path} has no optim_wrapper: its iteration has no optimizer')
         name = Path(path).stem
@@ -272,10 +269,8 @@ def benchmark(args: argparse.Namespace) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; what the user can mend is told without a traceback."""
     args = parse_args(argv)
-    try:
+    with without_traceback():
         benchmark(args)
-    except (FileNotFoundError, ImportError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
 
 
 if __name__ == '__main__':

@@ -18,6 +18,7 @@ from matplotlib.patches import Rectangle
 from mmengine.config import Config, DictAction
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
+from labelenc_mm.engine.command_line import read_config, without_traceback
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 
 _COLUMNS = 4
@@ -59,16 +60,10 @@ def build_dataset(cfg: Config, split: str) -> Any:
     from mmdet.registry import DATASETS
     from mmengine.registry import init_default_scope
 
-    scope = cfg.get('default_scope', 'mmdet')
-    if scope != 'mmdet':
-        raise ValueError(
-            f'The config has default_scope {scope!r}; label maps are drawn from the boxes of '
-            "MMDetection's data sets (default_scope 'mmdet')."
-        )
     loader = cfg.get(f'{split}_dataloader')
     if not loader:
         raise ValueError(f'The config has no {split}_dataloader.')
-    init_default_scope(scope)
+    init_default_scope('mmdet')
     return DATASETS.build(loader['dataset'])
 
 
@@ -103,7 +98,7 @@ def unpack(
     """
     from mmdet.structures.bbox import get_box_tensor
 
-    from labelenc_mm.detection.reconstruction_loop import missing_annotations, unpadded_size
+    from labelenc_mm.detection.ground_truth import missing_annotations, unpadded_size
 
     sample = item['data_samples']
     # Transforms of colours leave floats, which matplotlib would take for values in [0, 1].
@@ -165,17 +160,14 @@ def draw_picture(
 
 def browse(args: argparse.Namespace) -> Path:
     """Save the pictures; returns their folder."""
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'Config {args.config!r} does not exist.')
     if args.num < 1:
         raise ValueError(f'--num must be at least 1, got {args.num}')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    reason = "label maps are drawn from the boxes of MMDetection's data sets"
+    cfg = read_config(args.config, args.cfg_options, 'mmdet', reason)
     dataset = build_dataset(cfg, args.split)
     if not len(dataset):
         raise ValueError(f'The data set of {args.split}_dataloader is empty.')
-    from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+    from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
     unscaled = loads_boxes_after_resize(dataset)
     source, options = drawing_options(cfg)
@@ -205,10 +197,8 @@ def browse(args: argparse.Namespace) -> Path:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; what the user can mend is told without a traceback."""
     args = parse_args(argv)
-    try:
+    with without_traceback():
         browse(args)
-    except (FileNotFoundError, ImportError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
 
 
 if __name__ == '__main__':

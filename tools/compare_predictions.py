@@ -15,7 +15,7 @@ from mmengine.structures import PixelData
 from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
-from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.engine.command_line import read_config, without_traceback
 from labelenc_mm.last_checkpoint import follow_record
 
 BORDER = 4
@@ -40,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--scale', type=float, default=2.0, help='enlargement (default: 2)')
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     args = parser.parse_args(argv)
     if args.num < 1:
         parser.error(f'--num {args.num}: at least one image')
@@ -88,7 +88,7 @@ class Detections:
         from mmdet.registry import DATASETS
         from mmdet.visualization import DetLocalVisualizer
 
-        from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+        from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
         self.scale, self.score_thr = args.scale, args.score_thr
         self.models = [load(init_detector, cfg, name, args.device) for name in args.checkpoints]
@@ -101,7 +101,7 @@ class Detections:
         """RGB picture of the ground truth of a sample, or of what a model finds in its BGR image."""
         from mmdet.apis import inference_detector
 
-        from labelenc_mm.detection.reconstruction_loop import unpadded_size
+        from labelenc_mm.detection.ground_truth import unpadded_size
 
         shown = sample.cpu() if model is None else inference_detector(model, image).cpu()
         instances = shown.gt_instances if model is None else shown.pred_instances
@@ -182,8 +182,7 @@ def enlarge(image: np.ndarray, scale: float) -> np.ndarray:
 
 def compare(args: argparse.Namespace) -> None:
     """Draw the first images of the validation set."""
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     kind = LabelMaps if labelenc_mm.toolbox.toolbox_of(cfg) == 'mmseg' else Detections
     pictures = kind(cfg, args)
     num = min(args.num, len(pictures.dataset))
@@ -208,10 +207,8 @@ def compare(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; what the user can mend is told without a traceback."""
     args = parse_args(argv)
-    try:
+    with without_traceback():
         compare(args)
-    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@ Input is the label_encoding_function.pth that step 1 of the released code (megvi
 writes: weights of the label encoder with its FPN and of the detection head, for RetinaNet, FCOS
 (plain, improved, improved with deformable convolutions) and Faster R-CNN. Output is the
 label_encoding.safetensors of our step 1, and on standard output a config for step 2. No tensor may be
-unknown or missing, and the file is loaded strictly into the detector of that config before it is kept.
+unknown or missing, and all have to fit the detector of that config before anything is written.
 
 The authors' files lie behind pages that need a browser. This tool was made from their code and is
 tested on files of its layout with random weights, never on a released file.
@@ -38,11 +38,10 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 # This also makes our models and configs known, before a config is parsed.
-from labelenc_mm.artefact import ArtefactError, save_tensors
+from labelenc_mm.artefact import save_tensors
 from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
 from labelenc_mm.detection.authors_checkpoint import LayoutError, convert_authors_checkpoint
-from labelenc_mm.detection.hand_over import describe, load_label_encoding
-from labelenc_mm.replacing import replacing
+from labelenc_mm.detection.hand_over import compare_label_encoding, describe
 
 # Anchors of maskrcnn-benchmark are scaled from rounded sizes: 3 to 6 % off.
 _ANCHOR_TOLERANCE = 0.1
@@ -132,7 +131,7 @@ def convert(checkpoint: Any, out: str, pixel_offset: float) -> tuple[str, str]:
         What was written, in a line, and the config of a step 2 under it.
 
     Raises:
-        ValueError: Tensors are missing, unknown or of another shape than the detector's, or the anchors
+        LayoutError: Tensors are missing, unknown or of another shape than the detector's, or the anchors
             are others; ``out`` is not touched.
     """
     layout, tensors, anchors = convert_authors_checkpoint(checkpoint)
@@ -143,9 +142,16 @@ def convert(checkpoint: Any, out: str, pixel_offset: float) -> tuple[str, str]:
     if anchors:
         compare_anchors(detector, anchors)
     metadata = {**describe(detector), 'classes': coco_classes(num_classes)}
-    with replacing(out) as unfinished:
-        save_tensors(unfinished, tensors, metadata)
-        load_label_encoding(detector, str(unfinished))
+    differences = compare_label_encoding(detector, tensors, metadata)
+    if differences:
+        raise LayoutError(
+            f'taken for {layout.name}, the checkpoint does not fit the detector of the released config '
+            '(names are ours):\n  '
+            + '\n  '.join(differences)
+            + '\nFiles of the released configs alone can be converted; for a detector of your own, train '
+            'step 1 here'
+        )
+    save_tensors(out, tensors, metadata)
     return f'{layout.name}, {num_classes} classes, {len(tensors)} tensors', text
 
 
@@ -191,8 +197,9 @@ def main(argv: list[str] | None = None) -> None:
         # What is logged meanwhile does not belong into a file that standard output may go to.
         with contextlib.redirect_stdout(sys.stderr):
             summary, config = convert(content, args.out, args.pixel_offset)
-    except (ArtefactError, CheckpointError, FileNotFoundError, LayoutError) as error:
-        sys.exit(f'Not converted: {error}\n{args.out} was not touched.')
+    except (CheckpointError, FileNotFoundError, LayoutError) as error:
+        file = f'{args.checkpoint}: ' if isinstance(error, LayoutError) else ''  # others name it
+        sys.exit(f'Not converted: {file}{error}\n{args.out} was not touched.')
     print(f'# Wrote {args.out}: {summary}. A config of step 2 under it, any backbone will do:\n')
     print(config)
 

@@ -13,7 +13,6 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
@@ -22,6 +21,7 @@ from mmengine.runner import CheckpointLoader
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.built_models import build_model, builds_a, model_config
+from labelenc_mm.engine.command_line import read_config
 from labelenc_mm.engine.export import ExportError
 from labelenc_mm.engine.runner_state import common_metainfo
 from labelenc_mm.last_checkpoint import follow_record
@@ -196,15 +196,11 @@ def _leaves(name: str, node: ast.expr) -> Iterator[tuple[str, str]]:
 def main() -> None:
     """Export."""
     args = parse_args()
-    if not Path(args.config).is_file():
-        sys.exit(f'Config {args.config!r} does not exist.')
-    config = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
     try:
+        config = read_config(args.config, args.cfg_options)
         checkpoint = CheckpointLoader.load_checkpoint(follow_record(args.checkpoint), 'cpu')
         export(config, checkpoint, args.out, args.device)
-    except (CheckpointError, ExportError, FileNotFoundError) as error:
+    except (CheckpointError, ExportError, FileNotFoundError, ValueError) as error:
         sys.exit(f'Not exported: {error}\n{args.out} was not touched.')
     print(f'Exported: {args.out}')
 

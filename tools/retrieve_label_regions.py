@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 # This also makes our models and configs known, before a config is parsed, and loading safe.
 import labelenc_mm.toolbox
-from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.engine.command_line import read_config, without_traceback
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -67,22 +67,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def read_config(args: argparse.Namespace) -> Config:
-    """Read the config and check the numbers of the command line."""
+def check_numbers(args: argparse.Namespace) -> None:
+    """Refuse numbers of the command line that are too small."""
     for name, least in (('pool', 1), ('num', 0), ('worst', 0), ('neighbours', 1)):
         if getattr(args, name) < least:
             raise ValueError(f'--{name} must be at least {least}, got {getattr(args, name)}')
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'Config {args.config!r} does not exist.')
-    config = Config.fromfile(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
-    scope = config.get('default_scope', 'mmseg')
-    if scope != 'mmseg':
-        raise ValueError(
-            f"{args.config} has default_scope {scope!r}; label maps are MMSegmentation's."
-        )
-    return config
 
 
 def ignore_index_of(config: Config) -> int:
@@ -147,7 +136,9 @@ def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     from labelenc_mm.segmentation.region_codes import build_split
     from labelenc_mm.segmentation.region_retrieval import NearestRegions, draw_queries, retrieve
 
-    config = read_config(args)
+    check_numbers(args)
+    reason = "label maps are MMSegmentation's"
+    config = read_config(args.config, args.cfg_options, 'mmseg', reason)
     init_default_scope('mmseg')
     data = {
         'queries': build_split(config, 'train', with_images=args.queries == 'images'),
@@ -209,10 +200,8 @@ def run(args: argparse.Namespace) -> list[Path]:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; what the user can mend is told without a traceback."""
     args = parse_args(argv)
-    try:
+    with without_traceback():
         paths = run(args)
-    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
     print('\n'.join(map(str, paths)))
 
 

@@ -92,16 +92,21 @@ def main() -> None:
     """Test."""
     args = parse_args()
     cfg = load_config(args)
+    if cfg.get('default_scope') == 'mmdet':
+        from mmdet.utils import setup_cache_size_limit_of_dynamo
+
+        setup_cache_size_limit_of_dynamo()  # by an environment variable, as MMDetection's own tools do
     checkpoint = follow_record(args.checkpoint)
     if '://' not in checkpoint and not Path(checkpoint).exists():
         raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
-    cfg.load_from, cfg.resume = checkpoint, False
     if args.show or args.show_dir:
         enable_pictures(cfg, args)
     if args.tta:
         enable_tta(cfg)
     metric = dump_metric(cfg, args.out) if args.out else None
     runner = build_runner(cfg)
+    # Not in the config: it goes into the work dir, where the training's own may lie.
+    runner._load_from, runner._resume = checkpoint, False
     if metric is not None:
         runner.test_evaluator.metrics.append(metric)
     runner.test()

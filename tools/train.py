@@ -2,14 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
-from labelenc_mm.engine.resume import find_resumable
+from labelenc_mm.engine.resume import find_resumable, resume_from
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,43 +60,32 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def resume_from(cfg: Config, checkpoint: str) -> None:
-    """Have the config resume from a checkpoint, or with ``'auto'`` from the newest."""
-    if checkpoint == 'auto':
-        found = find_resumable(cfg.work_dir)
-        # With nothing to resume from, load_from of the config stays: a fresh start needs it.
-        if found is None:
-            return
-        checkpoint = found
-    elif '://' not in checkpoint and not Path(checkpoint).exists():
-        raise FileNotFoundError(f'--resume {checkpoint}: there is no such file.')
-    cfg.resume = True
-    cfg.load_from = checkpoint
-    _forget_init_from(cfg.get('model', {}))
-
-
-def _forget_init_from(config: Any) -> None:
-    """The checkpoint holds all that an earlier stage left, so that its file may be gone by now."""
-    if isinstance(config, dict):
-        if config.get('init_from'):
-            config['init_from'] = None
-        config = list(config.values())
-    if isinstance(config, list | tuple):
-        for item in config:
-            _forget_init_from(item)
+def checkpoint_to_resume(wanted: str | None, work_dir: str) -> str | None:
+    """The checkpoint that --resume asks for, with ``'auto'`` the newest; None to start afresh."""
+    if wanted == 'auto':
+        return find_resumable(work_dir)
+    if wanted is not None and '://' not in wanted and not Path(wanted).exists():
+        raise FileNotFoundError(f'--resume {wanted}: there is no such file.')
+    return wanted
 
 
 def main() -> None:
     """Train."""
     args = parse_args()
     cfg = load_config(args)
+    if cfg.get('default_scope') == 'mmdet':
+        from mmdet.utils import setup_cache_size_limit_of_dynamo
+
+        setup_cache_size_limit_of_dynamo()  # by an environment variable, as MMDetection's own tools do
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
-    if args.resume is not None:
-        resume_from(cfg, args.resume)
-    build_runner(cfg).train()
+    checkpoint = checkpoint_to_resume(args.resume, cfg.work_dir)
+    runner = build_runner(cfg)
+    if checkpoint is not None:
+        resume_from(runner, checkpoint)
+    runner.train()
 
 
 if __name__ == '__main__':

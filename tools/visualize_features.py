@@ -23,7 +23,7 @@ from torch.nn import functional
 
 # This also makes our models and configs known, before a config is parsed, and loading safe.
 import labelenc_mm.toolbox
-from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.engine.command_line import read_config, without_traceback
 
 _PANEL_WIDTH = 3.2  # inches
 
@@ -110,7 +110,7 @@ def make_row(
     """
     from mmengine.dataset import pseudo_collate
 
-    from labelenc_mm.detection.reconstruction_loop import (
+    from labelenc_mm.detection.ground_truth import (
         missing_annotations,
         scaled_to_input,
         unpadded_size,
@@ -182,13 +182,12 @@ def visualize(args: argparse.Namespace) -> list[Path]:
     labelenc_mm.toolbox.require('mmcv', 'mmdet')
     from mmdet.registry import DATASETS
 
-    from labelenc_mm.detection.reconstruction_loop import loads_boxes_after_resize
+    from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
     if args.num < 1:
         raise ValueError(f'--num must be at least 1, got {args.num}')
-    config = read_config(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
+    reason = "features are shown of MMDetection's"
+    config = read_config(args.config, args.cfg_options, 'mmdet', reason)
     if not config.get('model', {}).get('labelenc'):
         raise ValueError(
             f'{args.config} is no config of a label-encoded detector (model.labelenc).'
@@ -197,7 +196,8 @@ def visualize(args: argparse.Namespace) -> list[Path]:
     detector = load_detector(config, args.checkpoint, args.device)
     baseline = None
     if args.baseline:
-        baseline = load_detector(read_config(args.baseline[0]), args.baseline[1], args.device)
+        path, checkpoint = args.baseline
+        baseline = load_detector(read_config(path, None, 'mmdet', reason), checkpoint, args.device)
     dataset = DATASETS.build(config.val_dataloader.dataset)
     if not len(dataset):
         raise ValueError(f'The validation set of {args.config} is empty.')
@@ -218,26 +218,11 @@ def visualize(args: argparse.Namespace) -> list[Path]:
     return list(pictures)
 
 
-def read_config(path: str) -> Config:
-    """Read a config of a detector."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'Config {path!r} does not exist.')
-    config = Config.fromfile(path)
-    scope = config.get('default_scope', 'mmdet')
-    if scope != 'mmdet':
-        raise ValueError(
-            f"{path} has default_scope {scope!r}; features are shown of MMDetection's."
-        )
-    return config
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; what the user can mend is told without a traceback."""
     args = parse_args(argv)
-    try:
+    with without_traceback():
         paths = visualize(args)
-    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
     print('\n'.join(map(str, paths)))
 
 

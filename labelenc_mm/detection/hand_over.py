@@ -86,17 +86,7 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
             f'{path} is not a label encoding of step 1 (kind: {metadata.get("kind")})'
         )
 
-    parts = {'encoder.': head.encoder, 'pyramid.': head.pyramid}
-    differences = _compare_metadata(describe(detector), metadata, with_head=init_head)
-    for prefix, module in parts.items():
-        differences += _compare_tensors(prefix, module.state_dict(), tensors)
-    head_state = {
-        key: value
-        for key, value in detector.state_dict().items()
-        if key.split('.')[0] not in NOT_HEAD
-    }
-    if init_head:
-        differences += _compare_tensors('head.', head_state, tensors)
+    differences = compare_label_encoding(detector, tensors, metadata, with_head=init_head)
     if differences:
         raise ArtefactError(
             f'{path} does not fit this detector:\n  ' + '\n  '.join(differences) + '\nTrain step 1 '
@@ -104,7 +94,7 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
             'with labelenc.init_head=False'
         )
 
-    for prefix, module in parts.items():
+    for prefix, module in _frozen_parts(detector).items():
         module.load_state_dict(_select(tensors, prefix), strict=True)
     if init_head:
         _update(detector, _select(tensors, 'head.'))
@@ -116,6 +106,30 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
         f'Label encoding, pyramid{" and head" if init_head else ""} loaded from {path}',
         'current',
     )
+
+
+def compare_label_encoding(
+    detector: Any,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, Any],
+    with_head: bool = True,
+) -> list[str]:
+    """What keeps the content of a hand-over file from fitting a detector, one line each.
+
+    Args:
+        detector: The label-encoded detector.
+        tensors: Of the file.
+        metadata: Of the file.
+        with_head: Whether the head has to fit, too.
+    """
+    differences = _compare_metadata(describe(detector), metadata, with_head)
+    for prefix, module in _frozen_parts(detector).items():
+        differences += _compare_tensors(prefix, module.state_dict(), tensors)
+    if with_head:
+        state = detector.state_dict()
+        head = {key: value for key, value in state.items() if key.split('.')[0] not in NOT_HEAD}
+        differences += _compare_tensors('head.', head, tensors)
+    return differences
 
 
 def check_classes(detector: Any, classes: Sequence[str] | None) -> None:
@@ -168,7 +182,14 @@ def type_names(config: Any) -> Any:
     return None
 
 
-def _compare_metadata(ours: dict, theirs: dict, with_head: bool) -> list[str]:
+def _frozen_parts(detector: Any) -> dict[str, nn.Module]:
+    """What step 2 keeps as it is, by the prefix of its tensors in the file."""
+    return {'encoder.': detector.labelenc.encoder, 'pyramid.': detector.labelenc.pyramid}
+
+
+def _compare_metadata(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], with_head: bool
+) -> list[str]:
     keys = ['label_map_version', 'label_source', 'pixel_offset', 'num_classes', 'neck']
     if with_head:
         keys.append('head')

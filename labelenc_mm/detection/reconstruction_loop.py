@@ -13,15 +13,17 @@ from typing import Any
 import torch
 from mmdet.registry import LOOPS
 from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import get_box_tensor
 from mmengine.dist import all_reduce
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import ValLoop
-from torch.utils.data import Dataset
 
-from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.detection.ground_truth import (
+    loads_boxes_after_resize,
+    missing_annotations,
+    scaled_to_input,
+)
 
 PREFIX = 'reconstruction_'
 # Options of mmdet's metrics that name what they write, or the beginning of its name.
@@ -151,48 +153,3 @@ def _reconstruction_key(key: str) -> str:
     """
     prefix, slash, name = key.rpartition('/')
     return f'{prefix}{slash}{PREFIX}{name}'
-
-
-def missing_annotations(samples: Sequence[DetDataSample], label_source: str) -> list[str]:
-    """What label maps of ``label_source`` ('box' or 'mask') are drawn from and some sample lacks."""
-    needed = ['bboxes', 'masks'] if label_source == 'mask' else ['bboxes']
-    return [key for key in needed if any(key not in s.gt_instances for s in samples)]
-
-
-def unpadded_size(sample: DetDataSample) -> tuple[int, int]:
-    """(height, width) in the network input of an image that was only resized, without any padding."""
-    width_factor, height_factor = sample.metainfo.get('scale_factor', (1.0, 1.0))
-    # Not img_shape, which a Pad in the pipeline enlarges.
-    return round(sample.ori_shape[0] * height_factor), round(sample.ori_shape[1] * width_factor)
-
-
-def scaled_to_input(sample: DetDataSample) -> DetDataSample:
-    """A copy whose ground truth, loaded after the resize, is in coordinates of the network input."""
-    scaled = sample.new()
-    instances = sample.gt_instances.new()
-    bboxes = get_box_tensor(instances.bboxes)
-    height, width = unpadded_size(sample)
-    factor = bboxes.new_tensor([*sample.scale_factor, *sample.scale_factor])
-    border = bboxes.new_tensor([width, height, width, height])
-    # Clipped as Resize does: a box that leaves the image would have another centre on the label map.
-    instances.bboxes = (bboxes * factor).clamp(min=0).minimum(border)
-    if 'masks' in instances:
-        instances.masks = instances.masks.resize((height, width))
-    scaled.gt_instances = instances
-    return scaled
-
-
-def loads_boxes_after_resize(dataset: Dataset) -> bool:
-    """Whether LoadAnnotations follows a resize, as in the toolbox's own test pipelines.
-
-    The boxes are then in coordinates of the original image.
-    """
-    for part in iterate_datasets(dataset):
-        # Mixtures of images hold a list of transforms, and other wrappers no pipeline.
-        transforms = getattr(getattr(part, 'pipeline', None), 'transforms', [])
-        names = [type(transform).__name__ for transform in transforms]
-        loads = [index for index, name in enumerate(names) if 'LoadAnnotations' in name]
-        resizes = [index for index, name in enumerate(names) if 'Resize' in name]
-        if loads and resizes and resizes[0] < loads[0]:
-            return True
-    return False

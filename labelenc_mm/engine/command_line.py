@@ -1,9 +1,11 @@
-"""What ``tools/train.py`` and ``tools/test.py`` share: arguments, config, runner."""
+"""What command lines share: reading a config, telling faults; for training and testing also the runner."""
 
 import argparse
 import difflib
 import inspect
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from labelenc_mm import toolbox
+from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.distributed import init_distributed
 
 # Read from the config by mmengine's Runner, beside the arguments of its constructor.
@@ -50,6 +53,42 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+def read_config(
+    path: str, options: Mapping[str, Any] | None = None, scope: str | None = None, reason: str = ''
+) -> Config:
+    """Read a config and override entries of it.
+
+    Args:
+        path: Of the config.
+        options: What ``--cfg-options`` gave.
+        scope: Whose config it has to be, ``'mmdet'`` or ``'mmseg'``. By default any.
+        reason: Why, for the message.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: It is of another scope, or ``options`` set a top-level entry that nothing would read.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'Config {path!r} does not exist (seen from {os.getcwd()}).')
+    cfg = Config.fromfile(path)
+    if options:
+        _check_top_level(cfg, options)
+        cfg.merge_from_dict(dict(options))
+    found = cfg.get('default_scope') or scope
+    if scope is not None and found != scope:
+        raise ValueError(f'{path} has default_scope {found!r}; {reason}.')
+    return cfg
+
+
+@contextmanager
+def without_traceback() -> Iterator[None]:
+    """End the process with a line alone where the block raises what a user can mend."""
+    try:
+        yield
+    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and apply the common arguments.
 
@@ -64,12 +103,7 @@ def load_config(args: argparse.Namespace) -> Config:
     # Open MPI, of which mmengine takes the device, tells its own number.
     local_rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', str(args.local_rank))
     os.environ.setdefault('LOCAL_RANK', local_rank)
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'Config {args.config!r} does not exist (seen from {os.getcwd()}).')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        _check_top_level(cfg, args.cfg_options)
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     # Command line, then config, then a folder named after the config.
     if args.work_dir is not None:
@@ -79,14 +113,10 @@ def load_config(args: argparse.Namespace) -> Config:
     scope = cfg.get('default_scope')
     if scope in ('mmdet', 'mmseg'):
         toolbox.require('mmcv', scope)
-    if scope == 'mmdet':
-        from mmdet.utils import setup_cache_size_limit_of_dynamo
-
-        setup_cache_size_limit_of_dynamo()
     return cfg
 
 
-def _check_top_level(cfg: Config, options: dict[str, Any]) -> None:
+def _check_top_level(cfg: Config, options: Mapping[str, Any]) -> None:
     """Refuse misspelt top-level entries; deeper ones reach a constructor, which complains."""
     known = {*cfg, *inspect.signature(Runner.__init__).parameters, *_RUNNER_KEYS} - {'self', 'cfg'}
     for option in options:

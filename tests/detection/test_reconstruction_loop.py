@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from detection_models import build, small_model_config, stock_model_config
-from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -17,7 +16,6 @@ from training_runs import shared_data
 
 from labelenc_mm.datasets import CLASSES
 from labelenc_mm.detection import LabelEncValLoop
-from labelenc_mm.detection.reconstruction_loop import unpadded_size
 
 META = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 LOAD = dict(type='LoadImageFromFile')
@@ -226,10 +224,3 @@ def test_a_mask_detector_whose_pipeline_loads_boxes_alone_is_validated_as_usual(
     assert 'coco/bbox_mAP' in metrics
     assert not any('/reconstruction_' in key for key in metrics)
     assert 'The validation pipeline loads no masks (LoadAnnotations)' in capsys.readouterr().out
-
-
-def test_size_of_an_image_does_not_count_padding_of_the_pipeline():
-    sample = DetDataSample(metainfo=dict(ori_shape=(50, 80), img_shape=(128, 128)))
-    assert unpadded_size(sample) == (50, 80)  # no resize, no factor
-    sample.set_metainfo(dict(scale_factor=(1.5, 2.0)))  # width, height
-    assert unpadded_size(sample) == (100, 120)

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from mmengine.config import Config
 from training_configs import HOOKS, STEP1, STEP2, write_config
 from training_runs import (
     ENCODING,
@@ -18,6 +19,7 @@ from training_runs import (
 )
 
 from labelenc_mm.artefact import load_tensors
+from labelenc_mm.checkpoint import load_checkpoint_file
 
 WORKERS = """
 train_dataloader = dict(num_workers=2, persistent_workers={persistent})
@@ -53,6 +55,12 @@ def test_step_2_no_longer_needs_the_file_of_step_1(tmp_path):
     shutil.copy(shared_step1().work_dir / ENCODING, file)
     resumed = interrupt_and_resume(tmp_path, STEP2, epoch=3, step1=file, lose=file)
     assert_bit_equal(resumed, shared_step2())
+    # All the same, what it leaves says from which file it began.
+    (left,) = resumed.work_dir.glob('*.py')
+    content = load_checkpoint_file(resumed.work_dir / 'epoch_4.pth')
+    for config in (Config.fromfile(left), Config.fromstring(content['meta']['cfg'], '.py')):
+        assert config.model.labelenc.init_from == str(file)
+        assert config.load_from is None and not config.resume
 
 
 @pytest.mark.parametrize('persistent', [True, pytest.param(False, marks=pytest.mark.slow)])

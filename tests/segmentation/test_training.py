@@ -242,6 +242,9 @@ def test_resuming_needs_no_file_of_the_autoencoder_and_repeats_the_run(
     last = weights(work_dir / 'epoch_3.pth')
     assert differing(last, weights(run.work_dir / 'epoch_3.pth')) == []
     assert last_metrics(resumed)['mIoU'] == last_metrics(run)['mIoU']
+    (left,) = work_dir.glob('*.py')
+    heads = Config.fromfile(left).model.label_structure
+    assert [head.init_from for head in heads] == [str(gone)] * 2
     fresh = train(config, tmp_path / 'fresh', expect=1)
     assert f'init_from={gone}: no such file. Train a LabelAutoEncoder first' in fresh.output
 

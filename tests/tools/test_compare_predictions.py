@@ -239,6 +239,15 @@ def test_a_checkpoint_of_another_model_is_refused(tool, inputs):
         assert not (inputs / 'out').exists()
 
 
+def test_a_config_that_is_not_there_is_named(tool, tmp_path):
+    options = ['--out-dir', str(tmp_path / 'out')]
+    with pytest.raises(SystemExit, match=r"^error: Config 'gone\.py' does not exist"):
+        tool.main(['gone.py', 'a.pth', *options])
+    with pytest.raises(SystemExit, match="^error: .*Did you mean 'val_dataloader'"):
+        tool.main([CONFIG, 'a.pth', *options, '--cfg-options', 'val_dataloaders.batch_size=1'])
+    assert not (tmp_path / 'out').exists()
+
+
 def test_weights_that_the_model_does_not_need_do_no_harm(tool, inputs):
     """A checkpoint of a label-encoded training, drawn by the stock config."""
     import torch

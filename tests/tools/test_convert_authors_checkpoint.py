@@ -180,7 +180,9 @@ def refused(checkpoint, folder, capsys):
     assert out.read_bytes() == b'old'
     assert {p.name for p in folder.iterdir()} == {'x.pth', 'out.safetensors'}
     assert capsys.readouterr().out == ''
-    assert str(error.value).startswith('Not converted: ')
+    assert str(error.value).startswith(f'Not converted: {path}')
+    assert str(error.value).count(str(folder)) == 2  # the two files alone, no unfinished one
+    assert str(error.value).endswith(f'\n{out} was not touched.')
     return str(error.value)
 
 
@@ -205,6 +207,16 @@ def test_what_is_no_such_file_is_refused(change, message, tmp_path, capsys):
     checkpoint = authors.make_checkpoint('RetinaNet', num_classes=2)
     change(checkpoint)
     assert message in refused(checkpoint, tmp_path, capsys)
+
+
+def test_a_detector_that_was_never_released_gets_fitting_advice(tmp_path, capsys):
+    checkpoint = authors.make_checkpoint('RetinaNet', num_classes=2)
+    change_width(checkpoint)
+    message = refused(checkpoint, tmp_path, capsys)
+    assert (
+        'taken for RetinaNet, the checkpoint does not fit the detector of the released' in message
+    )
+    assert 'for a detector of your own, train step 1 here' in message and 'init_head' not in message
 
 
 def test_other_numbers_of_classes_have_no_names(tmp_path, capsys):

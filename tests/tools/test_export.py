@@ -195,3 +195,9 @@ def test_test_time_options_are_free(config, step1, tmp_path):
 
 def test_missing_files_are_named(config, refused, tmp_path):
     assert 'gone.pth' in refused(config, tmp_path / 'gone.pth')
+    assert "Config 'gone.py' does not exist" in refused('gone.py', tmp_path / 'gone.pth')
+
+
+def test_misspelt_options_are_refused(config, step1, refused):
+    options = ('--cfg-options', 'modle.neck.out_channels=32')
+    assert "Did you mean 'model'?" in refused(config, step1.work_dir / 'epoch_4.pth', *options)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.device import get_device
+from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY_FOLDER = ROOT / 'tests'
@@ -71,6 +73,16 @@ def weights_of(path):
     return torch.load(path, weights_only=False)['state_dict']  # the test's own file
 
 
+def configs_of(work_dir):
+    """The config that a training left in its work dir, and that in its last checkpoint."""
+    left = Config.fromfile(work_dir / 'toy config.py')
+    content = torch.load(work_dir / 'epoch_3.pth', weights_only=False)
+    configs = [left, Config.fromstring(content['meta']['cfg'], '.py')]
+    for config in configs:
+        config.pop('work_dir')
+    return [config.to_dict() for config in configs]
+
+
 @pytest.fixture(scope='module')
 def uninterrupted(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp('uninterrupted')
@@ -94,6 +106,9 @@ def test_killed_run_resumes_to_the_same_end(config, uninterrupted, tmp_path):
         weights_of(path / 'epoch_3.pth') for path in (tmp_path / 'killed', uninterrupted)
     )
     assert all(torch.equal(left[name], right[name]) for name in left)
+    # What is left says how the training began, not that this run went on: it may be repeated by it.
+    own, other = (configs_of(path) for path in (tmp_path / 'killed', uninterrupted))
+    assert own == other and not own[0].get('resume') and own[0].get('load_from') is None
 
 
 @pytest.mark.skipif(get_device() != 'cpu', reason='two processes need two GPUs')
@@ -151,18 +166,23 @@ def tool(monkeypatch):
     spec.loader.exec_module(module)
     monkeypatch.syspath_prepend(str(TOY_FOLDER))
 
+    class Unbuilt:
+        """Stands for the Runner."""
+
+        model = nn.Identity()
+
+        def __init__(self, cfg):
+            self.cfg, self._resume, self._load_from = cfg, False, cfg.get('load_from')
+
+        def train(self):
+            run_until_built.runner = self
+
     def run_until_built(*arguments):
         """Return the config that the Runner would get."""
-        built = []
-
-        class Nothing:
-            def train(self):
-                pass
-
-        monkeypatch.setattr(module, 'build_runner', lambda cfg: built.append(cfg) or Nothing())
+        monkeypatch.setattr(module, 'build_runner', Unbuilt)
         monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, arguments)])
         module.main()
-        return built[0]
+        return run_until_built.runner.cfg
 
     run_until_built.module = module
     return run_until_built
@@ -187,11 +207,12 @@ def test_misspelt_option_is_refused(tool, config):
 def test_resume_prefers_what_is_there(tool, config, tmp_path):
     options = (config, '--work-dir', tmp_path, '--cfg-options', 'load_from=start.pth', '--resume')
     # Nothing to resume from: the weights to start from stay.
-    cfg = tool(*options)
-    assert cfg.load_from == 'start.pth' and not cfg.get('resume')
+    tool(*options)
+    assert tool.runner._load_from == 'start.pth' and not tool.runner._resume
     torch.save({}, tmp_path / 'epoch_1.pth')
     cfg = tool(*options)
-    assert cfg.load_from == str(tmp_path / 'epoch_1.pth') and cfg.resume
+    assert tool.runner._load_from == str(tmp_path / 'epoch_1.pth') and tool.runner._resume
+    assert cfg.load_from == 'start.pth' and 'resume' not in cfg
     with pytest.raises(FileNotFoundError, match=r'--resume other\.pth'):
         tool(*options, 'other.pth')
 
