@@ -15,7 +15,7 @@ from labelenc_mm.engine.built_models import build_model, model_config
 from labelenc_mm.engine.export import (
     ExportError,
     compare_models,
-    plain_config,
+    config_without_ours,
     select_stock_tensors,
     stock_model,
     write_export,
@@ -34,7 +34,9 @@ def stock_state_dict(state_dict: Mapping[str, Tensor]) -> 'OrderedDict[str, Tens
 
 def stock_config(config: Config) -> Config:
     """The config of the stock detector: ours without our model options, hooks, loops and imports."""
-    return plain_config(config, stock_model(config, MODELS, 'labelenc'), MODELS, HOOKS, LOOPS)
+    return config_without_ours(
+        config, stock_model(config, MODELS, 'labelenc'), MODELS, HOOKS, LOOPS
+    )
 
 
 def export_detector(

@@ -63,7 +63,7 @@ def stock_model(config: Config, models: Registry, option: str) -> ConfigDict:
     return model
 
 
-def plain_config(
+def config_without_ours(
     config: Config, model: dict, models: Registry, hooks: Registry, loops: Registry
 ) -> Config:
     """A training's config without hooks, loops, wrappers and imports of ours.
@@ -157,7 +157,7 @@ def write_export(
 def compare_models(
     trained_model: nn.Module,
     state_dict: Mapping[str, Tensor],
-    stock_model: nn.Module,
+    stock: nn.Module,
     exported: Mapping[str, Tensor],
     stock_name: StockName,
     run: Callable[[Any, Tensor], list[Tensor]],
@@ -169,7 +169,7 @@ def compare_models(
     Args:
         trained_model: The trained model, built anew.
         state_dict: Its weights.
-        stock_model: The stock model, built anew.
+        stock: The stock model, built anew.
         exported: What was exported for it.
         stock_name: The name of a trained tensor in the stock model.
         run: All tensors that a model computes for a (channels, H, W) uint8 image.
@@ -180,12 +180,12 @@ def compare_models(
         ExportError: Something differs in a single bit.
     """
     try:
-        stock_model.load_state_dict(exported, strict=True)
+        stock.load_state_dict(exported, strict=True)
         trained_model.load_state_dict(state_dict, strict=True)
     except RuntimeError as error:
         raise ExportError(f'the weights do not fit the config: {error}') from error
     # Weights first: a model that has learned little predicts nothing, and nothing equals nothing.
-    weights = stock_model.state_dict()
+    weights = stock.state_dict()
     for key, value in trained_model.state_dict().items():
         name = stock_name(key)
         if name is not None and not torch.equal(value, weights.pop(name)):
@@ -193,12 +193,12 @@ def compare_models(
     if weights:
         raise ExportError(f'{", ".join(weights)} were not trained; nothing was written')
     generator = torch.Generator().manual_seed(0)
-    channels = image_channels(stock_model)
+    channels = image_channels(stock)
 
     def outputs(size: tuple[int, int]) -> list[list[Tensor]]:
         image = torch.randint(0, 256, (channels, *size), dtype=torch.uint8, generator=generator)
         found = []
-        for model in (trained_model, stock_model):
+        for model in (trained_model, stock):
             torch.manual_seed(0)  # some models draw numbers also when they predict
             with _deterministic_convolutions():
                 found.append(run(model.to(device).eval(), image))
@@ -214,7 +214,7 @@ def compare_models(
             results = outputs(own_size)
         if len(results[0]) != len(results[1]) or not all(map(torch.equal, *results)):
             raise ExportError(
-                f'the stock {type(stock_model).__name__} does not predict the same as the trained '
+                f'the stock {type(stock).__name__} does not predict the same as the trained '
                 f'{type(trained_model).__name__} on test image {index}; nothing was written'
             )
 

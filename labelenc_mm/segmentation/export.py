@@ -15,7 +15,7 @@ from labelenc_mm.engine.export import (
     ExportError,
     StockName,
     compare_models,
-    plain_config,
+    config_without_ours,
     select_stock_tensors,
     stock_model,
     write_export,
@@ -56,7 +56,7 @@ def stock_config(config: Config) -> Config:
             model[_AUXILIARY] = stock_heads[0]
         elif not stock_heads:
             del model[_AUXILIARY]
-    return plain_config(config, model, MODELS, HOOKS, LOOPS)
+    return config_without_ours(config, model, MODELS, HOOKS, LOOPS)
 
 
 def export_segmentor(
