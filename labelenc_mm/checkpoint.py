@@ -3,7 +3,8 @@
 A checkpoint of mmengine is a pickle, and a pickle can run code. Both toolbox families leave a way
 in: the fork allow-lists the real ``getattr`` and falls back to unrestricted loading, and downloads
 are read without restriction in both. Here every checkpoint goes through ``torch.load`` restricted
-to tensors, plain Python types and, from torch 2.6 on, the short list below in place of torch's.
+to tensors, plain Python types and the short list below in place of torch's. Before torch 2.6 even
+the restricted form runs code (CVE-2025-32434): there, nothing is read unless the user opts out.
 """
 
 import os
@@ -22,8 +23,9 @@ import torch
 from packaging.version import Version
 
 OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
-# Allow-listing under a name of our choice, which the stand-ins below need, exists since torch 2.6.
-FULL_SUPPORT = Version('2.6')
+# Before, `weights_only=True` does not keep a file from running code (CVE-2025-32434), and a list of our
+# own, under names of our choice, is not to be had.
+SAFE_TORCH = Version('2.6')
 
 _STATISTICS = ('min', 'max', 'mean', 'current')
 _ONE_CYCLE = 'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler'
@@ -36,7 +38,9 @@ class CheckpointError(RuntimeError):
     """A checkpoint that cannot, or must not, be loaded; names the file and a remedy."""
 
 
-def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> Any:
+def load_checkpoint_file(
+    path: str | os.PathLike[str], map_location: Any = 'cpu', written_here: bool = False
+) -> Any:
     """Load a checkpoint without running any code that it may carry.
 
     Accepted are tensors, plain Python containers and numbers, numpy arrays and numbers, and
@@ -45,6 +49,8 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
     Args:
         path (str | PathLike): A file written by ``torch.save``.
         map_location: As in :func:`torch.load`.
+        written_here (bool): Whether this very process wrote the file, so that there is nobody to
+            distrust. Defaults to False.
 
     Returns:
         Any: The content, usually a dict with ``state_dict`` and ``meta``.
@@ -52,7 +58,7 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
     Raises:
         FileNotFoundError: There is no such file.
         CheckpointError: The file is truncated, no checkpoint, or asks for anything else to be
-            imported or called.
+            imported or called; or torch is older than 2.6, which cannot load safely at all.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -60,11 +66,17 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
             f'There is no checkpoint {path}. Check the path, or run the stage that writes it.'
         )
     with path.open('rb') as file:
-        return _load(file, map_location, str(path))
+        return _load(file, map_location, str(path), written_here)
 
 
-def _load(file: IO[bytes], map_location: Any, name: str) -> Any:
+def _load(file: IO[bytes], map_location: Any, name: str, is_trusted: bool = False) -> Any:
     """Load from an open file; ``name`` is what errors call it."""
+    if not (_has_safe_torch() or is_trusted or _opted_out()):
+        raise CheckpointError(
+            f'{name} was not read: torch {torch.__version__} runs code that a checkpoint carries, even '
+            f'with weights_only=True (CVE-2025-32434). Install torch {SAFE_TORCH} or newer; or, if you '
+            f'trust the source of every checkpoint that you load, set {OPT_OUT}=1.'
+        )
     try:
         with _own_allow_list():
             return torch.load(file, map_location=map_location, weights_only=True)
@@ -74,6 +86,10 @@ def _load(file: IO[bytes], map_location: Any, name: str) -> Any:
         # Arbitrary bytes make the unpickler fail in as many ways as it has instructions. The
         # original is not chained: torch's text recommends loading without restriction.
         raise CheckpointError(_explain(error, name)) from None
+
+
+def _has_safe_torch() -> bool:
+    return Version(torch.__version__) >= SAFE_TORCH
 
 
 def _explain(error: Exception, name: str) -> str:
@@ -87,12 +103,6 @@ def _explain(error: Exception, name: str) -> str:
             f'{name} could not be read as a PyTorch checkpoint ({reason or type(error).__name__}). '
             'It is truncated or something else, often a web page saved under this name: delete '
             'it, then copy, download or write it again.'
-        )
-    if Version(torch.__version__) < FULL_SUPPORT:
-        return (
-            f'{name} holds more than tensors ({reason}), which torch {torch.__version__} cannot '
-            f'load safely. With torch {FULL_SUPPORT} or newer ordinary mmengine checkpoints load. '
-            f'If you trust the file, {OPT_OUT}=1 leaves loading to mmengine.'
         )
     return (
         f'{name} was refused: it asks for {reason}, which ordinary checkpoints do not need. Nothing of '
@@ -108,7 +118,7 @@ def _own_allow_list() -> Iterator[None]:
     Replacing instead of adding matters: with the real ``getattr`` in the list, as the fork has it,
     a crafted file reaches any attribute of an allowed class and from there any function.
     """
-    if Version(torch.__version__) < FULL_SUPPORT:
+    if not _has_safe_torch():
         yield
         return
     with _lock:

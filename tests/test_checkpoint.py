@@ -323,14 +323,30 @@ def test_opting_out_warns_and_leaves_loading_to_mmengine(tmp_path, monkeypatch):
         load_checkpoint_file(path)
 
 
-def test_old_torch_loads_tensors_and_explains_the_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, 'FULL_SUPPORT', checkpoint.Version('99.0'))
+@pytest.fixture
+def old_torch(monkeypatch):
+    """A torch under which a restricted load runs code all the same."""
+    monkeypatch.setattr(checkpoint, 'SAFE_TORCH', checkpoint.Version('99.0'))
+
+
+@pytest.mark.usefixtures('old_torch')
+def test_old_torch_reads_nothing_that_others_may_have_written(tmp_path):
     path = tmp_path / 'x.pth'
     torch.save({'a': torch.ones(1)}, path)
-    assert torch.equal(load_checkpoint_file(path)['a'], torch.ones(1))
-    torch.save({'h': HistoryBuffer([1.0], [1])}, path)
-    with pytest.raises(CheckpointError, match=r'more than tensors.*torch 99\.0 or newer'):
-        load_checkpoint_file(path)
+    for load in (load_checkpoint_file, CheckpointLoader.load_checkpoint):
+        with pytest.raises(CheckpointError, match=r'x\.pth was not read.*CVE-2025-32434.*99\.0'):
+            load(str(path))
+    # What a training has just written itself is read back to be verified.
+    assert torch.equal(load_checkpoint_file(path, written_here=True)['a'], torch.ones(1))
+
+
+@pytest.mark.usefixtures('old_torch')
+def test_old_torch_reads_what_the_user_trusts(tmp_path, monkeypatch):
+    path = tmp_path / 'x.pth'
+    torch.save({'a': torch.ones(1)}, path)
+    monkeypatch.setenv(checkpoint.OPT_OUT, '1')
+    with pytest.warns(UserWarning, match='may run any code'):
+        assert torch.equal(load_checkpoint_file(path)['a'], torch.ones(1))
 
 
 ONE_CYCLE = 'mmengine.optim.scheduler.param_scheduler'

@@ -138,7 +138,7 @@ def test_source_tree_without_metadata_is_usable(monkeypatch):
         (NOTHING, False, ['none installed', 'mmdet     -: missing', '"onedl-mmcv==2.3.6"']),
         ({**UPSTREAM, 'onedl-mmcv': '2.3.6'}, False, ['doubled', 'pip uninstall -y onedl-mmcv']),
         (without(FORK, 'torch'), False, ['pip install torch']),
-        ({**UPSTREAM, 'torch': '2.1.0'}, True, ['before torch 2.6']),
+        ({**UPSTREAM, 'torch': '2.1.0'}, True, ['before torch 2.6', 'CVE-2025-32434', 'opt-out']),
         ({**UPSTREAM, 'torch': '2.0.1'}, False, ['older than 2.1', 'pip install torch']),
     ],
 )

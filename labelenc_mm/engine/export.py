@@ -150,7 +150,7 @@ def write_export(
     }
     with replacing(out) as unfinished:
         torch.save(checkpoint, unfinished)
-        verify(load_checkpoint_file(unfinished)['state_dict'])
+        verify(load_checkpoint_file(unfinished, written_here=True)['state_dict'])
     return out
 
 

@@ -39,7 +39,10 @@ def report(
             '          older than 2.1, which this package needs. To mend it: pip install torch'
         )
     elif torch is not None and Version(torch) < Version('2.6'):
-        lines.append('          before torch 2.6, resuming needs an opt-out (SECURITY.md)')
+        lines.append(
+            '          before torch 2.6 a checkpoint can run code even under weights_only=True '
+            '(CVE-2025-32434): none is loaded without an opt-out (SECURITY.md)'
+        )
     optional = {'mmdet', 'mmseg'}
     if all(findings[module].state == 'missing' for module in optional):
         optional = set()
