@@ -5,10 +5,11 @@
 #   bash tools/setup_env.sh [fork|upstream]      set up; a second run ends within seconds
 #   source tools/setup_env.sh [fork|upstream]    the same, and put the environment first on PATH
 #
-# Needs Python 3.10-3.12 with venv, a C++ compiler and a package index. Settings:
+# Needs Python 3.10-3.13 with venv, a C++ compiler and a package index. Settings:
 #   PYTHON                which Python to use (default: the first that fits)
 #   TORCH                 PyTorch version (default below). Which build of it, CPU-only or for a
 #                         certain CUDA, is up to pip's own settings (PIP_EXTRA_INDEX_URL).
+#   CXX                   the C++ compiler (default: c++)
 #   MAX_JOBS              compilers at once (default: one per core)
 #   LABELENC_MM_WHEELS    a folder that keeps the compiled mmcv for other clones of this repository
 
@@ -55,17 +56,17 @@ setup_env::run() {
 
 setup_env::find_python() {
   # 3.11 first: it is the one that was tested most.
-  local candidate candidates=(python3.11 python3.12 python3.10 python3 python)
+  local candidate candidates=(python3.11 python3.12 python3.10 python3.13 python3 python)
   [ -n "${PYTHON:-}" ] && candidates=("$PYTHON")
   for candidate in "${candidates[@]}"; do
     # A version manager may offer a command that only says the version is not installed.
-    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
         >/dev/null 2>&1; then
       command -v "$candidate"
       return 0
     fi
   done
-  setup_env::fail "no Python 3.10-3.12 among: ${candidates[*]}. Install one, or set PYTHON to its path."
+  setup_env::fail "no Python 3.10-3.13 among: ${candidates[*]}. Install one, or set PYTHON to its path."
 }
 
 setup_env::check_machine() {
@@ -85,19 +86,49 @@ sys.exit(not os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.
   }
 }
 
-# Compiles mmcv's operators against the torch of the environment, unless that wheel is there.
+# A ready-made wheel, where pip finds one for this Python and platform and its operators load with the
+# torch of the environment, which no wheel's name tells. Prints nothing and returns 1 where there is none.
+setup_env::ready_wheel() {
+  local env=$1 spec=$2 folder=$3
+  "$env/bin/python" -m pip download --only-binary :all: --no-deps -d "$folder" "$spec" \
+    >"$env/mmcv_ready.log" 2>&1 || return 1
+  "$env/bin/python" - "$folder"/*.whl >>"$env/mmcv_ready.log" 2>&1 <<'PYTHON'
+import importlib.util, sys, tempfile, zipfile
+import torch
+
+with zipfile.ZipFile(sys.argv[1]) as wheel, tempfile.TemporaryDirectory() as folder:
+    name = next(name for name in wheel.namelist() if name.startswith('mmcv/_ext.'))
+    content = wheel.read(name)
+    if torch.cuda.is_available() and b'libc10_cuda' not in content:
+        sys.exit('compiled for CPUs alone, and there is a GPU')
+    spec = importlib.util.spec_from_file_location('mmcv._ext', wheel.extract(name, folder))
+    importlib.util.module_from_spec(spec)  # loads the library: symbols of another torch are missing
+PYTHON
+}
+
+# The wheel of mmcv for the torch of the environment: kept from before, ready-made, or compiled.
 setup_env::mmcv_wheel() {
-  local env=$1 spec=$2 wheels=$3
-  if ! compgen -G "$wheels/*mmcv*.whl" >/dev/null; then
+  local root=$1 env=$2 spec=$3 wheels=$4 unfinished=$4.$$ compiler
+  if compgen -G "$wheels/*mmcv*.whl" >/dev/null; then return 0; fi
+  rm -rf "$unfinished" && mkdir -p "$unfinished"
+  if setup_env::ready_wheel "$env" "$spec" "$unfinished"; then
+    setup_env::say "$spec: taken ready-made"
+  else
+    rm -rf "$unfinished" && mkdir -p "$unfinished"
+    setup_env::say "$spec: no ready-made wheel that fits; compiling it ($env/mmcv_ready.log says why)"
     # No build isolation: the build has to see our torch. No pip cache: pip would take a wheel
     # that was compiled against another torch, whose operators do not load.
-    # ninja alone would start more compilers than there are cores, each of about 0.6 GB.
-    MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} setup_env::run "compiling $spec (about 10 minutes on 2 cores)" "$env/mmcv.log" \
+    # ninja alone would start more compilers than there are cores, each of about 1 GB.
+    # The build takes a space in CXX for the end of the command, and a clone may lie anywhere.
+    compiler=$(mktemp -d) && ln -s "$root/tools/precompiling_cxx.sh" "$compiler/cxx" || return 1
+    REAL_CXX=${CXX:-c++} CXX=$compiler/cxx PRECOMPILED_HEADERS=$unfinished/headers \
+      MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
+      setup_env::run "compiling $spec (about 2 minutes on 2 cores)" "$env/mmcv.log" \
       "$env/bin/python" -m pip wheel -v --no-build-isolation --no-deps --no-cache-dir \
-      --no-binary :all: -w "$wheels.$$" "$spec" || return 1
-    # Complete or not there, also where the build happened on another disk.
-    mv "$wheels.$$"/*.whl "$wheels/" && rm -r "$wheels.$$"
+      --no-binary :all: -w "$unfinished" "$spec" || return 1
   fi
+  # Complete or not there, also where the build happened on another disk.
+  mv "$unfinished"/*.whl "$wheels/" && rm -rf "$unfinished" "${compiler:-}"
 }
 
 # mmcv needs opencv-python, which needs libGL; where that is missing, the headless build of the
@@ -130,7 +161,7 @@ if torch.version.cuda and not torch.cuda.is_available() and os.environ.get("FORC
 print(key)')
   wheels=${LABELENC_MM_WHEELS:-$env/wheels}/${mmcv/==/-}-$key
   mkdir -p "$wheels"
-  setup_env::mmcv_wheel "$env" "$mmcv" "$wheels" || return 1
+  setup_env::mmcv_wheel "$root" "$env" "$mmcv" "$wheels" || return 1
   # One call for all, so that pip finds versions (numpy, opencv) that suit every part; torch and
   # setuptools are named again so that it keeps them.
   setup_env::run 'installing the toolboxes' "$env/toolboxes.log" "$python" -m pip install \

@@ -11,6 +11,8 @@ import labelenc_mm
 
 ROOT = Path(labelenc_mm.__file__).resolve().parents[1]
 
+SCRIPTS = ('tools/setup_env.sh', 'tools/precompiling_cxx.sh', 'setup.py', 'pyproject.toml')
+
 # A Python that passes every check; in the environment it makes, pip fails.
 FAKE_PYTHON = """#!/usr/bin/env bash
 case "$*" in
@@ -26,7 +28,7 @@ def repository(tmp_path):
     """A repository that only has what the script reads, in a folder whose name has a space."""
     root = tmp_path / 'a clone'
     (root / 'tools').mkdir(parents=True)
-    for name in ('tools/setup_env.sh', 'setup.py', 'pyproject.toml'):
+    for name in SCRIPTS:
         shutil.copy2(ROOT / name, root / name)
     fake = root / 'fake python'
     fake.write_text(FAKE_PYTHON)
@@ -66,7 +68,7 @@ def test_upstream_has_an_environment_of_its_own(repository):
     ('arguments', 'environment', 'message'),
     [
         (['onedl'], {}, "unknown family 'onedl': fork or upstream"),
-        ([], {'PYTHON': 'no-such-python'}, 'no Python 3.10-3.12 among: no-such-python'),
+        ([], {'PYTHON': 'no-such-python'}, 'no Python 3.10-3.13 among: no-such-python'),
         ([], {'CXX': 'no-such-compiler'}, 'no C++ compiler (no-such-compiler)'),
     ],
 )
@@ -89,9 +91,16 @@ case "$*" in
   --version) echo 'Python 3.11.0' ;;
   '-m venv '*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
   *platform.machine*) echo 'torch1-cpython' ;;
+  '-m pip download '*)
+    [ "$READY" = no ] && exit 1
+    while [ "$1" != -d ]; do shift; done
+    echo ready >"$2/onedl_mmcv-0.whl" ;;
+  '- '*) cat >/dev/null; [ "$READY" = fits ] ;;  # whether its operators load
   '-m pip wheel '*)
+    [ -x "$CXX" ] && [[ $CXX != *' '* ]] || exit 1
+    mkdir -p "$PRECOMPILED_HEADERS"
     while [ "$1" != -w ]; do shift; done
-    mkdir -p "$2" && echo "$3" >"$2/onedl_mmcv-0.whl" ;;
+    echo compiled >"$2/onedl_mmcv-0.whl" ;;
   '-m pip install '*) echo "$*" ;;
 esac
 """
@@ -101,10 +110,28 @@ def test_the_wheel_of_mmcv_is_built_once_and_kept_complete(repository):
     (repository / 'fake python').write_text(BUILDS)
     wheels = repository / 'kept'
     for attempt in range(2):
-        result = set_up(repository, LABELENC_MM_WHEELS=str(wheels))
+        result = set_up(repository, LABELENC_MM_WHEELS=str(wheels), READY='no')
         assert result.returncode == 0, result.stderr
         assert ('compiling onedl-mmcv' in result.stdout) == (attempt == 0)
         (wheel,) = wheels.rglob('*.whl')
         assert [path.name for path in wheels.iterdir()] == [wheel.parent.name]
         assert str(wheel) in (repository / '.venv' / 'toolboxes.log').read_text()
         shutil.rmtree(repository / '.venv')
+
+
+@pytest.mark.parametrize(
+    ('ready', 'said', 'content'),
+    [
+        ('fits', 'taken ready-made', 'ready'),
+        ('of another torch', 'no ready-made wheel that fits; compiling it', 'compiled'),
+        ('no', 'no ready-made wheel that fits; compiling it', 'compiled'),
+    ],
+)
+def test_a_wheel_is_taken_ready_made_where_its_operators_load(repository, ready, said, content):
+    (repository / 'fake python').write_text(BUILDS)
+    wheels = repository / 'kept'
+    result = set_up(repository, LABELENC_MM_WHEELS=str(wheels), READY=ready)
+    assert result.returncode == 0, result.stderr
+    assert said in result.stdout
+    (wheel,) = wheels.rglob('*.whl')
+    assert wheel.read_text().strip() == content
