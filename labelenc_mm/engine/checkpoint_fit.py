@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop
-from torch import Tensor
+from torch import Tensor, nn
 
 from labelenc_mm.artefact import compare_tensors
 from labelenc_mm.checkpoint import CheckpointError
@@ -92,6 +92,19 @@ def check_checkpoint(runner: Any, checkpoint: Mapping[str, Any], ours: Sequence[
         'in its training, or, to start from the detector or segmentor alone, the file that its training '
         'exported'
     )
+
+
+def lacks_tensors(module: nn.Module, state_dict: Mapping[str, Any], prefix: str) -> bool:
+    """Whether a state dict holds only a part of a module, however it came to be loaded.
+
+    Args:
+        module: The module.
+        state_dict: What it is being loaded from.
+        prefix: Of the module's tensors in it.
+    """
+    expected = {f'{prefix}{key}': value for key, value in _tensors(module.state_dict()).items()}
+    found = {key: value for key, value in _tensors(state_dict).items() if key in expected}
+    return bool(compare_tensors(expected, found))
 
 
 def _check_is_complete(runner: Any, checkpoint: Mapping[str, Any], name: str) -> None:
