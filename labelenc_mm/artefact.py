@@ -6,7 +6,7 @@ for, and whoever loads it compares that with what it expects.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from labelenc_mm.label_names import compare_classes as compare_classes  # re-exported
 from labelenc_mm.replacing import replacing
 
 # safetensors allows only strings as metadata: ours is one JSON document under this key.
@@ -108,25 +109,3 @@ def compare_tensors(
             shapes = tuple(value.shape), tuple(found[key].shape)
             lines.append(f'{key}: shape {shapes[0]} here, {shapes[1]} in the file')
     return lines + [f'{key}: only in the file' for key in found if key not in expected]
-
-
-def compare_classes(
-    ours: Sequence[str] | None, theirs: Sequence[str] | None, whose: str
-) -> list[str]:
-    """What differs between two lists of class names, one line each; nothing if one is unknown.
-
-    Args:
-        ours: Names of the data set, in order of the labels.
-        theirs: Names that a file was trained on.
-        whose: Where ``theirs`` come from, for the text.
-    """
-    if ours is None or theirs is None:
-        return []
-    lines = [
-        f'{index}: {left!r} ({whose}: {right!r})'
-        for index, (left, right) in enumerate(zip(ours, theirs, strict=False))
-        if left != right
-    ]
-    if len(ours) != len(theirs):
-        lines.append(f'{len(ours)} classes ({whose}: {len(theirs)})')
-    return lines

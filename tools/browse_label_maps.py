@@ -19,6 +19,7 @@ from mmengine.config import Config, DictAction
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 from labelenc_mm.engine.command_line import read_config, without_traceback
+from labelenc_mm.label_names import common_label_names
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 
 _COLUMNS = 4
@@ -169,8 +170,10 @@ def browse(args: argparse.Namespace) -> Path:
         raise ValueError(f'The data set of {args.split}_dataloader is empty.')
     from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
+    names = common_label_names({f'{args.split}_dataloader': dataset})
     unscaled = loads_boxes_after_resize(dataset)
     source, options = drawing_options(cfg)
+    names = names or [str(label) for label in range(options['num_classes'])]
     folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
     folder.mkdir(parents=True, exist_ok=True)
     random.seed(args.seed)
@@ -187,7 +190,7 @@ def browse(args: argparse.Namespace) -> Path:
             )
         except ValueError as error:
             raise ValueError(f'{item["data_samples"].img_path}: {error}') from error
-        figure = draw_picture(image, boxes, labels, classes, maps, dataset.metainfo['classes'])
+        figure = draw_picture(image, boxes, labels, classes, maps, tuple(names))
         name = f'{index:06d}_{Path(item["data_samples"].img_path).stem}.png'
         figure.savefig(folder / name, dpi=120)
     print(f'{len(indices)} pictures in {folder}')

@@ -16,6 +16,7 @@ from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from labelenc_mm.engine.checkpoint_fit import lacks_tensors
 from labelenc_mm.networks import FeatureAdaptationBlock, feature_distance
 from labelenc_mm.schedule import Limit, TrainingWindow
 
@@ -122,6 +123,14 @@ class FeatureSupervisionHead(BaseModule):
         for part in self.frozen_parts:
             part.eval()
         return self
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Load; that weights are learned a checkpoint says of all of them, not of those that fit."""
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        if f'{prefix}encoder_is_loaded' in state_dict and lacks_tensors(self, state_dict, prefix):
+            self.encoder_is_loaded.zero_()
 
     def check_is_loaded(self) -> None:
         """Raise RuntimeError if the targets would come from weights that nobody has trained."""

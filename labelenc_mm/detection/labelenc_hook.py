@@ -10,15 +10,17 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor
 
+from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.detection import hand_over
 from labelenc_mm.detection.export import FILE_NAME, export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
+from labelenc_mm.engine.checkpoint_fit import check_checkpoint
 from labelenc_mm.engine.export import export_after_training
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
-    train_metainfo,
+    run_label_names,
     unwrapped_model,
 )
 
@@ -40,6 +42,16 @@ class LabelEncHook(Hook):
 
     def __init__(self, export: bool = True) -> None:
         self.export = export
+        self._classes: list[str] | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse a checkpoint of other classes, of another encoder or, on a resume, of the other step.
+
+        Raises:
+            CheckpointError: It does not fit; nothing of it has been loaded.
+        """
+        check_checkpoint(runner, checkpoint, ours=('labelenc.',))
+        check_is_of_this_step(runner, checkpoint)
 
     def before_train(self, runner: Runner) -> None:
         """Refuse what would train something else, such as a step-1 file of other classes.
@@ -47,8 +59,9 @@ class LabelEncHook(Hook):
         Of frozen parts ``labelenc.init_from`` wins over what a checkpoint in ``load_from`` has brought.
 
         Raises:
-            ValueError: The model is not label-encoded, the checkpoint in ``load_from`` is one of step 1,
-                or step 1 would run parts of the head again after it has put their normalisation back.
+            ValueError: The model is not label-encoded, labels are not what ``metainfo.classes`` calls
+                them, the checkpoint in ``load_from`` is one of step 1, or step 1 would run parts of the
+                head again after it has put their normalisation back.
         """
         detector = unwrapped_model(runner)
         if not isinstance(detector, LabelEncMixin):
@@ -57,6 +70,7 @@ class LabelEncHook(Hook):
                 'A baseline inherits from the stock config, which has no such hook; otherwise '
                 'model.type has to be a LabelEnc detector itself, not a model around one'
             )
+        self._classes = run_label_names(runner)
         head = detector.labelenc
         check_activation_checkpointing(detector, runner.cfg.get('activation_checkpointing'))
         if head.init_from is not None and has_loaded_from(runner):
@@ -67,7 +81,7 @@ class LabelEncHook(Hook):
                     'is in labelenc.init_from'
                 )
             head.load_frozen_parts(detector)
-        hand_over.check_classes(detector, train_metainfo(runner).get('classes'))
+        hand_over.check_classes(detector, self._classes)
 
     def after_train(self, runner: Runner) -> None:
         """Write the files on the main process, after the last checkpoint.
@@ -80,8 +94,8 @@ class LabelEncHook(Hook):
         detector = unwrapped_model(runner)
         if detector.labelenc.stage == 'autoencode':
             path = osp.join(runner.work_dir, hand_over.FILE_NAME)
-            classes = train_metainfo(runner).get('classes')
-            hand_over.save_label_encoding(detector, averaged_state_dict(runner), path, classes)
+            state_dict = averaged_state_dict(runner)
+            hand_over.save_label_encoding(detector, state_dict, path, self._classes)
             print_log(f'Label encoding for step 2 (labelenc.init_from): {path}', 'current')
         if not detector.labelenc.joint:
             print_log(
@@ -91,6 +105,24 @@ class LabelEncHook(Hook):
         elif self.export:
             path = osp.join(runner.work_dir, FILE_NAME)
             export_after_training(runner, export_detector, path, 'detector')
+
+
+def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:
+    """Refuse to resume step 2 from a checkpoint of step 1, whose tensors are the same, or the reverse.
+
+    Raises:
+        CheckpointError: It is of the other step.
+    """
+    flag = checkpoint.get('state_dict', {}).get('labelenc.encoder_is_loaded')
+    head = getattr(unwrapped_model(runner), 'labelenc', None)
+    if not runner._resume or flag is None or head is None:
+        return
+    if bool(flag) != (head.stage == 'supervise'):
+        raise CheckpointError(
+            f'{runner._load_from or "the newest checkpoint"} is of step {2 if flag else 1}, but this '
+            f'training has labelenc.stage={head.stage!r}. Resume from a checkpoint of its own; step 2 '
+            'starts from labelenc.init_from'
+        )
 
 
 def check_activation_checkpointing(

@@ -4,6 +4,7 @@ Everything here is registered in mmengine's root registries, so that configs of 
 it. Nothing here imports mmdet or mmseg.
 """
 
+from labelenc_mm.engine.checkpoint_fit import CheckpointFitHook
 from labelenc_mm.engine.distributed import CPUCapableDistributedDataParallel, init_distributed
 from labelenc_mm.engine.frozen_phase_hook import FrozenPhaseHook
 from labelenc_mm.engine.reseed_hook import ReseedHook
@@ -11,6 +12,7 @@ from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
 
 __all__ = [
     'CPUCapableDistributedDataParallel',
+    'CheckpointFitHook',
     'FrozenPhaseHook',
     'ReseedHook',
     'SampleError',

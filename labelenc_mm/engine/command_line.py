@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from labelenc_mm import toolbox
 from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.engine.checkpoint_fit import CheckpointFitHook
 from labelenc_mm.engine.distributed import init_distributed
 
 # Read from the config by mmengine's Runner, beside the arguments of its constructor.
@@ -136,6 +137,9 @@ def build_runner(cfg: Config) -> Runner:
     Args:
         cfg (Config): Complete config. Gets :class:`SampleErrorHook`, and the wrapper that copes
             with CPUs where a distributed run without a GPU has mmengine's own.
+
+    Returns:
+        Runner: With a :class:`CheckpointFitHook`, of which the config says nothing.
     """
     init_distributed(cfg.launcher, cfg.get('env_cfg', {}).get('dist_cfg'))
     if cfg.launcher != 'none' and get_device() == 'cpu':
@@ -148,4 +152,6 @@ def build_runner(cfg: Config) -> Runner:
     hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
     if not any(isinstance(hook, dict) and hook.get('type') == 'SampleErrorHook' for hook in hooks):
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), {'type': 'SampleErrorHook'}]
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.register_hook(CheckpointFitHook())
+    return runner

@@ -8,8 +8,14 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from labelenc_mm.engine.built_models import loads_a_checkpoint
+from labelenc_mm.label_names import class_names, common_label_names
 
 _SHARDING = ('MMFullyShardedDataParallel', 'MMDeepSpeedEngineWrapper')
+
+
+def splits_weights(runner: Runner) -> bool:
+    """Whether each process has a part of the weights alone."""
+    return type(runner.model).__name__ in _SHARDING
 
 
 def unwrapped_model(runner: Runner) -> Any:
@@ -18,7 +24,7 @@ def unwrapped_model(runner: Runner) -> Any:
     Raises:
         ValueError: The wrapper splits the weights over the processes.
     """
-    if type(runner.model).__name__ in _SHARDING:
+    if splits_weights(runner):
         raise ValueError(
             f'{type(runner.model).__name__} splits the weights over the processes, while the files of '
             'labelenc_mm are written from those of one. Train with MMDistributedDataParallel'
@@ -40,6 +46,21 @@ def train_metainfo(runner: Runner) -> dict[str, Any]:
     return common_metainfo(getattr(runner.train_dataloader.dataset, 'metainfo', None))
 
 
+def run_label_names(runner: Runner) -> list[str] | None:
+    """What the labels of a training are called, which its training and validation data agree on.
+
+    Raises:
+        ValueError: They do not, or a label is not what ``metainfo.classes`` calls it.
+    """
+    val = getattr(
+        getattr(runner, '_val_loop', None), 'dataloader', None
+    )  # None or a config without
+    loaders = {'train_dataloader': runner.train_dataloader, 'val_dataloader': val}
+    return common_label_names(
+        {place: getattr(loader, 'dataset', None) for place, loader in loaders.items()}
+    )
+
+
 def common_metainfo(metainfo: Any) -> dict[str, Any]:
     """One meta information for all parts of a data set.
 
@@ -48,11 +69,11 @@ def common_metainfo(metainfo: Any) -> dict[str, Any]:
             MMDetection do not agree; the first is returned then.
 
     Raises:
-        ValueError: The parts have different classes.
+        ValueError: The parts have different classes, or a text in their place.
     """
     if not isinstance(metainfo, list | tuple):
-        return dict(metainfo or {})
-    classes = [part.get('classes') for part in metainfo]
+        metainfo = [metainfo or {}]
+    classes = [class_names(part.get('classes')) for part in metainfo]
     for other in classes[1:]:
         if tuple(other or ()) != tuple(classes[0] or ()):
             raise ValueError(

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from labelenc_mm.engine.checkpoint_fit import lacks_tensors
 from labelenc_mm.labels import VOID
 from labelenc_mm.segmentation.label_code import load_label_code
 from labelenc_mm.segmentation.label_maps import stack_label_maps
@@ -146,6 +147,14 @@ class FrozenLabelHead(BaseModule):
                 )
             features.append(inputs[index])
         return features
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Load; that weights are learned a checkpoint says of all of them, not of those that fit."""
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        if f'{prefix}is_loaded' in state_dict and lacks_tensors(self, state_dict, prefix):
+            self.is_loaded.zero_()
 
     def check_loaded(self) -> None:
         """Refuse to supervise by weights that were never learned.

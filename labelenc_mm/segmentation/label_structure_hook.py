@@ -10,11 +10,13 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.checkpoint_fit import check_checkpoint
 from labelenc_mm.engine.export import export_after_training
 from labelenc_mm.engine.late_workers import start_workers_late
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
+    run_label_names,
     train_metainfo,
     unwrapped_model,
 )
@@ -77,12 +79,28 @@ class LabelStructureHook(Hook):
             )
             print_log(f'Label autoencoder: only label maps are used, {read}', 'current')
 
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse a checkpoint of other classes or, in part, of other label encoders and decoders.
+
+        Raises:
+            CheckpointError: It does not fit; nothing of it has been loaded.
+        """
+        model = unwrapped_model(runner)
+        ours = ['label_structure.']
+        if isinstance(model, LabelAutoEncoder):
+            ours = [f'{part}.' for part in label_code.PARTS]
+        for name, head in model.named_modules():
+            if isinstance(head, FrozenLabelHead):  # also a plain auxiliary head
+                ours.append(f'{name}.{head.part}.')
+        check_checkpoint(runner, checkpoint, ours)
+
     def before_train(self, runner: Runner) -> None:
-        """Load what the heads start from and refuse an autoencoder of other labels.
+        """Load what the heads start from and refuse other labels, of an autoencoder or in the data.
 
         ``init_from`` wins over what a checkpoint, in ``load_from`` or the model's ``init_cfg``, has
         brought.
         """
+        run_label_names(runner)
         model, metainfo = unwrapped_model(runner), train_metainfo(runner)
         if isinstance(model, LabelAutoEncoder):
             label_code.check_num_classes(model.num_classes, metainfo.get('classes'))

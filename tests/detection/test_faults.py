@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from training_runs import (
     shared_data,
     shared_folder,
     shared_step1,
+    shared_step2,
     train,
     weights,
 )
@@ -105,8 +107,30 @@ def spoil_image(tmp_path):
 
 
 def reversed_classes(tmp_path):
+    """In the config alone, which does not change a label."""
     text = str(tuple(reversed(CLASSES))).replace(' ', '')
-    return [f'train_dataloader.dataset.metainfo.classes={text}']
+    return [
+        f'{part}_dataloader.dataset.metainfo.classes={text}' for part in ('train', 'val', 'test')
+    ]
+
+
+def reversed_categories(tmp_path):
+    """In the files alone, which changes the labels."""
+    options = []
+    for part in ('train', 'val'):
+        source, path = (root / f'annotations/{part}.json' for root in (shared_data(), tmp_path))
+        path.parent.mkdir(exist_ok=True)
+        edit_annotations(source, lambda coco: coco['categories'].reverse(), path)
+        options.append(f'{part}_dataloader.dataset.ann_file={path}')
+    return options
+
+
+def reversed_both(tmp_path):
+    return reversed_classes(tmp_path) + reversed_categories(tmp_path)
+
+
+def reversed_validation(tmp_path):
+    return [option for option in reversed_both(tmp_path) if option.startswith('val')]
 
 
 def truncated(tmp_path):
@@ -137,8 +161,39 @@ FAULTS = [
     ('unreadable image', spoil_image, r'SampleError: LoadImageFromFile .*000005\.png'),
     (
         'other classes',
-        reversed_classes,
+        reversed_both,
         r"ArtefactError: .*0: 'lamp' \(step 1: 'house'\).*\n.*1: '",
+    ),
+    (
+        'other classes of the same labels',
+        reversed_classes,
+        r"ValueError: train_data.*train\.json: labels are.*0: 'lamp' \(by its annotations: 'house'\)",
+    ),
+    (
+        'other labels of the same classes',
+        reversed_categories,
+        r"ValueError: train_data.*train\.json: labels are.*0: 'house' \(by its annotations: 'lamp'\)",
+    ),
+    (
+        'other labels in the validation',
+        reversed_validation,
+        r"ValueError: labels of two.*val_dataloader.*0: 'lamp' \(train_dataloader.*: 'house'\)",
+    ),
+    (
+        'a text in place of the classes',
+        options(
+            *(f'{part}_dataloader.dataset.metainfo.classes=thing' for part in ('train', 'val'))
+        ),
+        r"ValueError: metainfo\.classes of train_dataloader.* is the text 'thing'",
+    ),
+    (
+        'labels of step 1 that are not what its classes say',
+        lambda path: [
+            'model.labelenc.stage=autoencode',
+            'model.labelenc.init_from=None',
+            *reversed_categories(path),
+        ],
+        r'ValueError: train_data.*labels are not what metainfo\.classes calls them',
     ),
     (
         'another number of classes',
@@ -186,6 +241,25 @@ FAULTS = [
         r"ValueError: load_from='.*epoch_4\.pth' is a checkpoint of step 1",
     ),
     (
+        'an encoder of another width in load_from',
+        lambda _: [
+            'model.labelenc.init_from=None',
+            'model.labelenc.encoder.stem_channels=4',
+            f'load_from={shared_step1().work_dir}/epoch_4.pth',
+        ],
+        r'CheckpointError: load_from=.*does not fit labelenc\.\*.*encoder\.stem\.weight: shape \(4,',
+    ),
+    (
+        'the same by init_cfg',
+        lambda _: [
+            'model.labelenc.init_from=None',
+            'model.labelenc.encoder.stem_channels=4',
+            'model.init_cfg.type=Pretrained',
+            f'model.init_cfg.checkpoint={shared_step2().work_dir}/epoch_4.pth',
+        ],
+        r'RuntimeError: .*set labelenc\.init_from',
+    ),
+    (
         'unknown stage',
         options('model.labelenc.stage=encode'),
         r"stage='encode' is unknown; write 'autoencode'",
@@ -226,6 +300,58 @@ def test_fault_is_named_and_nothing_is_written(name, make, message, step2_config
         if path.suffix in ('.pth', '.safetensors')
     ]
     assert left == []
+
+
+def resume(tmp_path, run, *options, part=STEP1, file='epoch_2.pth', **values):
+    """Resume from a file of a finished run under other options, which is to fail."""
+    (tmp_path / 'run').mkdir()
+    shutil.copy(run.work_dir / file, tmp_path / 'run' / 'epoch_2.pth')
+    config = write_config(tmp_path / 'c.py', shared_data(), part, **values)
+    failed = train(config, tmp_path / 'run', *options, resume=True, expect=1)
+    assert {path.name for path in (tmp_path / 'run').glob('*.pth')} == {'epoch_2.pth'}
+    assert not list((tmp_path / 'run').glob('*.safetensors'))
+    return failed.output
+
+
+def test_step_1_does_not_resume_with_other_classes(tmp_path):
+    """A class fewer: most tensors would load, and the first layer of the encoder would stay random."""
+    text = resume(tmp_path, shared_step1(), classes=CLASSES[:-1])
+    assert re.search(
+        r'CheckpointError: .*epoch_2\.pth is of another training.*labels: 7 classes \(the checkpoint: 8\)'
+        r'.*labelenc\.encoder\.stem\.weight: shape \(8, 7, 7, 7\) here, \(8, 8, 7, 7\) in the file',
+        text,
+        re.S,
+    ), text[-2000:]
+
+
+def test_step_2_does_not_resume_with_another_frozen_encoder(tmp_path):
+    option = 'model.labelenc.encoder.stem_channels=4'
+    step1 = shared_step1().work_dir / ENCODING
+    text = resume(tmp_path, shared_step2(), option, part=STEP2, step1=step1)
+    assert re.search(r'CheckpointError: .*labelenc\.encoder\.stem\.weight: shape \(4', text, re.S)
+
+
+def test_neither_step_resumes_from_the_other(tmp_path):
+    """Whose tensors are the same, and which may have more epochs than this one has."""
+    step1 = shared_step1().work_dir / ENCODING
+    (tmp_path / 'a').mkdir()
+    text = resume(tmp_path / 'a', shared_step1(), part=STEP2, file='epoch_4.pth', step1=step1)
+    assert "is of step 1, but this training has labelenc.stage='supervise'" in text
+    (tmp_path / 'b').mkdir()
+    text = resume(tmp_path / 'b', shared_step2(), file='epoch_4.pth')
+    assert "is of step 2, but this training has labelenc.stage='autoencode'" in text
+
+
+def test_an_exported_detector_is_one_to_start_from_not_to_resume_from(tmp_path):
+    text = resume(tmp_path, shared_step1(), file=EXPORTED)
+    assert (
+        'epoch_2.pth is no checkpoint that a training can resume from: it has no message_hub'
+        in text
+    )
+    start = tmp_path / 'run' / 'epoch_2.pth'
+    options = (f'load_from={start}', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=9')
+    run = train(tmp_path / 'c.py', tmp_path / 'fresh', *options)
+    assert (run.work_dir / ENCODING).exists()
 
 
 def test_class_id_out_of_range_names_the_image(tmp_path):

@@ -1,6 +1,7 @@
 """Our detection configs, given by path, under mmdet's own tools/train.py, which never imports us."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_both_steps_and_a_resume(tmp_path):
         f'{part}_evaluator.ann_file={data}/annotations/val.json' for part in ('val', 'test')
     ]
 
-    def train(step, *arguments):
+    def train(step, *arguments, error=None):
         config = CONFIGS / f'retinanet_r18_shapes_labelenc-{step}.py'
         command = [sys.executable, TRAIN, config, '--work-dir', tmp_path / step, *arguments]
         done = subprocess.run(
@@ -35,7 +36,8 @@ def test_both_steps_and_a_resume(tmp_path):
             text=True,
             timeout=600,
         )
-        assert done.returncode == 0, done.stderr[-3000:]
+        assert (done.returncode == 0) == (error is None), done.stderr[-3000:]
+        assert error is None or re.search(error, done.stderr, re.S), done.stderr[-3000:]
 
     train('step1', '--cfg-options', *options)
     encoding = tmp_path / 'step1' / ENCODING
@@ -45,6 +47,9 @@ def test_both_steps_and_a_resume(tmp_path):
     exported.unlink()
     # Under mmdet's tool the file of step 1 must still be there for a resume, see docs/get_started.md.
     options[0] = 'train_cfg.max_epochs=3'
+    other = [*options, 'model.labelenc.encoder.stem_channels=4', 'model.labelenc.init_from=None']
+    message = r'CheckpointError: .*is of another training.*encoder\.stem\.weight: shape \(4,'
+    train('step2', '--resume', '--cfg-options', *other, error=message)
     train('step2', '--resume', '--cfg-options', *options)
     assert (tmp_path / 'step2' / 'epoch_3.pth').is_file()
     assert exported.is_file()

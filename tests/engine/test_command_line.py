@@ -1,5 +1,7 @@
 """How the tools read a config, tell what is wrong with it, and what they add before the Runner gets it."""
 
+from types import SimpleNamespace
+
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -55,11 +57,15 @@ def test_faults_of_the_program_keep_their_traceback():
 def build(monkeypatch):
     """Return a function that gives what the Runner would be built from."""
     monkeypatch.setattr(command_line, 'init_distributed', lambda launcher, dist_cfg: None)
-    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: cfg)
+
+    def from_cfg(cfg):
+        return SimpleNamespace(cfg=cfg, register_hook=lambda hook: None)
+
+    monkeypatch.setattr(Runner, 'from_cfg', from_cfg)
 
     def build(device='cpu', launcher='pytorch', **options):
         monkeypatch.setattr(command_line, 'get_device', lambda: device)
-        return command_line.build_runner(Config({'launcher': launcher, **options}))
+        return command_line.build_runner(Config({'launcher': launcher, **options})).cfg
 
     return build
 

@@ -5,7 +5,12 @@ from types import SimpleNamespace
 import pytest
 from torch import nn
 
-from labelenc_mm.engine.runner_state import common_metainfo, train_metainfo, unwrapped_model
+from labelenc_mm.engine.runner_state import (
+    common_metainfo,
+    run_label_names,
+    train_metainfo,
+    unwrapped_model,
+)
 
 
 def test_one_data_set_and_none():
@@ -24,6 +29,25 @@ def test_parts_that_agree_in_their_classes():
 def test_parts_of_other_classes_are_refused():
     with pytest.raises(ValueError, match=r"different classes.*'a', 'b'.*'b', 'a'"):
         common_metainfo([{'classes': ('a', 'b')}, {'classes': ('b', 'a')}])
+
+
+def test_a_text_in_place_of_classes_is_refused():
+    for metainfo in ({'classes': 'thing'}, [{'classes': ('t',)}, {'classes': 'thing'}]):
+        with pytest.raises(ValueError, match="text 'thing', of which every letter"):
+            common_metainfo(metainfo)
+
+
+def test_labels_of_training_and_validation_are_compared():
+    def loader(*classes):
+        return SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(classes=classes)))
+
+    runner = SimpleNamespace(train_dataloader=loader('a', 'b'))
+    assert run_label_names(runner) == ['a', 'b']
+    runner._val_loop = dict(type='ValLoop')  # not built, for this run does not validate
+    assert run_label_names(runner) == ['a', 'b']
+    runner._val_loop = SimpleNamespace(dataloader=loader('b', 'a'))
+    with pytest.raises(ValueError, match=r"val_dataloader.*has:\n  0: 'b' \(train_dataloader"):
+        run_label_names(runner)
 
 
 def test_what_mmdet_makes_of_a_concatenation_is_understood():

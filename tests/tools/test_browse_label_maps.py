@@ -174,6 +174,14 @@ def test_augmentation_scales_values_and_follows_the_seed(config, tmp_path, drawn
             ['CONFIG', '--cfg-options', 'train_dataloader.dataset.ann_file=none.json'],
             r'none\.json',
         ),
+        (
+            ['CONFIG', '--cfg-options', 'train_dataloader.dataset.metainfo.classes=thing'],
+            "is the text 'thing', of which every letter would be a class",
+        ),
+        (
+            ['CONFIG', '--cfg-options', 'train_dataloader.dataset.metainfo.classes=lamp,house'],
+            r"labels are not what metainfo\.classes calls them:\n  0: 'lamp' \(by its annotations: 'house'\)",
+        ),
     ],
 )
 def test_what_the_user_can_mend_is_said(config, tmp_path, arguments, message):
