@@ -31,7 +31,7 @@ from labelenc_mm.segmentation.void_labels import check_void_labels
 class LabelStructureHook(Hook):
     """For both trainings of label structure (CVPR 2018); which one it is, the model says.
 
-    A :class:`LabelAutoEncoder` is trained and validated without reading images; at the end it leaves
+    A :class:`LabelAutoEncoder` is trained and validated without decoding images; at the end it leaves
     ``label_autoencoder.safetensors``. A segmentor with our heads is refused if they were trained on
     other labels than its data set has; at the end it leaves ``exported_segmentor.pth``, which the stock
     toolbox loads. Both files hold the averaged weights where an EMAHook keeps some.

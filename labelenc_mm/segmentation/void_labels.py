@@ -119,6 +119,14 @@ def _fixed_voids(datasets: Sequence[Any]) -> list[str]:
 
 
 def _transforms(datasets: Sequence[Any]) -> list[Any]:
-    """Those of all pipelines; a wrapper that mixes samples has a plain list of them."""
-    pipelines = [getattr(dataset, 'pipeline', None) or [] for dataset in datasets]
-    return [t for pipeline in pipelines for t in getattr(pipeline, 'transforms', pipeline)]
+    """Those of all pipelines, in wrappers such as RandomApply, too."""
+    return [t for dataset in datasets for t in _flatten(getattr(dataset, 'pipeline', None) or [])]
+
+
+def _flatten(part: Any) -> Iterator[Any]:
+    # A data set that mixes samples has a plain list in place of a Compose.
+    inner = part if isinstance(part, list | tuple) else getattr(part, 'transforms', None)
+    if inner is None:
+        yield part
+    for each in inner or ():
+        yield from _flatten(each)
