@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from mmcv.transforms import Pad
+from mmcv.transforms import Pad, RandomApply, RandomChoice
 from mmengine.dataset import Compose
 from mmseg.datasets.transforms import RandomCrop, RandomCutOut, RandomMosaic, RandomRotate
 from mmseg.evaluation import IoUMetric
@@ -67,10 +67,13 @@ def test_padding_of_batches_names_its_key_and_the_value_to_set():
 def test_transforms_that_fill_label_maps_are_named(make, key):
     model = autoencoder()
     check_void_labels(model, [dataset(make(VOID)), SimpleNamespace()])
-    for other in (
+    others = (
         dataset(make(255)),
-        SimpleNamespace(pipeline=[make(255)]),
-    ):  # as a mixing wrapper has
+        SimpleNamespace(pipeline=[make(255)]),  # as a data set that mixes samples has
+        dataset(RandomApply([make(255)])),
+        dataset(RandomChoice([[make(VOID)], [make(VOID), make(255)]])),
+    )
+    for other in others:
         assert f'{key} is 255: set it to 11' in message(model, [dataset(make(VOID)), other, other])
 
 
