@@ -68,12 +68,13 @@ def build_dataset(cfg: Config, split: str) -> Any:
     return DATASETS.build(loader['dataset'])
 
 
-def drawing_options(cfg: Config) -> tuple[str, dict[str, Any]]:
-    """What the config's detector draws, 'box' or 'mask', and options of the drawing."""
+def drawing_options(cfg: Config) -> tuple[str, bool, dict[str, Any]]:
+    """What the config's detector draws, 'box' or 'mask', whether boxes are inclusive, and options."""
     from mmdet.registry import MODELS
 
     from labelenc_mm.detection.export import stock_config
     from labelenc_mm.detection.introspection import count_classes, predicts_masks
+    from labelenc_mm.detection.label_encoding_head import sampling_offset
 
     if 'type' not in (cfg.get('model') or {}):
         raise ValueError('The config has no model, which decides what is drawn.')
@@ -81,9 +82,9 @@ def drawing_options(cfg: Config) -> tuple[str, dict[str, Any]]:
     detector = MODELS.build(stock_config(cfg).model)
     source = given.get('label_source') or ('mask' if predicts_masks(detector) else 'box')
     options = {'num_classes': count_classes(detector)}
-    if 'pixel_offset' in given:
-        options['pixel_offset'] = given['pixel_offset']
-    return source, options
+    convention = given.get('pixel_convention', 'exclusive')
+    options['pixel_offset'] = sampling_offset(convention, given.get('pixel_offset'))
+    return source, convention == 'inclusive', options
 
 
 def unpack(
@@ -168,11 +169,11 @@ def browse(args: argparse.Namespace) -> Path:
     dataset = build_dataset(cfg, args.split)
     if not len(dataset):
         raise ValueError(f'The data set of {args.split}_dataloader is empty.')
-    from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
+    from labelenc_mm.detection.ground_truth import inclusive_boxes, loads_boxes_after_resize
 
     names = common_label_names({f'{args.split}_dataloader': dataset})
     unscaled = loads_boxes_after_resize(dataset)
-    source, options = drawing_options(cfg)
+    source, inclusive, options = drawing_options(cfg)
     names = names or [str(label) for label in range(options['num_classes'])]
     folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,9 +185,12 @@ def browse(args: argparse.Namespace) -> Path:
         item = dataset[index]
         image, boxes, labels, masks = unpack(item, unscaled, source)
         scales = sample_label_scales(len(labels)) if args.augment else None
+        drawn = boxes
+        if inclusive:
+            drawn = inclusive_boxes(boxes, {} if unscaled else item['data_samples'].metainfo)
         try:
             classes, maps = draw_label_maps(
-                boxes, labels, image.shape[:2], masks=masks, scales=scales, **options
+                drawn, labels, image.shape[:2], masks=masks, scales=scales, **options
             )
         except ValueError as error:
             raise ValueError(f'{item["data_samples"].img_path}: {error}') from error

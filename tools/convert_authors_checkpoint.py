@@ -13,17 +13,29 @@ What changes: names; Faster R-CNN's background goes from the first class to the 
 regression is dropped. Classes keep their order; where there are 80, they are taken for COCO's.
 What the config has to say, so that the head means the same as theirs (the printed one says it):
 
-- Where label maps are sampled: the authors' boxes end at the last pixel and theirs are sampled at whole
-  pixels; MMDetection's end behind it, so that the same values stand at pixel centres
-  (labelenc.pixel_offset=0.5, the default). In images enlarged by s that leaves the maps (s - 1) / 2
-  pixels off the authors', the released formula (--pixel-offset 0) s / 2. The config must name what the
-  file was converted with.
+- How label maps are drawn: the authors' boxes end at the last pixel of the original image, MMDetection's
+  behind it. labelenc.pixel_convention='inclusive' turns these into those, in images that are resized and
+  then flipped, and samples them at whole pixels, as the authors do: the same maps, so that label features
+  differ by rounding alone. --pixel-offset 0.5 has the maps drawn from MMDetection's boxes at pixel centres
+  (our default elsewhere): an object w pixels wide then decays over w in place of w - 1 pixels, and in
+  images enlarged by s its centre is (s - 1) / 2 pixels off the authors'. --pixel-offset 0 is not the
+  released drawing but neither: s / 2 pixels off. The config must name what the file was converted with.
 - RetinaNet: ReLU between P6 and P7, anchors on the centres of their cells, box targets divided by
   (0.1, 0.1, 0.2, 0.2), smooth L1 loss with beta 0.11 and a quarter of the weight.
 - FCOS: convolutions of the towers have biases (the stock config of the plain one has none). Files of
   plain and improved FCOS look alike: choose the base config by the name of the downloaded file.
 - Faster R-CNN: anchors on the centres of their cells, RoIAlign of 2 x 2 samples that is not aligned,
   smooth L1 losses.
+What stock heads do otherwise than the authors' all the same (their losses are those of FCOS's code, which
+theirs extends):
+
+- IoU and GIoU loss of FCOS: the authors add 1 to intersection and union, in pixels (improved: in strides),
+  MMDetection does not.
+- Classification loss of RetinaNet: the authors divide by the positives and the number of images,
+  MMDetection by the positives, at least one an image. FCOS has the same normaliser in both.
+- Anchors across the border of the image: the authors' RPN leaves them out of its loss, MMDetection's, with
+  allowed_border=-1, does not (model.train_cfg.rpn.allowed_border=0 does so, to a pixel). RetinaNet learns
+  from them in both.
 - Image side: the authors' ResNet is Caffe's (BGR images, not divided by a standard deviation, stride
   in the first 1x1 convolution). Step 2 starts its backbone anew, so any other will do.
 """
@@ -113,19 +125,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--pixel-offset',
         type=float,
-        default=0.5,
-        help='where step 2 shall sample label maps inside a pixel (default: 0.5, see above)',
+        help="draw MMDetection's boxes, sampled there inside a pixel, in place of the authors'",
     )
     return parser.parse_args(argv)
 
 
-def convert(checkpoint: Any, out: str, pixel_offset: float) -> tuple[str, str]:
+def convert(checkpoint: Any, out: str, pixel_offset: float | None = None) -> tuple[str, str]:
     """Convert a loaded checkpoint.
 
     Args:
         checkpoint: Content of the released code's file.
         out: Path of the file to write.
-        pixel_offset: Where step 2 samples label maps inside a pixel.
+        pixel_offset: Where step 2 samples label maps of MMDetection's boxes inside a pixel; None draws the
+            authors' boxes.
 
     Returns:
         What was written, in a line, and the config of a step 2 under it.
@@ -136,7 +148,10 @@ def convert(checkpoint: Any, out: str, pixel_offset: float) -> tuple[str, str]:
     """
     layout, tensors, anchors = convert_authors_checkpoint(checkpoint)
     num_classes = tensors['encoder.stem.weight'].shape[1]
-    labelenc = f"stage='supervise', init_from={out!r}, pixel_offset={pixel_offset}"
+    drawing = "pixel_convention='inclusive'"
+    if pixel_offset is not None:
+        drawing = f'pixel_offset={pixel_offset}'
+    labelenc = f"stage='supervise', init_from={out!r}, {drawing}"
     text = CONFIGS[layout.name].format(num_classes=num_classes, labelenc=labelenc) + COMMON
     detector = build_detector(text)
     if anchors:

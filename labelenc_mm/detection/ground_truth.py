@@ -1,13 +1,16 @@
 """Ground truth of validation samples: whether it is loaded, and in whose coordinates.
 
 Label maps are drawn on the network input. The toolbox's own test pipelines load boxes after the resize, in
-coordinates of the original image, for the metric's sake.
+coordinates of the original image, for the metric's sake. The code of LabelEnc's authors has boxes that end
+at their last pixel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
@@ -40,6 +43,32 @@ def scaled_to_input(sample: DetDataSample) -> DetDataSample:
         instances.masks = instances.masks.resize((height, width))
     scaled.gt_instances = instances
     return scaled
+
+
+def inclusive_boxes(bboxes: Tensor, metainfo: Mapping[str, Any]) -> Tensor:
+    """The boxes that the authors' code has where MMDetection has ``bboxes``.
+
+    Theirs end at the last pixel, x2 = x1 + width - 1, before images are scaled (factor s) and mirrored, so
+    that they end s pixels of the network input earlier. A mirror exchanges the ends, and theirs maps pixel
+    x to W - 1 - x: such a box begins s - 1 later and ends 1 earlier. A box that was clipped to the image
+    ends at the image's last pixel (s pixels before W), as theirs do; one that is a pixel wide has no width
+    left and is not drawn, as theirs are dropped.
+
+    Args:
+        bboxes: (N, 4) boxes (x1, y1, x2, y2) in the network input, which end behind their last pixel.
+        metainfo: Of the sample. ``scale_factor`` (s of width and height), ``flip`` and ``flip_direction``
+            count, as a resize and then a flip set them; absent ones mean neither.
+
+    Returns:
+        (N, 4) float32; pixel centres lie at whole numbers.
+    """
+    scales = [float(scale) for scale in metainfo.get('scale_factor', (1.0, 1.0))][:2]
+    direction = metainfo.get('flip_direction') if metainfo.get('flip') else None
+    flips = [direction in (one, 'diagonal') for one in ('horizontal', 'vertical')]
+    pairs = list(zip(scales, flips, strict=True))
+    begin = [scale - 1 if flip else 0.0 for scale, flip in pairs]
+    end = [-1.0 if flip else -scale for scale, flip in pairs]
+    return bboxes.float() + bboxes.new_tensor(begin + end).float()
 
 
 def loads_boxes_after_resize(dataset: Dataset) -> bool:

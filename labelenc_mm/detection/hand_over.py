@@ -153,8 +153,8 @@ def describe(detector: Any) -> dict[str, Any]:
     """The metadata of a hand-over file, as plain JSON values.
 
     ``kind`` says that it is one. ``label_map_version``, ``label_source``, ``pixel_offset``,
-    ``num_classes`` and ``neck`` must be the same in both steps, ``head`` too unless
-    ``labelenc.init_head`` is off, and so must ``classes``, which :func:`save_label_encoding` adds.
+    ``pixel_convention``, ``num_classes`` and ``neck`` must be the same in both steps, ``head`` too
+    unless ``labelenc.init_head`` is off, and so must ``classes``, which :func:`save_label_encoding` adds.
     ``labelenc_mm_version`` and ``detector`` are for the reader alone: two detectors may well share a
     head.
     """
@@ -165,6 +165,7 @@ def describe(detector: Any) -> dict[str, Any]:
         'label_map_version': LABEL_MAP_VERSION,
         'label_source': head.label_source,
         'pixel_offset': head.pixel_offset,
+        'pixel_convention': head.pixel_convention,
         'num_classes': head.num_classes,
         'detector': detector.stock_type,
         'head': {name: type(child).__name__ for name, child in head_children(detector).items()},
@@ -190,9 +191,9 @@ def _frozen_parts(detector: Any) -> dict[str, nn.Module]:
 def _compare_metadata(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], with_head: bool
 ) -> list[str]:
-    keys = ['label_map_version', 'label_source', 'pixel_offset', 'num_classes', 'neck']
-    if with_head:
-        keys.append('head')
+    theirs = {'pixel_convention': 'exclusive', **theirs}  # files of earlier versions do not say
+    keys = ['label_map_version', 'label_source', 'pixel_offset', 'pixel_convention']
+    keys += ['num_classes', 'neck', *(['head'] if with_head else [])]
     return [
         f'{key}: {json.dumps(ours[key])} here, {json.dumps(theirs.get(key))} in the file'
         for key in keys

@@ -20,6 +20,7 @@ from labelenc_mm.detection.feature_supervision_head import (
     FeatureSupervisionHead,
     neck_width,
 )
+from labelenc_mm.detection.ground_truth import inclusive_boxes
 from labelenc_mm.detection.hand_over import load_label_encoding
 from labelenc_mm.detection.introspection import count_classes, find_encoder_outputs, predicts_masks
 from labelenc_mm.engine.built_models import drop_pretrained
@@ -67,7 +68,11 @@ class LabelEncodingHead(FeatureSupervisionHead):
         distance_by_epoch: Whether int limits count epochs (else iterations).
         label_source: 'box' or 'mask' (the box ramp times the instance mask). By default 'mask' for
             detectors that predict masks.
-        pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`.
+        pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`. By
+            default the centre: 0.5 of exclusive, 0 of inclusive boxes.
+        pixel_convention: 'exclusive' draws MMDetection's boxes, which end behind their last pixel;
+            'inclusive' draws the authors', which end at it: the released drawing, see
+            :func:`~labelenc_mm.detection.ground_truth.inclusive_boxes`.
     """
 
     mismatch_advice = (
@@ -100,7 +105,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         distance_end: Limit | None = None,
         distance_by_epoch: bool = True,
         label_source: str = 'box',
-        pixel_offset: float = 0.5,
+        pixel_offset: float | None = None,
+        pixel_convention: str = 'exclusive',
     ) -> None:
         if stage not in STAGES:
             raise ValueError(
@@ -132,7 +138,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         self.init_head = init_head
         self.init_neck = init_neck
         self.label_source = label_source
-        self.pixel_offset = pixel_offset
+        self.pixel_convention = pixel_convention
+        self.pixel_offset = sampling_offset(pixel_convention, pixel_offset)
         self.encoder_outputs = tuple(encoder_outputs)
         self.encoder = MODELS.build(
             {'type': 'LabelEncoder', **(encoder or {}), 'num_classes': num_classes}
@@ -221,6 +228,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
                 f'{path}: boxes have {boxes.shape[-1]} values; label maps need axis-aligned '
                 '(x1, y1, x2, y2) boxes'
             )
+        if self.pixel_convention == 'inclusive':
+            boxes = inclusive_boxes(boxes, data_sample.metainfo)
         masks = None
         if self.label_source == 'mask':
             if 'masks' not in instances:
@@ -245,6 +254,26 @@ class LabelEncodingHead(FeatureSupervisionHead):
             )
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
+
+
+def sampling_offset(pixel_convention: str, pixel_offset: float | None = None) -> float:
+    """Where maps are sampled inside a pixel, see :class:`LabelEncodingHead`.
+
+    Raises:
+        ValueError: Of an unknown convention, or of two options that exclude each other.
+    """
+    if pixel_convention not in ('exclusive', 'inclusive'):
+        raise ValueError(
+            f"labelenc.pixel_convention must be 'exclusive' or 'inclusive', got {pixel_convention!r}"
+        )
+    if pixel_convention == 'exclusive':
+        return 0.5 if pixel_offset is None else float(pixel_offset)
+    if pixel_offset:
+        raise ValueError(
+            f"labelenc.pixel_offset={pixel_offset} does not go with pixel_convention='inclusive', whose "
+            'pixel centres lie at whole numbers; leave pixel_offset out'
+        )
+    return 0.0
 
 
 class _Levels(BaseModule):

@@ -46,7 +46,8 @@ def draw_label_maps(
             ramp of the box is multiplied with the mask (the mask variant of the released code).
         scales: (N,) factors on the values of each object, see :func:`sample_label_scales`.
         pixel_offset: position of a sample inside its pixel. 0.5 fits MMDetection's boxes, whose pixel
-            centres lie at halves; 0 is the released formula, bit for bit.
+            centres lie at halves and which end behind their last pixel. 0 with boxes that end *at* their
+            last pixel, x2 = x1 + width - 1, is the released drawing, bit for bit.
         num_classes: Number of classes of the data set; given, labels outside are an error.
 
     Returns:

@@ -29,7 +29,7 @@ class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
 
     It is a segmentor whose input is the ground truth of its samples, so that every metric of mmseg
     measures the reconstruction. Images are ignored; :class:`LabelStructureHook` keeps them from being
-    read at all. A config inherits that of the segmentor which the autoencoder will serve, so that both
+    decoded at all. A config inherits that of the segmentor which the autoencoder will serve, so that both
     see the same labels, cropped, scaled and flipped alike, and replaces the model::
 
         _base_ = 'mmseg::pspnet/pspnet_r50-d8_4xb4-20k_voc12aug-512x512.py'

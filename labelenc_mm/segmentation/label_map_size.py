@@ -4,12 +4,17 @@ Further down a pipeline the fault may not show: a resize to a fixed size makes t
 both to the same size from different places.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from mmcv.transforms import BaseTransform, LoadAnnotations
 from mmseg.registry import TRANSFORMS
+from PIL import Image
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 
 
 @TRANSFORMS.register_module()
@@ -29,6 +34,41 @@ class CheckLabelMapSize(BaseTransform):
                 f'{results.get("img_path")} has {expected}'
             )
         return results
+
+
+def check_size_in_header(results: Mapping[str, Any], found: tuple[int, ...]) -> None:
+    """Compare a label map with the header of its image, of which nothing else is read.
+
+    An image that is missing, lies in another storage or in a format that Pillow does not know has no
+    header to compare with. EXIF may turn an image by 90 degrees when it is loaded.
+
+    Args:
+        results: Of a pipeline, with ``img_path`` and ``seg_map_path``.
+        found: (height, width) of the label map as read.
+
+    Raises:
+        ValueError: They differ; names both files.
+    """
+    path = results.get('img_path')
+    if path is None:
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            image = Image.open(path)
+        with image:
+            width, height = image.size
+            # Asked for last: Pillow decodes a PNG for its EXIF.
+            is_turned = found == (width, height) != (height, width) and (
+                image.getexif().get(_ORIENTATION, 1) in _TURNED
+            )
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return
+    if found != (height, width) and not is_turned:
+        raise ValueError(
+            f'{results.get("seg_map_path")}: the label map has (height, width) {found}, its image {path} '
+            f'has {height, width}'
+        )
 
 
 def check_sizes(transforms: Sequence[Any]) -> list[Any]:

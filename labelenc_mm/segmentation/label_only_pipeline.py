@@ -1,8 +1,8 @@
 """A segmentor's data pipeline without its images.
 
 A label autoencoder needs label maps alone, cropped, scaled and flipped as those of the segmentor that
-it will serve. mmseg's transforms want an image; they get a blank one of the label map's size, which
-costs no reading and no decoding.
+it will serve. mmseg's transforms want an image; they get a blank one of the label map's size, so that
+nothing is decoded; of the image's own file only the header is read, for its size.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
 from mmseg.registry import TRANSFORMS
+
+from labelenc_mm.segmentation.label_map_size import check_size_in_header
 
 # Change the values of an image and nothing else.
 _PHOTOMETRIC = ('PhotoMetricDistortion', 'CLAHE', 'Rerange', 'AdjustGamma')
@@ -31,8 +33,13 @@ class BlankImageLikeLabelMap(BaseTransform):
         self.loader = TRANSFORMS.build(loader) if isinstance(loader, dict) else loader
 
     def transform(self, results: dict) -> dict:
-        """Set ``img``, (H, W, 3) uint8 zeros, and its shapes; the label map is not kept."""
+        """Set ``img``, (H, W, 3) uint8 zeros, and its shapes; the label map is not kept.
+
+        Raises:
+            ValueError: The file of the image, where there is one, says another size.
+        """
         label_map = self.loader({**results, 'seg_fields': []})['gt_seg_map']
+        check_size_in_header(results, label_map.shape[:2])
         results['img'] = np.zeros((*label_map.shape[:2], 3), np.uint8)
         results['img_shape'] = results['ori_shape'] = label_map.shape[:2]
         return results
@@ -67,6 +74,12 @@ def label_only(transforms: Sequence[Any]) -> list[Any]:
         for transform in transforms
         if type(transform).__name__ not in _PHOTOMETRIC
     ]
+
+
+def left_out(before: Sequence[Any], after: Sequence[Any]) -> set[str]:
+    """Names of the photometric transforms that :func:`label_only` has left out of a pipeline."""
+    names = {type(transform).__name__ for transform in before if transform not in after}
+    return names & set(_PHOTOMETRIC)
 
 
 def image_loaders(transforms: Sequence[Any]) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmseg.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
@@ -25,14 +25,15 @@ from labelenc_mm.segmentation.export import FILE_NAME, export_segmentor
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
 from labelenc_mm.segmentation.label_map_size import check_sizes
-from labelenc_mm.segmentation.label_only_pipeline import image_loaders, label_only
+from labelenc_mm.segmentation.label_only_pipeline import image_loaders, label_only, left_out
+from labelenc_mm.segmentation.void_labels import check_void_labels
 
 
 @HOOKS.register_module()
 class LabelStructureHook(Hook):
     """For both trainings of label structure (CVPR 2018); which one it is, the model says.
 
-    A :class:`LabelAutoEncoder` is trained and validated without reading images; at the end it leaves
+    A :class:`LabelAutoEncoder` is trained and validated without decoding images; at the end it leaves
     ``label_autoencoder.safetensors``. A segmentor with our heads is refused if they were trained on
     other labels than its data set has; at the end it leaves ``exported_segmentor.pth``, which the stock
     toolbox loads. Both files hold the averaged weights where an EMAHook keeps some.
@@ -53,7 +54,8 @@ class LabelStructureHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Prepare the pipelines of all loops, which are built by now.
 
-        An autoencoder's lose their images; a segmentor's compare label maps with images.
+        An autoencoder's lose their images; all compare label maps with images. What is void must be so
+        everywhere.
         """
         start_workers_late(runner)
         loops = (runner._train_loop, runner._val_loop, runner._test_loop)
@@ -64,19 +66,25 @@ class LabelStructureHook(Hook):
         ]
         # A wrapper that mixes samples has a plain list, which follows that of the loading data set.
         pipelines = [getattr(getattr(d, 'pipeline', None), 'transforms', []) for d in datasets]
-        is_autoencoder = isinstance(unwrapped_model(runner), LabelAutoEncoder)
-        if is_autoencoder:
-            _check_reduce_zero_label(datasets)
-            if self.read_images:
-                return
+        _check_reduce_zero_label(datasets)
+        model = unwrapped_model(runner)
+        if isinstance(runner._train_loop, BaseLoop):
+            metrics = getattr(getattr(runner._val_loop, 'evaluator', None), 'metrics', [])
+            check_void_labels(model, datasets, metrics)
+        drops_images = isinstance(model, LabelAutoEncoder) and not self.read_images
+        without: set[str] = set()
         for transforms in pipelines:
+            kept = label_only(transforms) if drops_images else transforms
+            without |= left_out(transforms, kept)
             # In place: the list may be shared with what makes errors name the sample.
-            transforms[:] = (label_only if is_autoencoder else check_sizes)(transforms)
-        if is_autoencoder:
+            transforms[:] = check_sizes(kept)
+        if drops_images:
             left = set().union(*map(image_loaders, pipelines))
             read = (
                 f'images are read by {", ".join(sorted(left))}' if left else 'no image is decoded'
             )
+            if without:
+                read += f'; left out: {", ".join(sorted(without))}'
             print_log(f'Label autoencoder: only label maps are used, {read}', 'current')
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -100,7 +100,14 @@ def test_only_the_head_strides_of_the_encoder_feed_a_narrower_neck():
         (dict(neck='PAFPN'), ['neck: "PAFPN" here, "FPN" in the file']),
         (dict(head='FreeAnchorRetinaHead'), ['head: {"bbox_head": "FreeAnchorRetinaHead"}']),
         (dict(encoder=dict(SMALL_ENCODER, stem_channels=16)), ['encoder.stem.weight: shape (16']),
-        (dict(pixel_offset=0.0), ['pixel_offset: 0.0 here, 0.5 in the file']),
+        (dict(pixel_offset=0), ['pixel_offset: 0.0 here, 0.5 in the file']),
+        (
+            dict(pixel_convention='inclusive'),
+            [
+                'pixel_convention: "inclusive" here, "exclusive" in the file',
+                'pixel_offset: 0.0 here',
+            ],
+        ),
     ],
 )
 def test_differences_are_listed_and_nothing_is_loaded(path, change, messages):
@@ -109,7 +116,8 @@ def test_differences_are_listed_and_nothing_is_loaded(path, change, messages):
         model.neck.type = change['neck']
     if 'head' in change:
         model.bbox_head.type = change['head']
-    options = {key: change[key] for key in ('encoder', 'pixel_offset') if key in change}
+    names = ('encoder', 'pixel_offset', 'pixel_convention')
+    options = {key: change[key] for key in names if key in change}
     step2 = build('small', 'supervise', model=model, **options)
     before = {key: value.clone() for key, value in step2.state_dict().items()}
     with pytest.raises(ArtefactError) as error:
@@ -117,6 +125,17 @@ def test_differences_are_listed_and_nothing_is_loaded(path, change, messages):
     assert all(message in str(error.value) for message in messages), str(error.value)
     assert path in str(error.value)
     assert all(torch.equal(value, before[key]) for key, value in step2.state_dict().items())
+
+
+def test_a_file_that_names_no_convention_was_drawn_from_exclusive_boxes(path, tmp_path):
+    tensors, metadata = load_tensors(path)
+    assert metadata.pop('pixel_convention') == 'exclusive'
+    old = str(tmp_path / 'old.safetensors')
+    save_tensors(old, tensors, metadata)
+    assert int(build('small', 'supervise', init_from=old).labelenc.encoder_is_loaded) == 1
+    inclusive = build('small', 'supervise', pixel_convention='inclusive')
+    with pytest.raises(ArtefactError, match='pixel_convention: "inclusive" here, "exclusive" in'):
+        load_label_encoding(inclusive, old)
 
 
 def test_another_head_is_fine_when_it_is_not_taken(path):

@@ -21,6 +21,8 @@ from mmdet.models.detectors import (
     SemiBaseDetector,
 )
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from mmengine.model import PretrainedInit
 from mmengine.registry import init_default_scope
@@ -325,6 +327,33 @@ def test_mask_detectors_draw_masks():
         detector.labelenc.draw(sample, (128, 128))
 
 
+@pytest.mark.parametrize('source', ['box', 'mask'])
+def test_inclusive_boxes_are_drawn_in_the_plain_form_of_the_released_code(source):
+    """Boxes end at their last pixel, masks stay where they are."""
+    detector = build('MaskRCNN', pixel_convention='inclusive', label_source=source)
+    masks = torch.rand(3, 128, 128) > 0.3
+    objects = InstanceData(
+        bboxes=torch.tensor([[0.0, 3, 21, 128], [40, 50, 128, 77], [9, 9, 10, 99]]),
+        labels=torch.tensor([4, 2, 1]),
+        masks=BitmapMasks(masks.numpy().astype('uint8'), 128, 128),
+    )
+    sample = DetDataSample(gt_instances=objects)
+    classes, maps = detector.labelenc.draw(sample, (128, 128))
+    assert classes.tolist() == [
+        2,
+        4,
+    ]  # that of one pixel has no width left, as in the authors' code
+    for label, drawn in zip(classes.tolist(), maps, strict=True):
+        index = objects.labels.tolist().index(label)
+        x1, y1, x2, y2 = (objects.bboxes[index] - torch.tensor([0, 0, 1, 1])).tolist()
+        pixels = torch.arange(128.0)
+        x, y = ((pixels - (a + b) / 2).abs() / (b - a) for a, b in ((x1, x2), (y1, y2)))
+        ramp = 1 - torch.maximum(x, y[:, None])
+        ramp = torch.where(ramp >= 0.5, ramp, 0)
+        assert torch.equal(drawn, ramp * masks[index] if source == 'mask' else ramp)
+        assert ramp[int(y2), int(x2)] == 0.5  # the last pixel, at the border 127
+
+
 def test_bfloat16_autocast_stays_finite_with_a_float32_distance():
     detector = build('small')
     with training_at(600), torch.autocast('cpu', dtype=torch.bfloat16):
@@ -372,6 +401,8 @@ def test_training_outside_a_runner_is_an_error():
     [
         (dict(stage='encode'), "stage='encode' is unknown"),
         (dict(label_source='keypoints'), 'label_source'),
+        (dict(pixel_convention='inklusive'), "'exclusive' or 'inclusive', got 'inklusive'"),
+        (dict(pixel_convention='inclusive', pixel_offset=0.5), 'leave pixel_offset out'),
         (dict(stage='autoencode', init_from='x.safetensors'), 'init_from belongs'),
         (dict(distance_begin=1.5), 'share of the training'),
     ],

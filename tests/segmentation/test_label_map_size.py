@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
-from mmcv.transforms import Resize
+from mmcv.transforms import LoadImageFromFile, Resize
 from mmseg.datasets import LoadAnnotations, PackSegInputs
+from PIL import Image
 
-from labelenc_mm.segmentation.label_map_size import CheckLabelMapSize, check_sizes
+from labelenc_mm.segmentation.label_map_size import (
+    CheckLabelMapSize,
+    check_size_in_header,
+    check_sizes,
+)
 
 
 def results(map_size, **others):
@@ -43,3 +48,56 @@ def test_the_check_follows_the_loader_once_wherever_it_stands():
     for transforms in ([loader, pack], [loader]):
         checked = check_sizes(transforms)
         assert check_sizes(checked) == checked
+
+
+def image_file(folder, name, orientation=None, size=(64, 48)):
+    """An image 48 high and 64 wide as stored."""
+    path, exif = folder / name, Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    Image.new('RGB', size).save(path, exif=exif)
+    return dict(img_path=str(path), seg_map_path='labels/a.png')
+
+
+@pytest.mark.parametrize('name', ['a.jpg', 'a.png', 'a.tif'])
+def test_the_header_of_an_image_tells_its_size(name, tmp_path, monkeypatch):
+    sample = image_file(tmp_path, name)
+    for size in ((48, 63), (64, 48)):
+        with pytest.raises(ValueError) as error:
+            check_size_in_header(sample, size)
+        assert f'labels/a.png: the label map has (height, width) {size}' in str(error.value)
+        assert f'its image {tmp_path / name} has (48, 64)' in str(error.value)
+
+    def load(self):
+        raise AssertionError('an image was decoded')
+
+    monkeypatch.setattr(Image.Image, 'load', load)
+    check_size_in_header(sample, (48, 64))
+
+
+@pytest.mark.parametrize('name', ['a.jpg', 'a.png'])
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+def test_an_image_that_exif_turns_has_the_size_that_mmseg_loads(name, orientation, tmp_path):
+    sample = image_file(tmp_path, name, orientation)
+    loaded = LoadImageFromFile()(dict(sample))['ori_shape']
+    assert (loaded == (64, 48)) == (
+        orientation in (6, 8)
+    ) or name == 'a.png'  # not every OpenCV turns PNGs
+    check_size_in_header(sample, tuple(loaded))
+    with pytest.raises(ValueError):
+        check_size_in_header(sample, (64, 49))
+
+
+def test_images_without_a_readable_header_are_not_compared(tmp_path):
+    (tmp_path / 'a.npy').write_bytes(b'no image')
+    for path in (None, tmp_path / 'missing.jpg', tmp_path / 'a.npy', tmp_path, 's3://bucket/a.jpg'):
+        check_size_in_header(dict(img_path=path and str(path)), (5, 7))
+
+
+def test_a_very_large_image_is_no_reason_to_stop(tmp_path, monkeypatch, recwarn):
+    """Pillow refuses, or warns of, an image that might exhaust the memory when it is decoded."""
+    sample = image_file(tmp_path, 'a.png')
+    for limit in (40 * 48, 20 * 48):
+        monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', limit)
+        check_size_in_header(sample, (48, 64))
+    assert not recwarn.list

@@ -11,7 +11,7 @@ from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 from labelenc_mm.segmentation import BlankImageLikeLabelMap, label_only
-from labelenc_mm.segmentation.label_only_pipeline import image_loaders
+from labelenc_mm.segmentation.label_only_pipeline import image_loaders, left_out
 
 
 @pytest.fixture
@@ -87,6 +87,8 @@ def test_order_stays_photometric_transforms_go_and_twice_is_once():
         'RandomFlip',
         'PackSegInputs',
     ]
+    assert left_out(transforms, found) == {'PhotoMetricDistortion'}
+    assert left_out(found, found) == left_out(stock('test_pipeline'), []) == set()
     assert found[0].loader is transforms[1]
     assert label_only(found) == found
 
@@ -115,3 +117,9 @@ def test_loaders_that_stay_are_told():
     transforms = label_only([TRANSFORMS.build(config) for config in configs])
     assert image_loaders(transforms) == {'LoadBiomedicalImageFromFile'}
     assert image_loaders(label_only(stock('train_pipeline'))) == set()
+
+
+def test_a_label_map_of_another_size_than_its_image_is_refused_without_decoding(sample, tmp_path):
+    Image.new('RGB', (119, 96)).save(tmp_path / 'image.png')
+    with pytest.raises(ValueError, match=r'map.png: the label map has .* \(96, 120\), its image'):
+        BlankImageLikeLabelMap()(sample())

@@ -71,7 +71,7 @@ def without_images(tmp_path):
 def test_autoencoder_is_trained_validated_and_tested_without_images(tmp_path):
     config = write_config(tmp_path / 'c.py', LEARN, data=without_images(tmp_path))
     run = train(config, tmp_path / 'run')
-    assert NO_IMAGES in run.output
+    assert f'{NO_IMAGES}; left out: PhotoMetricDistortion\n' in run.output
     assert 0 < last_metrics(run)['mIoU'] <= 100
     losses = [entry['loss_ce'] for entry in run.scalars() if 'loss_ce' in entry]
     assert len(losses) == 3 * NUM_IMAGES // 4 and losses[-1] < losses[0]
@@ -79,7 +79,7 @@ def test_autoencoder_is_trained_validated_and_tested_without_images(tmp_path):
         TEST, config, tmp_path / 'run' / 'epoch_3.pth', '--work-dir', tmp_path / 'test',
         work_dir=tmp_path / 'test',
     )  # fmt: skip
-    assert NO_IMAGES in tested.output
+    assert f'{NO_IMAGES}\n' in tested.output  # this pipeline has no photometric transform
     assert f'mIoU: {last_metrics(run)["mIoU"]:.4f}' in tested.output
 
 
@@ -324,6 +324,9 @@ def test_reduce_zero_label_in_both_trainings(tmp_path):
     )
     config = write_config(tmp_path / 'b.py', SUPERVISE, autoencoder=autoencoder, **options)
     train(config, tmp_path / 'supervise', 'train_cfg.max_epochs=1')
+    other = train(config, tmp_path / 'other3', flag, expect=1)
+    assert 'others: label 0 would be void in one and a class in the other' in other.output
+    assert not list((tmp_path / 'other3').glob('*.pth'))
     flags = [f'{part}_dataloader.dataset.reduce_zero_label=False' for part in ('train', 'val')]
     other = train(config, tmp_path / 'other2', *flags, expect=1)
     assert 'reduce_zero_label is False (autoencoder: True)' in other.output
@@ -347,7 +350,7 @@ def test_labels_outside_of_the_classes_are_refused_by_file(autoencoder, tmp_path
 
 
 def test_a_label_map_of_another_size_is_refused_by_file(autoencoder, tmp_path):
-    """Also where the pipeline would make both equal."""
+    """Also where the pipeline would make both equal, and by the autoencoder, which decodes no image."""
     data = shutil.copytree(shared_scenes(), tmp_path / 'data')
     path = data / 'labels' / 'train' / '000003.png'
     Image.open(path).crop((0, 0, 64, 50)).save(path)
@@ -368,3 +371,19 @@ train_dataloader = dict(
     run = train(config, tmp_path / 'run', expect=1)
     message = f'{path}: the label map has (height, width) (50, 64), its image {data}/images/train/'
     assert message in run.output
+    config = write_config(tmp_path / 'a.py', LEARN, part, data=data)
+    assert message in train(config, tmp_path / 'a', expect=1).output
+    options = ['default_hooks.label_structure.read_images=True']
+    assert message in train(config, tmp_path / 'read', *options, expect=1).output
+
+
+def test_a_void_label_that_only_the_model_knows_is_refused_before_the_first_batch(
+    autoencoder, tmp_path
+):
+    void = 'data_preprocessor.seg_pad_val is 255: set it to 99'
+    for part, key in ((LEARN, 'model'), (SUPERVISE, 'model.decode_head')):
+        config = write_config(tmp_path / 'c.py', part, autoencoder=autoencoder)
+        run = train(config, tmp_path / 'run', f'{key}.ignore_index=99', expect=1)
+        assert f'void pixels have label 99 ({key}.ignore_index)' in run.output
+        assert void in run.output and 'Epoch(train)' not in run.output
+    assert 'model.auxiliary_head.ignore_index is 255: set it to 99' in run.output

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from labelenc_mm.datasets import CLASSES, ShapeScenes, write_shape_scenes
+from labelenc_mm.labels import draw_label_maps
 
 pytest.importorskip('mmdet')
 
@@ -122,6 +124,14 @@ def test_boxes_are_drawn_for_a_box_detector_although_masks_are_loaded(box_config
         assert_first_box_is_full(drawn[1])
     tool['main']([*arguments, '--cfg-options', 'model.labelenc.pixel_offset=0.0'])
     assert (drawn[2][4] != drawn[0][4]).any()
+    tool['main']([*arguments, '--cfg-options', 'model.labelenc.pixel_convention=inclusive'])
+    (_, boxes, labels, _, maps, _), expected = drawn[3], drawn[0]
+    assert torch.equal(boxes, expected[1])  # the frames are MMDetection's all the same
+    options = dict(pixel_offset=0.0)
+    ends = torch.tensor([0, 0, 1, 1])
+    assert torch.equal(maps, draw_label_maps(boxes - ends, labels, maps.shape[1:], **options)[1])
+    with pytest.raises(SystemExit, match="must be 'exclusive' or 'inclusive'"):
+        tool['main']([*arguments, '--cfg-options', 'model.labelenc.pixel_convention=x'])
 
 
 @pytest.mark.parametrize('padding', ['', "dict(type='Pad', size=(288, 192)),"])

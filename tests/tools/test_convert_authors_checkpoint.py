@@ -25,7 +25,7 @@ from labelenc_mm.detection import load_label_encoding
 TOOL = ROOT / 'tools' / 'convert_authors_checkpoint.py'
 tool = runpy.run_path(str(TOOL))
 SIZE = (64, 128)
-BOXES = torch.tensor([[3.0, 5, 40, 50], [30, 10, 100, 60], [60, 0, 127, 20]])
+BOXES = torch.tensor([[3.0, 5, 40, 50], [30, 10, 100, 60], [60, 0, 128, 20]])
 LABELS = torch.tensor([2, 79, 2])
 IMPROVED = 'mmdet::fcos/fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco.py'
 
@@ -60,8 +60,9 @@ class Converted:
         height, width = SIZE
         dense = torch.zeros(1, 80, height, width)
         x, y = torch.arange(width), torch.arange(height)[:, None]
-        # The centre of pixel i lies at i in the authors' coordinates, at i + 0.5 in those of mmdet's boxes.
-        for (x1, y1, x2, y2), label in zip((BOXES - 0.5).tolist(), LABELS.tolist(), strict=True):
+        # MMDetection's boxes end behind their last pixel, the authors' at it.
+        theirs = BOXES - torch.tensor([0, 0, 1, 1])
+        for (x1, y1, x2, y2), label in zip(theirs.tolist(), LABELS.tolist(), strict=True):
             dx, dy = (x - (x1 + x2) / 2).abs() / (x2 - x1), (y - (y1 + y2) / 2).abs() / (y2 - y1)
             value = 1 - torch.maximum(dx, dy)
             value = torch.where(value >= 0.5, value, 0)
@@ -80,6 +81,10 @@ def assert_close(ours, theirs):
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
 
 
+def relative_distance(ours, theirs):
+    return float((ours - theirs).norm() / theirs.norm())
+
+
 @torch.no_grad()
 def test_label_features_are_the_authors(converted):
     """From boxes to the FPN, with the drawing that the config asks for."""
@@ -90,6 +95,7 @@ def test_label_features_are_the_authors(converted):
     assert len(ours) == len(theirs) == 5
     for our_level, their_level in zip(ours, theirs, strict=True):
         assert_close(our_level, their_level)
+        assert relative_distance(our_level, their_level) < 1e-5
     # Step 2 starts the neck from the authors' FPN, as they do.
     inputs = [torch.rand(1, 128 * 2**i, 2 ** (6 - i), 2 ** (6 - i)) for i in (1, 2, 3, 4)]
     for our_level, their_level in zip(
@@ -162,12 +168,29 @@ def test_deltas_of_the_head_mean_the_same_boxes(converted):
         assert ((ratio - 1).abs() < 0.07).all()  # sides there are multiples of whole pixels
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('converted', ['RetinaNet'], indirect=True)
+def test_boxes_of_mmdetection_make_other_features(converted):
+    """Sampled at pixel centres or, the more so, at whole pixels: 'inclusive' is no refinement of these."""
+    sample = DetDataSample()
+    sample.gt_instances = InstanceData(bboxes=BOXES, labels=LABELS)
+    head, theirs = converted.detector.labelenc, converted.features()
+    distances = []
+    for offset in (0.5, 0.0):
+        head.pixel_convention, head.pixel_offset = 'exclusive', offset
+        ours = head.encode([sample], SIZE)
+        distances.append(min(map(relative_distance, ours, theirs)))
+    head.pixel_convention = 'inclusive'
+    assert 1e-3 < distances[0] < distances[1]
+
+
 def test_file_says_how_it_is_to_be_used(converted):
     _, metadata = load_tensors(converted.out)
-    assert metadata['pixel_offset'] == 0.5
+    assert (metadata['pixel_convention'], metadata['pixel_offset']) == ('inclusive', 0.0)
     assert metadata['classes'] == list(CocoDataset.METAINFO['classes'])
-    with pytest.raises(ValueError, match=r'pixel_offset: 0.0 here, 0.5 in the file'):
-        converted.build(converted.config.replace('pixel_offset=0.5', 'pixel_offset=0.0'))
+    assert "pixel_convention='inclusive'" in converted.config
+    with pytest.raises(ValueError, match=r'pixel_convention: "exclusive" here, "inclusive" in the'):
+        converted.build(converted.config.replace("pixel_convention='inclusive'", 'pixel_offset=0'))
 
 
 def refused(checkpoint, folder, capsys):
@@ -226,4 +249,6 @@ def test_other_numbers_of_classes_have_no_names(tmp_path, capsys):
     _, metadata = load_tensors(out)
     assert metadata['classes'] is None
     assert (metadata['num_classes'], metadata['pixel_offset']) == (2, 0.0)
-    assert 'num_classes=2' in capsys.readouterr().out
+    assert metadata['pixel_convention'] == 'exclusive'
+    printed = capsys.readouterr().out
+    assert 'num_classes=2' in printed and 'pixel_offset=0.0)' in printed
