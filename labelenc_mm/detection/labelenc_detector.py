@@ -16,6 +16,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
+from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 
@@ -58,8 +59,7 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
             kwargs['neck'] = neck
         super().__init__(**kwargs)
         options = {'type': 'LabelEncodingHead', **labelenc}
-        head = MODELS.get(options['type']) if isinstance(options['type'], str) else options['type']
-        known_from = getattr(head, 'known_from', None)
+        known_from = getattr(entry_of(options, MODELS), 'known_from', None)
         if known_from is None:
             raise TypeError(
                 f'labelenc.type={options["type"]!r} is no subclass of FeatureSupervisionHead; leave it '

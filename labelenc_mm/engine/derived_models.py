@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 
 
 def derive_model(cls: type, mixin: type, prefix: str, what: str) -> Any:
-    """``<prefix><Name>``, not yet registered; its ``stock_type`` is the name of the toolbox's class.
+    """``<prefix><Name>``, not yet registered; its ``stock_type`` names the toolbox's class.
 
     Args:
         cls: A class of the toolbox.
@@ -44,6 +44,7 @@ def register_derived_models(
             continue
         try:
             entry: Any = make(cls)
+            entry.stock_type = name  # which need not be the name of the class
         except TypeError as error:
             entry = _refusal(str(error))
         models.register_module(name=f'{prefix}{name}', module=entry)

@@ -9,6 +9,7 @@ import os.path as osp
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -109,7 +110,18 @@ def config_without_ours(
             del result['custom_imports']
     result.update(load_from=None, resume=False)
     result.pop('work_dir', None)
-    return Config(result)
+    return Config(_with_named_types(result))
+
+
+def _with_named_types(config: Any) -> Any:
+    """A config whose classes and functions are names, without which its text could not be read again."""
+    if isinstance(config, Mapping):
+        return {key: _with_named_types(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_with_named_types(value) for value in config)
+    if isinstance(config, type | FunctionType):
+        return f'{config.__module__}.{config.__qualname__}'
+    return config
 
 
 def _holds_ours(config: Any, models: Registry) -> bool:

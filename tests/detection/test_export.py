@@ -4,11 +4,12 @@ import pytest
 import torch
 from detection_models import SMALL_ENCODER, small_model_config
 from mmdet.apis import DetInferencer
+from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from labelenc_mm.detection import export
+from labelenc_mm.detection import LabelEncHook, export
 from labelenc_mm.detection.export import (
     ExportError,
     export_detector,
@@ -56,6 +57,25 @@ def test_stock_config_has_nothing_of_ours_and_all_of_theirs():
     assert 'checkpoint' in stock.default_hooks and 'reseed' not in stock.default_hooks
     assert stock.val_cfg.type == 'ValLoop'
     assert 'model_wrapper_cfg' not in stock
+
+
+@pytest.mark.parametrize(
+    'model, hook',
+    [
+        ('mmdet.LabelEncRetinaNet', 'mmdet.LabelEncHook'),
+        ('labelenc_mm.detection.LabelEncRetinaNet', 'labelenc_mm.detection.LabelEncHook'),
+        (MODELS.get('LabelEncRetinaNet'), LabelEncHook),
+    ],
+)
+def test_types_may_be_paths_or_classes(trained, tmp_path, model, hook):
+    config, state_dict = trained
+    config.model.type = model
+    config.model.neck.type = FPN
+    config.default_hooks.labelenc.type = hook
+    out = export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+    stock = Config.fromstring(torch.load(out, weights_only=True)['meta']['cfg'], '.py')
+    assert stock.model.type == 'RetinaNet' and 'labelenc' not in stock.default_hooks
+    assert MODELS.get(stock.model.neck.type) is FPN
 
 
 def test_a_data_preprocessor_beside_the_model_is_its_own(trained, tmp_path):
