@@ -48,16 +48,14 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
     Args:
         labelenc: Options of :class:`LabelEncodingHead`, or of another subclass of
             :class:`FeatureSupervisionHead` as its ``type`` says, except those that the detector knows.
-        neck: The detector's neck config.
-        kwargs: Of the detector.
+        kwargs: Of the detector, handed on as they are.
     """
 
     stock_type: str
 
-    def __init__(self, *, labelenc: dict, neck: Any = None, **kwargs: Any) -> None:
-        if neck is not None:
-            kwargs['neck'] = neck
+    def __init__(self, *, labelenc: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._given_features: Sequence[Tensor] | None = None
         options = {'type': 'LabelEncodingHead', **labelenc}
         known_from = getattr(entry_of(options, MODELS), 'known_from', None)
         if known_from is None:
@@ -65,13 +63,12 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
                 f'labelenc.type={options["type"]!r} is no subclass of FeatureSupervisionHead; leave it '
                 "out for LabelEnc, or write 'FeatureDistillationHead' for a teacher detector"
             )
-        self.labelenc = MODELS.build({**options, **known_from(self, neck, options)})
+        self.labelenc = MODELS.build({**options, **known_from(self, kwargs.get('neck'), options)})
         if not self.labelenc.joint:
             # At rest for the whole training: neither DDP nor the optimizer has to wait for them.
             for part in (self.backbone, getattr(self, 'neck', None), self.labelenc.adapter):
                 if part is not None:
                     part.requires_grad_(False)
-        self._given_features: Sequence[Tensor] | None = None
 
     def init_weights(self) -> None:
         """Initialise as the detector does; step 2 then takes over what step 1 learned."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 from detection_models import SMALL_ENCODER, small_model_config
 from mmdet.apis import DetInferencer
+from mmdet.models.backbones import ResNet
 from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
 from mmengine.config import Config
@@ -184,6 +185,25 @@ def test_images_of_other_channels(channels, tmp_path):
     out = export_detector(config, state_dict, str(tmp_path / 'detector.pth'))
     conv = torch.load(out, weights_only=True)['state_dict']['backbone.conv1.weight']
     assert conv.shape[1] == channels
+
+
+def test_backbones_of_one_size(tmp_path):
+    class OneSize(ResNet):
+        def __init__(self, img_size, **kwargs):
+            super().__init__(**kwargs)
+            self.img_size = img_size
+
+        def forward(self, x):
+            assert tuple(x.shape[-2:]) == (self.img_size, self.img_size)
+            return super().forward(x)
+
+    MODELS.register_module(module=OneSize, force=True)
+    config = training_config()
+    config.model.backbone.update(type='OneSize', img_size=160)
+    init_default_scope('mmdet')
+    state_dict = MODELS.build(config.model).state_dict()
+    out = export_detector(config, state_dict, str(tmp_path / 'detector.pth'))
+    assert 'bbox_head.retina_cls.bias' in torch.load(out, weights_only=True)['state_dict']
 
 
 def test_fast_rcnn_which_has_no_proposals_of_its_own(tmp_path):

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import PixelData
-from mmseg.models import DepthEstimator, EncoderDecoder
+from mmseg.models import DepthEstimator, EncoderDecoder, ResNetV1c
 from mmseg.registry import MODELS
 from segmentation_models import (
     CHANNELS,
@@ -21,6 +21,7 @@ from segmentation_models import (
     data,
     features_of_heads,
     has_gradient,
+    peculiar_model_config,
     random_maps,
     stock_model_config,
     write_autoencoder,
@@ -163,6 +164,29 @@ def test_encoder_path_is_the_error_of_two_hypercolumns(autoencoder):
     error = (predicted - torch.cat([conv1, upsample(conv3)], 1)).square()
     expected = error.permute(0, 2, 3, 1)[maps != 255].mean()
     torch.testing.assert_close(loss, 3 * expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('features', ['backbone.0', 'neck.1'])
+def test_features_of_a_backbone_of_one_size_are_measured_there(features, autoencoder):
+    """Its relative positions are of 512 x 512 pixels, which it or its data preprocessor tells."""
+    model = peculiar_model_config('relative positions of one size')
+    model.data_preprocessor.size = None
+    segmentor = build(model, decoder_config(autoencoder, features=features))
+    assert [head.in_channels for head in segmentor.label_structure] == [(16,)]
+
+
+def test_a_backbone_that_cannot_be_measured_needs_an_option(autoencoder):
+    class NoBlanks(ResNetV1c):
+        def forward(self, x):
+            assert x.any()
+            return super().forward(x)
+
+    MODELS.register_module(module=NoBlanks, force=True)
+    model = stock_model_config('FCN')
+    model.backbone.type = 'NoBlanks'
+    with pytest.raises(ValueError, match=r'NoBlanks takes .*Give label_structure\.in_channels'):
+        build(model, decoder_config(autoencoder, features='backbone.0'))
+    assert build(model, decoder_config(autoencoder, features='backbone.0', in_channels=[8]))
 
 
 TAPS = ('conv1_2', 'conv3_3', 'conv5_3')
