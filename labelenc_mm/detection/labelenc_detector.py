@@ -28,7 +28,8 @@ LABEL_PREFIX = 'ae_'
 # head learns something else than classified boxes of the image.
 _UNFIT = {
     'RPN': 'its head tells objects from background only, while label maps have classes',
-    'MaskFormer': 'its head predicts things and stuff together, while label maps hold boxes of things',
+    'MaskFormer': 'its pixel decoder belongs to the head, which so gets the outputs of the backbone as '
+    'they are, of several widths, while one feature adaptation block serves all levels',
     'TwoStagePanopticSegmentor': 'it also learns stuff, while label maps hold boxes of things',
     'TridentFasterRCNN': 'its backbone makes three images of each, while label maps are drawn once',
     'GLIP': 'its head compares with texts, while label maps have a fixed list of classes',

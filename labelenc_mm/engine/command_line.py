@@ -19,7 +19,7 @@ from labelenc_mm import toolbox
 from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.built_models import builds_a, entry_of
 from labelenc_mm.engine.distributed import init_distributed
-from labelenc_mm.engine.sample_error_hook import SampleErrorHook
+from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
 
 # Read from the config by mmengine's Runner, beside the arguments of its constructor.
 _RUNNER_KEYS = (
@@ -88,7 +88,7 @@ def without_traceback() -> Iterator[None]:
     """End the process with a line alone where the block raises what a user can mend."""
     try:
         yield
-    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
+    except (CheckpointError, FileNotFoundError, ImportError, SampleError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
 
 

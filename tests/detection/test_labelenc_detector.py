@@ -408,8 +408,8 @@ def test_unfit_detectors_are_refused_with_the_reason():
     'config, reason',
     [
         ('rpn/rpn_r50_fpn_1x_coco.py', 'tells objects from background only'),
-        ('maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'things and stuff together'),
-        ('mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 'things and stuff together'),
+        ('maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'pixel decoder belongs to the head'),
+        ('mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 'of several widths'),
         ('panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'also learns stuff'),
         ('tridentnet/tridentnet_r50-caffe_1x_coco.py', 'makes three images of each'),
         ('lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py', 'a teacher of its own'),
