@@ -22,10 +22,10 @@ from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END, FeatureSupervisionHead
 from labelenc_mm.detection.introspection import (
     common_width,
+    level_widths,
     measure_features,
     source_of_levels,
 )
-from labelenc_mm.engine.blank_image import pass_blank_image
 from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.schedule import Limit
 
@@ -82,8 +82,8 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         model = teacher_model(teacher)
         check_preprocessing(data_preprocessor, model.get('data_preprocessor'))
         self.teacher = Teacher(model)
-        _, levels = pass_blank_image(self.teacher, self.teacher, _REMEDY)
-        width = common_width([level.shape[1] for level in levels], 'the teacher')
+        widths = level_widths(self.teacher, self.teacher)
+        width = common_width(widths, 'the teacher', model['neck'])
         if width != channels:
             raise ValueError(
                 f"the student's neck has {channels} channels, the teacher's {width}; "
@@ -95,7 +95,7 @@ class FeatureDistillationHead(FeatureSupervisionHead):
     def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
         """Width of the levels and data preprocessor of the student."""
         widths = measure_features(detector, _REMEDY).widths
-        channels = common_width(widths, source_of_levels(detector))
+        channels = common_width(widths, source_of_levels(detector), neck)
         return {'channels': channels, 'data_preprocessor': detector.data_preprocessor}
 
     @property

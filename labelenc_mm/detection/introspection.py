@@ -3,7 +3,7 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -52,12 +52,15 @@ class Features(NamedTuple):
     """Of the backbone's outputs, in their order."""
     channels: list[int]
     """Of the same."""
-    widths: list[int]
-    """Channels of the levels that its head gets."""
+    widths: list[int] | None
+    """Channels of the levels that its head gets, None where the neck does not run here."""
 
 
 def measure_features(detector: Any, remedy: str) -> Features:
     """Measure the features of a detector by one pass over a blank image.
+
+    Some necks have operators for GPUs alone, while a model is built on the CPU; then the backbone runs by
+    itself.
 
     Args:
         detector: The detector.
@@ -72,8 +75,11 @@ def measure_features(detector: Any, remedy: str) -> Features:
         outputs[:] = [output] if isinstance(output, Tensor) else output
 
     handle = detector.backbone.register_forward_hook(keep)
+    levels: Sequence[Tensor] | None
     try:
         image, levels = pass_blank_image(detector, detector.extract_feat, remedy)
+    except ValueError:
+        (image, _), levels = pass_blank_image(detector, detector.backbone, remedy), None
     finally:
         handle.remove()
     if not outputs:
@@ -83,7 +89,7 @@ def measure_features(detector: Any, remedy: str) -> Features:
     return Features(
         [round(image.shape[-1] / output.shape[-1]) for output in outputs],
         [output.shape[1] for output in outputs],
-        [level.shape[1] for level in levels],
+        None if levels is None else [level.shape[1] for level in levels],
     )
 
 
@@ -109,16 +115,36 @@ def find_encoder_outputs(
     return tuple(encoder_strides.index(stride) for stride in strides)
 
 
-def common_width(widths: Sequence[int], whose: str) -> int:
+def level_widths(module: nn.Module, run: Callable[[Tensor], Sequence[Tensor]]) -> list[int] | None:
+    """Channels of the levels that ``run`` makes of a blank image; None where it does not run here.
+
+    Args:
+        module: What runs.
+        run: Gets a (1, channels, H, W) image of zeros.
+    """
+    try:
+        return [level.shape[1] for level in pass_blank_image(module, run, '')[1]]
+    except ValueError:
+        return None
+
+
+def common_width(widths: Sequence[int] | None, whose: str, neck: Any) -> int:
     """The number of channels of all levels of a feature pyramid.
 
     Args:
-        widths: Channels of each level.
+        widths: Channels of each level; None where they cannot be measured.
         whose: What gives them out, for the message.
+        neck: Its config, or list of configs in order, which is asked where they cannot be measured.
 
     Raises:
         ValueError: If there is no such number.
     """
+    if widths is None:
+        configs = list(neck) if isinstance(neck, Sequence) else [neck or {}]
+        told = [config['out_channels'] for config in configs if 'out_channels' in config]
+        widths = told[-1] if told and isinstance(told[-1], Sequence) else told[-1:]
+        if not widths:
+            raise ValueError(f'{whose} does not run here, and its config has no out_channels')
     if len(set(widths)) != 1:
         raise ValueError(
             'the feature adaptation block is shared by all levels and needs levels of one width; those '

@@ -25,11 +25,11 @@ from labelenc_mm.detection.introspection import (
     common_width,
     count_classes,
     find_encoder_outputs,
+    level_widths,
     measure_features,
     predicts_masks,
     source_of_levels,
 )
-from labelenc_mm.engine.blank_image import pass_blank_image
 from labelenc_mm.engine.built_models import drop_pretrained
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 from labelenc_mm.networks import LabelEncoder
@@ -152,7 +152,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         in_channels = [self.encoder.out_channels[index] for index in self.encoder_outputs]
         self.pyramid = build_pyramid(neck, in_channels, backbone_channels)
         strides = [self.encoder.strides[index] for index in self.encoder_outputs]
-        self.complete(measure_width(self.pyramid, in_channels, strides), adapter)
+        self.complete(measure_width(self.pyramid, in_channels, strides, neck), adapter)
 
     @classmethod
     def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
@@ -164,7 +164,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             if 'encoder_outputs' not in given:
                 raise
         else:
-            common_width(features.widths, source_of_levels(detector))
+            common_width(features.widths, source_of_levels(detector), neck)
             known['backbone_channels'] = features.channels
             if 'encoder_outputs' not in given:
                 known['encoder_outputs'] = find_encoder_outputs(features.strides)
@@ -321,16 +321,19 @@ def _in_the_place_of(
     return list(ours)
 
 
-def measure_width(pyramid: nn.Module, in_channels: Sequence[int], strides: Sequence[int]) -> int:
+def measure_width(
+    pyramid: nn.Module, in_channels: Sequence[int], strides: Sequence[int], neck: Any
+) -> int:
     """The number of channels of all levels that a pyramid makes of label features.
 
     Args:
         pyramid: The pyramid.
         in_channels: Channels of the encoder outputs that feed it.
         strides: Their strides.
+        neck: Its config, which is asked where it does not run on a CPU.
 
     Raises:
-        ValueError: There is no such number, or the pyramid does not take such features.
+        ValueError: There is no such number.
     """
 
     def run(image: Tensor) -> Sequence[Tensor]:
@@ -342,7 +345,4 @@ def measure_width(pyramid: nn.Module, in_channels: Sequence[int], strides: Seque
             ]
         )
 
-    what = f"the label encoder's outputs of strides {list(strides)}"
-    remedy = f'It was given features of {what}: choose others with labelenc.encoder_outputs'
-    _, levels = pass_blank_image(pyramid, run, remedy)
-    return common_width([level.shape[1] for level in levels], f'{type(pyramid).__name__} on {what}')
+    return common_width(level_widths(pyramid, run), type(pyramid).__name__, neck)

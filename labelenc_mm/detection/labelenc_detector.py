@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mmdet.models.detectors import BaseDetector
+from mmdet.models.mot import BaseMOTModel
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import BaseDataElement
@@ -203,6 +204,11 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
     for base in cls.__mro__:
         if base.__name__ in _UNFIT:
             raise TypeError(f'{cls.__name__} cannot be label-encoded: {_UNFIT[base.__name__]}')
+    if not issubclass(cls, BaseDetector):
+        raise TypeError(
+            f'{cls.__name__} cannot be label-encoded: it tracks objects through videos, around a detector '
+            'that has to be trained by itself'
+        )
     own, others = count_feature_extractions(cls)
     if (own, others) != (1, 0):
         raise TypeError(
@@ -214,5 +220,6 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
 
 
 def register_labelenc_detectors() -> None:
-    """Register ``LabelEnc<Name>`` for every registered detector, refusals included."""
-    register_derived_models(MODELS, BaseDetector, LabelEncMixin, 'LabelEnc', labelenc_detector)
+    """Register ``LabelEnc<Name>`` for every registered detector, refusals included; trackers, too."""
+    bases = (BaseDetector, BaseMOTModel)
+    register_derived_models(MODELS, bases, LabelEncMixin, 'LabelEnc', labelenc_detector)

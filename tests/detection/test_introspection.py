@@ -38,7 +38,7 @@ class OneSize(ResNet):
 class DeepestFirst(nn.Module):
     """A neck that lists the deepest output first, whose widths have a name of their own."""
 
-    def __init__(self, in_channels, width, reverse=True):
+    def __init__(self, in_channels, width):
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in in_channels)
 
@@ -47,10 +47,21 @@ class DeepestFirst(nn.Module):
         return tuple(outputs[::-1])
 
 
+class ForGPUs(nn.Module):
+    """A neck of operators that have no form for CPUs."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.options = options
+
+    def forward(self, features):
+        raise RuntimeError('implementation for device cpu not found')
+
+
 @pytest.fixture(autouse=True)
 def registered():
     init_default_scope('mmdet')
-    for cls in (OneSize, DeepestFirst):
+    for cls in (OneSize, DeepestFirst, ForGPUs):
         MODELS.register_module(module=cls, force=True)
 
 
@@ -124,6 +135,19 @@ def test_neck_of_one_input_takes_the_output_of_its_width(listed, expected):
         [neck, dict(type='ChannelMapper', in_channels=[4], out_channels=4)], [1, 2, 3], [8, 16, 32]
     )
     assert pyramid[0].in_channels == expected
+
+
+def test_neck_that_runs_on_a_gpu_alone_is_believed():
+    """A model is built on the CPU."""
+    model = small_model_config()
+    model.neck.type = 'ForGPUs'
+    detector = build('small', model=model)
+    assert detector.labelenc.encoder_outputs == (0, 1, 2, 3)
+    assert detector.labelenc.adapter.layers[0].in_channels == 16
+    model = small_model_config()
+    model.neck.update(type='ForGPUs', out_channels=[16, 32])
+    with pytest.raises(ValueError, match=r'ForGPUs have \[16, 32\] channels'):
+        build('small', model=model)
 
 
 def test_centernet_whose_neck_has_another_name_for_its_width():
