@@ -206,8 +206,8 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
             raise TypeError(f'{cls.__name__} cannot be label-encoded: {_UNFIT[base.__name__]}')
     if not issubclass(cls, BaseDetector):
         raise TypeError(
-            f'{cls.__name__} cannot be label-encoded: it tracks objects through videos, around a detector '
-            'that has to be trained by itself'
+            f'{cls.__name__} cannot be label-encoded: it tracks objects through videos, while label maps '
+            'are of single images; train its detector by itself'
         )
     own, others = count_feature_extractions(cls)
     if (own, others) != (1, 0):

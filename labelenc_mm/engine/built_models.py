@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.model import PretrainedInit, revert_sync_batchnorm
-from mmengine.registry import WEIGHT_INITIALIZERS, DefaultScope, Registry
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DefaultScope, Registry
 from torch import nn
 
 
@@ -52,7 +52,8 @@ def is_ours(config: Any, registry: Registry) -> bool:
 
 def loads_a_checkpoint(init_cfg: Any) -> bool:
     """Whether an entry of a module's ``init_cfg`` takes its weights from a file."""
-    return isinstance(init_cfg, dict) and builds_a(PretrainedInit, init_cfg, WEIGHT_INITIALIZERS)
+    # Some backbones take the file without a type and load it by themselves.
+    return isinstance(init_cfg, dict) and 'checkpoint' in init_cfg
 
 
 def drop_pretrained(config: dict) -> None:

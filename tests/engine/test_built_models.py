@@ -5,12 +5,18 @@ from mmengine.model import PretrainedInit
 
 from labelenc_mm.engine.built_models import drop_pretrained
 
-SPELLINGS = ('Pretrained', 'mmengine.Pretrained', 'mmengine.model.PretrainedInit', PretrainedInit)
+SPELLINGS = (
+    'Pretrained',
+    'mmengine.Pretrained',
+    'mmengine.model.PretrainedInit',
+    PretrainedInit,
+    None,
+)
 
 
 @pytest.mark.parametrize('spelling', SPELLINGS)
 def test_entries_that_load_a_file_are_dropped(spelling):
-    pretrained = dict(type=spelling, checkpoint='x.pth')
+    pretrained = dict(checkpoint='x.pth') | ({'type': spelling} if spelling else {})
     normal = dict(type='Normal', layer='Conv2d')
     configs = [
         dict(init_cfg=pretrained),
