@@ -19,6 +19,7 @@ from mmengine.config import Config, DictAction
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 from labelenc_mm.engine.command_line import read_config, without_traceback
+from labelenc_mm.engine.sample_error_hook import name_samples
 from labelenc_mm.label_names import common_label_names
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 
@@ -65,7 +66,7 @@ def build_dataset(cfg: Config, split: str) -> Any:
     if not loader:
         raise ValueError(f'The config has no {split}_dataloader.')
     init_default_scope('mmdet')
-    return DATASETS.build(loader['dataset'])
+    return name_samples(DATASETS.build(loader['dataset']))
 
 
 def drawing_options(cfg: Config) -> tuple[str, bool, dict[str, Any]]:

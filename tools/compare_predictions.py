@@ -16,6 +16,7 @@ from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 from labelenc_mm.engine.command_line import read_config, without_traceback
+from labelenc_mm.engine.sample_error_hook import name_samples
 from labelenc_mm.last_checkpoint import follow_record
 
 BORDER = 4
@@ -92,7 +93,7 @@ class Detections:
 
         self.scale, self.score_thr = args.scale, args.score_thr
         self.models = [load(init_detector, cfg, name, args.device) for name in args.checkpoints]
-        self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
+        self.dataset = name_samples(DATASETS.build(cfg.val_dataloader.dataset))
         self.unscaled = loads_boxes_after_resize(self.dataset)
         self.visualizer = DetLocalVisualizer('comparison', line_width=2)
         self.visualizer.dataset_meta = {'palette': 'random', **self.dataset.metainfo}
@@ -131,7 +132,7 @@ class LabelMaps:
 
         self.scale = args.scale
         self.models = [load(init_model, cfg, name, args.device) for name in args.checkpoints]
-        self.dataset = DATASETS.build(cfg.val_dataloader.dataset)
+        self.dataset = name_samples(DATASETS.build(cfg.val_dataloader.dataset))
         self.visualizer = SegLocalVisualizer('comparison', alpha=0.6)
         self.visualizer.dataset_meta = self.dataset.metainfo
 

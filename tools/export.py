@@ -16,11 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.registry import Registry
 from mmengine.runner import CheckpointLoader
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.checkpoint import CheckpointError
-from labelenc_mm.engine.built_models import build_model, builds_a, model_config
+from labelenc_mm.engine.built_models import (
+    build_model,
+    builds_a,
+    class_name,
+    model_config,
+)
 from labelenc_mm.engine.command_line import read_config
 from labelenc_mm.engine.export import ExportError
 from labelenc_mm.engine.runner_state import common_metainfo
@@ -74,7 +80,9 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
         )
     meta = checkpoint.get('meta', {})
     if isinstance(meta.get('cfg'), str):
-        trained, given = (dict(_options(text)) for text in (meta['cfg'], config.pretty_text))
+        trained, given = (
+            dict(_options(text, toolbox.models)) for text in (meta['cfg'], config.pretty_text)
+        )
         differing = [
             f'{key}: {given.get(key, "missing")} in the config, {trained.get(key, "missing")} trained'
             for key in sorted(trained.keys() | given.keys())
@@ -164,7 +172,7 @@ def _detection() -> _Toolbox:
     return _Toolbox('mmdet', MODELS, 'a labelenc.* part', has_ours, export.export_detector, save)
 
 
-def _options(text: str) -> Iterator[tuple[str, str]]:
+def _options(text: str, models: Registry) -> Iterator[tuple[str, str]]:
     """The options of ``model`` in a dumped config, read without running it: it came with a file."""
     try:
         body = ast.parse(text).body
@@ -172,7 +180,9 @@ def _options(text: str) -> Iterator[tuple[str, str]]:
         raise ExportError(f'the config inside the checkpoint cannot be read: {error}') from error
     for node in body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'model':
-            yield from _leaves('model', node.value)
+            for name, value in _leaves('model', node.value):
+                is_type = name.endswith('.type')
+                yield name, class_name(value.strip('\'"'), models) if is_type else value
 
 
 def _leaves(name: str, node: ast.expr) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
 
 # This also makes our models and configs known, before a config is parsed.
+from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
 from labelenc_mm.engine.resume import find_resumable, resume_from
 
@@ -37,13 +40,13 @@ def enable_amp(cfg: Config) -> None:
     """Put the mixed-precision optimizer wrapper into the config."""
     if get_device() == 'cpu':
         raise RuntimeError('--amp needs a GPU, and none was found. Train without it on CPU.')
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    kind = getattr(kind, '__name__', kind)  # a config in the new style names classes
-    if kind == 'AmpOptimWrapper':
+    kind = entry_of({'type': OptimWrapper, **cfg.optim_wrapper}, OPTIM_WRAPPERS)
+    if kind is AmpOptimWrapper:
         return
-    if kind != 'OptimWrapper':
+    if kind is not OptimWrapper:
         raise ValueError(
-            f'--amp replaces optim_wrapper.type OptimWrapper, but the config has {kind}. '
+            '--amp replaces optim_wrapper.type OptimWrapper, but the config has '
+            f'{cfg.optim_wrapper.type}. '
             'Choose its mixed precision in the config.'
         )
     cfg.optim_wrapper.type = 'AmpOptimWrapper'

@@ -24,6 +24,7 @@ from torch.nn import functional
 # This also makes our models and configs known, before a config is parsed, and loading safe.
 import labelenc_mm.toolbox
 from labelenc_mm.engine.command_line import read_config, without_traceback
+from labelenc_mm.engine.sample_error_hook import name_samples
 
 _PANEL_WIDTH = 3.2  # inches
 
@@ -198,7 +199,7 @@ def visualize(args: argparse.Namespace) -> list[Path]:
     if args.baseline:
         path, checkpoint = args.baseline
         baseline = load_detector(read_config(path, None, 'mmdet', reason), checkpoint, args.device)
-    dataset = DATASETS.build(config.val_dataloader.dataset)
+    dataset = name_samples(DATASETS.build(config.val_dataloader.dataset))
     if not len(dataset):
         raise ValueError(f'The validation set of {args.config} is empty.')
     unscaled = loads_boxes_after_resize(dataset)

@@ -18,6 +18,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from labelenc_mm.detection import LabelEncodingHead
+from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.networks import LabelEncoder
 
 
@@ -36,7 +37,7 @@ def plain_config(config: Config) -> Config:
     ]
     for name, part, stock in parts:
         kind = part.get('type', stock)
-        if kind not in (stock, stock.__name__):
+        if entry_of({'type': kind}, MODELS) is not stock:
             raise ValueError(f'{name} of type {kind} has no plain form; only {stock.__name__} has')
         part.type = f'Plain{stock.__name__}'
     return config

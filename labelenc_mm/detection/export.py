@@ -77,7 +77,9 @@ def export_detector(
 
     def verify(exported: Mapping[str, Tensor]) -> None:
         models = [build_model(model_config(part), MODELS, scope) for part in (config, stock)]
-        compare_models(models[0], state_dict, models[1], exported, _stock_name, _run, device)
+        compare_models(
+            models[0], state_dict, models[1], exported, _stock_name, _run, device, config
+        )
 
     return write_export(out, stock, stock_state_dict(state_dict), dataset_meta, verify)
 

@@ -19,13 +19,17 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from labelenc_mm.checkpoint import CheckpointError
-from labelenc_mm.detection.feature_supervision_head import (
-    DISTANCE_END,
-    FeatureSupervisionHead,
-    neck_width,
+from labelenc_mm.detection.feature_supervision_head import DISTANCE_END, FeatureSupervisionHead
+from labelenc_mm.detection.introspection import (
+    common_width,
+    level_widths,
+    measure_features,
+    source_of_levels,
 )
 from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.schedule import Limit
+
+_REMEDY = 'Choose teacher and student that take one of them'
 
 
 @MODELS.register_module()
@@ -40,7 +44,7 @@ class FeatureDistillationHead(FeatureSupervisionHead):
             (``'mmdet::retinanet/retinanet_r101_fpn_1x_coco.py'``) or the path of one.
         init_from: Checkpoint of the teacher, a path or whatever address mmengine knows; loaded when
             training starts.
-        neck: The student's neck config, filled in by the detector.
+        channels: Channels of the student's levels, filled in by the detector.
         data_preprocessor: The student's data preprocessor, filled in by the detector.
         adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance.
@@ -63,7 +67,7 @@ class FeatureDistillationHead(FeatureSupervisionHead):
     def __init__(
         self,
         teacher: str | dict,
-        neck: dict | list[dict] | None,
+        channels: int,
         data_preprocessor: nn.Module,
         init_from: str | None = None,
         adapter: dict | None = None,
@@ -76,20 +80,23 @@ class FeatureDistillationHead(FeatureSupervisionHead):
             distance_end = DISTANCE_END[distance_by_epoch]
         super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
         model = teacher_model(teacher)
-        widths = neck_width(neck), neck_width(model.get('neck'))
-        if widths[0] != widths[1]:
-            raise ValueError(
-                f"the student's neck has {widths[0]} channels, the teacher's {widths[1]}; "
-                'their features are compared channel by channel: choose a teacher of the same width'
-            )
         check_preprocessing(data_preprocessor, model.get('data_preprocessor'))
         self.teacher = Teacher(model)
-        self.complete(widths[0], adapter)
+        widths = level_widths(self.teacher, self.teacher)
+        width = common_width(widths, 'the teacher', model['neck'])
+        if width != channels:
+            raise ValueError(
+                f"the student's neck has {channels} channels, the teacher's {width}; "
+                'their features are compared channel by channel: choose a teacher of the same width'
+            )
+        self.complete(channels, adapter)
 
     @classmethod
     def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
-        """Neck and data preprocessor of the student."""
-        return {'neck': neck, 'data_preprocessor': detector.data_preprocessor}
+        """Width of the levels and data preprocessor of the student."""
+        widths = measure_features(detector, _REMEDY).widths
+        channels = common_width(widths, source_of_levels(detector), neck)
+        return {'channels': channels, 'data_preprocessor': detector.data_preprocessor}
 
     @property
     def frozen_parts(self) -> Sequence[nn.Module]:

@@ -169,25 +169,3 @@ class FeatureSupervisionHead(BaseModule):
         losses = {'loss_labelenc': self.loss_weight * distance}
         losses.update({f'labelenc_corr_{i}': rho for i, rho in enumerate(correlations)})
         return losses
-
-
-def neck_width(neck: dict | Sequence[dict] | None) -> int:
-    """The number of channels of all levels of a neck.
-
-    Args:
-        neck: Config of the neck, or a list of configs in order.
-
-    Raises:
-        ValueError: If there is no such number.
-    """
-    configs = [] if neck is None else neck if isinstance(neck, Sequence) else [neck]
-    widths = [config['out_channels'] for config in configs if 'out_channels' in config]
-    width: Any = widths[-1] if widths else None
-    if isinstance(width, Sequence) and len(set(width)) == 1:
-        width = width[0]
-    if not isinstance(width, int):
-        raise ValueError(
-            'the feature adaptation block is shared by all levels and needs a neck whose '
-            f'out_channels is one number; got {width} in {[config.get("type") for config in configs]}'
-        )
-    return width

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmdet.registry import MODELS
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from labelenc_mm.artefact import (
     save_tensors,
 )
 from labelenc_mm.detection.introspection import NOT_HEAD, head_children
+from labelenc_mm.engine.built_models import class_name, entry_of
 from labelenc_mm.labels import LABEL_MAP_VERSION
 
 FILE_NAME = 'label_encoding.safetensors'
@@ -88,10 +90,11 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
 
     differences = compare_label_encoding(detector, tensors, metadata, with_head=init_head)
     if differences:
+        advice = 'Train step 1 with the same classes, neck and head (the backbone may differ)'
+        if init_head and not compare_label_encoding(detector, tensors, metadata, with_head=False):
+            advice += ', or leave its head out with labelenc.init_head=False'
         raise ArtefactError(
-            f'{path} does not fit this detector:\n  ' + '\n  '.join(differences) + '\nTrain step 1 '
-            'with the same classes, neck and head (the backbone may differ), or switch the head off '
-            'with labelenc.init_head=False'
+            f'{path} does not fit this detector:\n  ' + '\n  '.join(differences) + f'\n{advice}'
         )
 
     for prefix, module in _frozen_parts(detector).items():
@@ -174,10 +177,12 @@ def describe(detector: Any) -> dict[str, Any]:
 
 
 def type_names(config: Any) -> Any:
-    """The type of a module config as a name, of a list of them as a list."""
+    """The class that a config, or its type in a file, builds; of a list of them a list."""
+    if isinstance(config, str):
+        return class_name(config, MODELS)
     if isinstance(config, Mapping):
-        name = config.get('type')
-        return name if isinstance(name, str) else getattr(name, '__name__', str(name))
+        entry = entry_of(config, MODELS)
+        return getattr(entry, '__name__', str(config.get('type')))
     if isinstance(config, Sequence):
         return [type_names(item) for item in config]
     return None
@@ -191,7 +196,11 @@ def _frozen_parts(detector: Any) -> dict[str, nn.Module]:
 def _compare_metadata(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], with_head: bool
 ) -> list[str]:
-    theirs = {'pixel_convention': 'exclusive', **theirs}  # files of earlier versions do not say
+    theirs = {
+        'pixel_convention': 'exclusive',  # files of earlier versions do not say
+        **theirs,
+        'neck': type_names(theirs.get('neck')),
+    }
     keys = ['label_map_version', 'label_source', 'pixel_offset', 'pixel_convention']
     keys += ['num_classes', 'neck', *(['head'] if with_head else [])]
     return [

@@ -3,12 +3,12 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from labelenc_mm.engine.built_models import image_channels
+from labelenc_mm.engine.blank_image import pass_blank_image
 
 NOT_HEAD = ('backbone', 'neck', 'labelenc', 'data_preprocessor')
 """Children of a detector that do not belong to its head in the sense of LabelEnc, sec. 3.1."""
@@ -45,34 +45,112 @@ def predicts_masks(detector: nn.Module) -> bool:
     return bool(detector.with_mask) or hasattr(getattr(detector, 'bbox_head', None), 'loss_mask')
 
 
-@torch.no_grad()
-def find_encoder_outputs(
-    backbone: nn.Module, encoder_strides: Sequence[int] = (4, 8, 16, 32)
-) -> tuple[int, ...]:
-    """Indices of the label encoder's outputs whose strides the backbone has.
+class Features(NamedTuple):
+    """What a detector makes of a blank image."""
 
-    Measured by one pass over a small blank image.
+    strides: list[int]
+    """Of the backbone's outputs, in their order."""
+    channels: list[int]
+    """Of the same."""
+    widths: list[int] | None
+    """Channels of the levels that its head gets, None where the neck does not run here."""
+
+
+def measure_features(detector: Any, remedy: str) -> Features:
+    """Measure the features of a detector by one pass over a blank image.
+
+    Some necks have operators for GPUs alone, while a model is built on the CPU; then the backbone runs by
+    itself.
+
+    Args:
+        detector: The detector.
+        remedy: What to do where that fails, for the message.
 
     Raises:
-        ValueError: If the backbone has an output of another stride.
+        ValueError: There is no image that the detector takes, or its backbone has no part in it.
     """
-    side = 128
-    was_training = backbone.training
-    device = next(backbone.parameters()).device
-    blank = torch.zeros(1, image_channels(backbone), side, side, device=device)
-    backbone.eval()
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: tuple, output: Any) -> None:
+        outputs[:] = [output] if isinstance(output, Tensor) else output
+
+    handle = detector.backbone.register_forward_hook(keep)
+    levels: Sequence[Tensor] | None
     try:
-        outputs = backbone(blank)
+        image, levels = pass_blank_image(detector, detector.extract_feat, remedy)
+    except ValueError:
+        (image, _), levels = pass_blank_image(detector, detector.backbone, remedy), None
     finally:
-        backbone.train(was_training)
-    strides = [round(side / output.shape[-1]) for output in outputs]
-    unknown = [stride for stride in strides if stride not in encoder_strides]
-    if unknown:
+        handle.remove()
+    if not outputs:
         raise ValueError(
-            f'{type(backbone).__name__} has outputs of strides {strides}; the label encoder has '
+            f'{type(detector).__name__}.extract_feat does not run its backbone. {remedy}'
+        )
+    return Features(
+        [round(image.shape[-1] / output.shape[-1]) for output in outputs],
+        [output.shape[1] for output in outputs],
+        None if levels is None else [level.shape[1] for level in levels],
+    )
+
+
+def source_of_levels(detector: Any) -> str:
+    """What gives the head of a detector its levels: the class of its neck, or of its backbone."""
+    neck = getattr(detector, 'neck', None)
+    return type(detector.backbone if neck is None else neck).__name__
+
+
+def find_encoder_outputs(
+    strides: Sequence[int], encoder_strides: Sequence[int] = (4, 8, 16, 32)
+) -> tuple[int, ...]:
+    """Indices of the label encoder's outputs that have the strides of a backbone's.
+
+    Raises:
+        ValueError: If the encoder has no output of such a stride.
+    """
+    if any(stride not in encoder_strides for stride in strides):
+        raise ValueError(
+            f'the backbone has outputs of strides {list(strides)}; the label encoder has '
             f'{tuple(encoder_strides)}. Set labelenc.encoder_outputs if the neck fits all the same'
         )
     return tuple(encoder_strides.index(stride) for stride in strides)
+
+
+def level_widths(module: nn.Module, run: Callable[[Tensor], Sequence[Tensor]]) -> list[int] | None:
+    """Channels of the levels that ``run`` makes of a blank image; None where it does not run here.
+
+    Args:
+        module: What runs.
+        run: Gets a (1, channels, H, W) image of zeros.
+    """
+    try:
+        return [level.shape[1] for level in pass_blank_image(module, run, '')[1]]
+    except ValueError:
+        return None
+
+
+def common_width(widths: Sequence[int] | None, whose: str, neck: Any) -> int:
+    """The number of channels of all levels of a feature pyramid.
+
+    Args:
+        widths: Channels of each level; None where they cannot be measured.
+        whose: What gives them out, for the message.
+        neck: Its config, or list of configs in order, which is asked where they cannot be measured.
+
+    Raises:
+        ValueError: If there is no such number.
+    """
+    if widths is None:
+        configs = list(neck) if isinstance(neck, Sequence) else [neck or {}]
+        told = [config['out_channels'] for config in configs if 'out_channels' in config]
+        widths = told[-1] if told and isinstance(told[-1], Sequence) else told[-1:]
+        if not widths:
+            raise ValueError(f'{whose} does not run here, and its config has no out_channels')
+    if len(set(widths)) != 1:
+        raise ValueError(
+            'the feature adaptation block is shared by all levels and needs levels of one width; those '
+            f'of {whose} have {list(widths)} channels'
+        )
+    return widths[0]
 
 
 def count_feature_extractions(cls: type) -> tuple[int, int]:

@@ -5,6 +5,7 @@ batch in pixels, (h_l, w_l) size of pyramid level l.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,11 +19,18 @@ from torch import Tensor, nn
 from labelenc_mm.detection.feature_supervision_head import (
     DISTANCE_END,
     FeatureSupervisionHead,
-    neck_width,
 )
 from labelenc_mm.detection.ground_truth import inclusive_boxes
 from labelenc_mm.detection.hand_over import load_label_encoding
-from labelenc_mm.detection.introspection import count_classes, find_encoder_outputs, predicts_masks
+from labelenc_mm.detection.introspection import (
+    common_width,
+    count_classes,
+    find_encoder_outputs,
+    level_widths,
+    measure_features,
+    predicts_masks,
+    source_of_levels,
+)
 from labelenc_mm.engine.built_models import drop_pretrained
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 from labelenc_mm.networks import LabelEncoder
@@ -40,7 +48,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
     """Draws label maps, encodes them, adapts image features and measures the distance.
 
     It is the ``labelenc`` subtree of a detector that :class:`LabelEncMixin` extends, which also fills
-    in ``num_classes``, ``neck`` and ``encoder_outputs``; users write the other arguments.
+    in ``num_classes``, ``neck``, ``encoder_outputs`` and ``backbone_channels``; users write the other
+    arguments.
 
     Args:
         stage: 'autoencode' (step 1: learn the label encoding function together with a detector) or
@@ -52,6 +61,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         neck: The detector's own neck config, or list of them; it is built once more on top of the
             label encoder. None for a detector without a neck.
         encoder_outputs: Which of the encoder's 4 outputs (strides 4, 8, 16, 32) feed the pyramid.
+        backbone_channels: Channels of the backbone's outputs, as the detector measures them: they tell
+            in which order the neck lists them.
         init_from: ``label_encoding.safetensors`` of step 1, loaded when step 2 starts.
         init_head: Whether step 2 also starts from the head of step 1 (Table 5, 'initialization').
         init_neck: Whether step 2 starts its neck from the pyramid of step 1 (as the released code, which
@@ -94,6 +105,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         num_classes: int,
         neck: dict | list[dict] | None,
         encoder_outputs: Sequence[int] = (0, 1, 2, 3),
+        backbone_channels: Sequence[int] | None = None,
         joint: bool = True,
         init_from: str | None = None,
         init_head: bool = True,
@@ -145,15 +157,24 @@ class LabelEncodingHead(FeatureSupervisionHead):
             {'type': 'LabelEncoder', **(encoder or {}), 'num_classes': num_classes}
         )
         in_channels = [self.encoder.out_channels[index] for index in self.encoder_outputs]
-        self.pyramid, channels = build_pyramid(neck, in_channels)
-        self.complete(channels, adapter)
+        self.pyramid = build_pyramid(neck, in_channels, backbone_channels)
+        strides = [self.encoder.strides[index] for index in self.encoder_outputs]
+        self.complete(measure_width(self.pyramid, in_channels, strides, neck), adapter)
 
     @classmethod
     def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
-        """Classes and neck of the detector; encoder outputs and source of labels if not given."""
+        """Classes, neck and widths of the detector; encoder outputs and source of labels if not given."""
         known = {'num_classes': count_classes(detector), 'neck': neck}
-        if 'encoder_outputs' not in given:
-            known['encoder_outputs'] = find_encoder_outputs(detector.backbone)
+        try:
+            features = measure_features(detector, 'Set labelenc.encoder_outputs')
+        except ValueError:
+            if 'encoder_outputs' not in given:
+                raise
+        else:
+            common_width(features.widths, source_of_levels(detector), neck)
+            known['backbone_channels'] = features.channels
+            if 'encoder_outputs' not in given:
+                known['encoder_outputs'] = find_encoder_outputs(features.strides)
         if 'label_source' not in given:
             known['label_source'] = 'mask' if predicts_masks(detector) else 'box'
         return known
@@ -284,31 +305,73 @@ class _Levels(BaseModule):
 
 
 def build_pyramid(
-    neck: dict | list[dict] | None, in_channels: Sequence[int]
-) -> tuple[torch.nn.Module, int]:
+    neck: dict | list[dict] | None,
+    in_channels: Sequence[int],
+    backbone_channels: Sequence[int] | None = None,
+) -> nn.Module:
     """Build a detector's neck once more for the channels of the label encoder.
 
     Args:
         neck: Config of the neck, or a list of configs in order, or None.
         in_channels: Channels of the encoder outputs that feed it.
-
-    Returns:
-        The module and the channels of its levels.
+        backbone_channels: Channels of the backbone's outputs, in whose place they are. By default the
+            neck is taken to list them in their order, or, if it takes one of them, the last one.
     """
     if neck is None:
-        if len(set(in_channels)) != 1:
+        if backbone_channels is not None and list(in_channels) != list(backbone_channels):
             raise ValueError(
-                'a detector without a neck needs encoder outputs of one width; got channels '
-                f'{tuple(in_channels)}'
+                "without a neck the head gets the label encoder's outputs as they are, with channels "
+                f"{list(in_channels)} in place of the backbone's {list(backbone_channels)}. Set "
+                'labelenc.encoder.out_channels or labelenc.encoder_outputs so that they are the same'
             )
-        return _Levels(), in_channels[0]
-    configs = copy.deepcopy(neck if isinstance(neck, Sequence) else [neck])
-    first = configs[0]
-    if isinstance(first.get('in_channels'), Sequence):
-        first['in_channels'] = list(in_channels)
-    else:
-        first['in_channels'] = in_channels[-1]
+        return _Levels()
+    configs = copy.deepcopy(list(neck) if isinstance(neck, Sequence) else [neck])
+    if 'in_channels' in configs[0]:
+        configs[0]['in_channels'] = _in_the_place_of(
+            configs[0]['in_channels'], in_channels, backbone_channels
+        )
     for config in configs:
         drop_pretrained(config)  # weights for image features
-    width = neck_width(neck)
-    return MODELS.build(configs if isinstance(neck, Sequence) else first), width
+    return MODELS.build(configs if isinstance(neck, Sequence) else configs[0])
+
+
+def _in_the_place_of(
+    listed: int | Sequence[int], ours: Sequence[int], theirs: Sequence[int] | None
+) -> int | list[int]:
+    """``in_channels`` of a neck with our channels where it lists those of the backbone.
+
+    Some necks list the deepest output first, and one that takes a single output need not take the last.
+    """
+    theirs = list(theirs or ())
+    if not isinstance(listed, Sequence):
+        return ours[theirs.index(listed)] if listed in theirs else ours[-1]
+    if list(listed) == theirs[::-1]:
+        return list(ours)[::-1]
+    return list(ours)
+
+
+def measure_width(
+    pyramid: nn.Module, in_channels: Sequence[int], strides: Sequence[int], neck: Any
+) -> int:
+    """The number of channels of all levels that a pyramid makes of label features.
+
+    Args:
+        pyramid: The pyramid.
+        in_channels: Channels of the encoder outputs that feed it.
+        strides: Their strides.
+        neck: Its config, which is asked where it does not run on a CPU.
+
+    Raises:
+        ValueError: There is no such number.
+    """
+
+    def run(image: Tensor) -> Sequence[Tensor]:
+        height, width = image.shape[-2:]
+        return pyramid(
+            [
+                image.new_zeros(1, channels, math.ceil(height / s), math.ceil(width / s))
+                for channels, s in zip(in_channels, strides, strict=True)
+            ]
+        )
+
+    return common_width(level_widths(pyramid, run), type(pyramid).__name__, neck)

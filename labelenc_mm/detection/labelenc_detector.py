@@ -10,12 +10,14 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mmdet.models.detectors import BaseDetector
+from mmdet.models.mot import BaseMOTModel
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
+from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 
@@ -27,7 +29,8 @@ LABEL_PREFIX = 'ae_'
 # head learns something else than classified boxes of the image.
 _UNFIT = {
     'RPN': 'its head tells objects from background only, while label maps have classes',
-    'MaskFormer': 'its head predicts things and stuff together, while label maps hold boxes of things',
+    'MaskFormer': 'its pixel decoder belongs to the head, which so gets the outputs of the backbone as '
+    'they are, of several widths, while one feature adaptation block serves all levels',
     'TwoStagePanopticSegmentor': 'it also learns stuff, while label maps hold boxes of things',
     'TridentFasterRCNN': 'its backbone makes three images of each, while label maps are drawn once',
     'GLIP': 'its head compares with texts, while label maps have a fixed list of classes',
@@ -47,31 +50,27 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
     Args:
         labelenc: Options of :class:`LabelEncodingHead`, or of another subclass of
             :class:`FeatureSupervisionHead` as its ``type`` says, except those that the detector knows.
-        neck: The detector's neck config.
-        kwargs: Of the detector.
+        kwargs: Of the detector, handed on as they are.
     """
 
     stock_type: str
 
-    def __init__(self, *, labelenc: dict, neck: Any = None, **kwargs: Any) -> None:
-        if neck is not None:
-            kwargs['neck'] = neck
+    def __init__(self, *, labelenc: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._given_features: Sequence[Tensor] | None = None
         options = {'type': 'LabelEncodingHead', **labelenc}
-        head = MODELS.get(options['type']) if isinstance(options['type'], str) else options['type']
-        known_from = getattr(head, 'known_from', None)
+        known_from = getattr(entry_of(options, MODELS), 'known_from', None)
         if known_from is None:
             raise TypeError(
                 f'labelenc.type={options["type"]!r} is no subclass of FeatureSupervisionHead; leave it '
                 "out for LabelEnc, or write 'FeatureDistillationHead' for a teacher detector"
             )
-        self.labelenc = MODELS.build({**options, **known_from(self, neck, options)})
+        self.labelenc = MODELS.build({**options, **known_from(self, kwargs.get('neck'), options)})
         if not self.labelenc.joint:
             # At rest for the whole training: neither DDP nor the optimizer has to wait for them.
             for part in (self.backbone, getattr(self, 'neck', None), self.labelenc.adapter):
                 if part is not None:
                     part.requires_grad_(False)
-        self._given_features: Sequence[Tensor] | None = None
 
     def init_weights(self) -> None:
         """Initialise as the detector does; step 2 then takes over what step 1 learned."""
@@ -205,6 +204,11 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
     for base in cls.__mro__:
         if base.__name__ in _UNFIT:
             raise TypeError(f'{cls.__name__} cannot be label-encoded: {_UNFIT[base.__name__]}')
+    if not issubclass(cls, BaseDetector):
+        raise TypeError(
+            f'{cls.__name__} cannot be label-encoded: it tracks objects through videos, while label maps '
+            'are of single images; train its detector by itself'
+        )
     own, others = count_feature_extractions(cls)
     if (own, others) != (1, 0):
         raise TypeError(
@@ -216,5 +220,6 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
 
 
 def register_labelenc_detectors() -> None:
-    """Register ``LabelEnc<Name>`` for every registered detector, refusals included."""
-    register_derived_models(MODELS, BaseDetector, LabelEncMixin, 'LabelEnc', labelenc_detector)
+    """Register ``LabelEnc<Name>`` for every registered detector, refusals included; trackers, too."""
+    bases = (BaseDetector, BaseMOTModel)
+    register_derived_models(MODELS, bases, LabelEncMixin, 'LabelEnc', labelenc_detector)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.model import PretrainedInit, revert_sync_batchnorm
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, Registry
 from torch import nn
 
@@ -23,9 +23,19 @@ def model_config(config: Config) -> ConfigDict:
 
 
 def entry_of(config: Any, registry: Registry) -> Any:
-    """What a config builds: the class or function that its ``type`` is or names, None if unknown."""
+    """What a config builds: the class or function that its ``type`` is or names, None if unknown.
+
+    A type has many spellings: ``FPN``, ``mmdet.FPN``, ``mmdet.models.necks.fpn.FPN`` (as mmengine dumps the
+    classes of a config in the new style), the class itself. Compared is what they mean.
+    """
     kind = config.get('type')
     return registry.get(kind) if isinstance(kind, str) else kind
+
+
+def class_name(kind: str, registry: Registry) -> str:
+    """The class that a type means which was read from a file: nothing is imported at its word."""
+    name = kind.rpartition('.')[2]
+    return getattr(registry.module_dict.get(name), '__name__', name)
 
 
 def builds_a(base: type, config: Any, registry: Registry) -> bool:
@@ -42,7 +52,8 @@ def is_ours(config: Any, registry: Registry) -> bool:
 
 def loads_a_checkpoint(init_cfg: Any) -> bool:
     """Whether an entry of a module's ``init_cfg`` takes its weights from a file."""
-    return isinstance(init_cfg, dict) and init_cfg.get('type') in ('Pretrained', PretrainedInit)
+    # Some backbones take the file without a type and load it by themselves.
+    return isinstance(init_cfg, dict) and 'checkpoint' in init_cfg
 
 
 def drop_pretrained(config: dict) -> None:

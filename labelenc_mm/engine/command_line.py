@@ -11,13 +11,16 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.registry import RUNNERS
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import HOOKS, MODEL_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 
 from labelenc_mm import toolbox
 from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.engine.built_models import builds_a, entry_of
 from labelenc_mm.engine.checkpoint_fit import CheckpointFitHook
 from labelenc_mm.engine.distributed import init_distributed
+from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
 
 # Read from the config by mmengine's Runner, beside the arguments of its constructor.
 _RUNNER_KEYS = (
@@ -86,7 +89,7 @@ def without_traceback() -> Iterator[None]:
     """End the process with a line alone where the block raises what a user can mend."""
     try:
         yield
-    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
+    except (CheckpointError, FileNotFoundError, ImportError, SampleError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
 
 
@@ -146,11 +149,11 @@ def build_runner(cfg: Config) -> Runner:
         wrapper = cfg.get('model_wrapper_cfg') or {
             'find_unused_parameters': cfg.get('find_unused_parameters', False)
         }
-        if wrapper.get('type') in (None, 'MMDistributedDataParallel'):
+        if 'type' not in wrapper or entry_of(wrapper, MODEL_WRAPPERS) is MMDistributedDataParallel:
             wrapper['type'] = 'CPUCapableDistributedDataParallel'
         cfg.model_wrapper_cfg = wrapper
     hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
-    if not any(isinstance(hook, dict) and hook.get('type') == 'SampleErrorHook' for hook in hooks):
+    if not any(isinstance(h, dict) and builds_a(SampleErrorHook, h, HOOKS) for h in hooks):
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), {'type': 'SampleErrorHook'}]
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.register_hook(CheckpointFitHook())

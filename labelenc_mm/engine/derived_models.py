@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 
 
 def derive_model(cls: type, mixin: type, prefix: str, what: str) -> Any:
-    """``<prefix><Name>``, not yet registered; its ``stock_type`` is the name of the toolbox's class.
+    """``<prefix><Name>``, not yet registered; its ``stock_type`` names the toolbox's class.
 
     Args:
         cls: A class of the toolbox.
@@ -25,13 +25,17 @@ def derive_model(cls: type, mixin: type, prefix: str, what: str) -> Any:
 
 
 def register_derived_models(
-    models: Registry, base: type, mixin: type, prefix: str, make: Callable[[Any], type]
+    models: Registry,
+    base: type | tuple[type, ...],
+    mixin: type,
+    prefix: str,
+    make: Callable[[Any], type],
 ) -> None:
     """Register one of ours for every registered model, refusals included.
 
     Args:
         models: The toolbox's registry, to which they go, too.
-        base: What the models are subclasses of.
+        base: What the models are subclasses of, one class or several.
         mixin: What those of ours are subclasses of.
         prefix: Of their names.
         make: From a model's class to ours; raises TypeError where there can be none, which is then what
@@ -44,6 +48,7 @@ def register_derived_models(
             continue
         try:
             entry: Any = make(cls)
+            entry.stock_type = name  # which need not be the name of the class
         except TypeError as error:
             entry = _refusal(str(error))
         models.register_module(name=f'{prefix}{name}', module=entry)

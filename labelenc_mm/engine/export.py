@@ -7,8 +7,9 @@ What is ours in a model, and what a model computes, is told by ``labelenc_mm.det
 import copy
 import os.path as osp
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 import labelenc_mm
 from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.engine.blank_image import image_sizes
 from labelenc_mm.engine.built_models import entry_of, image_channels, is_ours, model_config
 from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
 from labelenc_mm.replacing import replacing
@@ -109,7 +111,18 @@ def config_without_ours(
             del result['custom_imports']
     result.update(load_from=None, resume=False)
     result.pop('work_dir', None)
-    return Config(result)
+    return Config(_with_named_types(result))
+
+
+def _with_named_types(config: Any) -> Any:
+    """A config whose classes and functions are names, without which its text could not be read again."""
+    if isinstance(config, Mapping):
+        return {key: _with_named_types(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_with_named_types(value) for value in config)
+    if isinstance(config, type | FunctionType):
+        return f'{config.__module__}.{config.__qualname__}'
+    return config
 
 
 def _holds_ours(config: Any, models: Registry) -> bool:
@@ -162,7 +175,7 @@ def compare_models(
     stock_name: StockName,
     run: Callable[[Any, Tensor], list[Tensor]],
     device: str | torch.device,
-    own_size: tuple[int, int] | None = None,
+    config: Config,
 ) -> None:
     """Compare the exported model with the trained one: weights, and what both compute for images.
 
@@ -174,7 +187,7 @@ def compare_models(
         stock_name: The name of a trained tensor in the stock model.
         run: All tensors that a model computes for a (channels, H, W) uint8 image.
         device: Where the two run.
-        own_size: (H, W) of images that the model certainly takes, for those that do not take ours.
+        config: Of the training, which may tell the sizes of images that the model takes.
 
     Raises:
         ExportError: Something differs in a single bit.
@@ -205,18 +218,24 @@ def compare_models(
         return found
 
     for index, size in enumerate(_SIZES):
-        try:
-            results = outputs(size)
-        except Exception:
-            if own_size is None:
-                raise
-            # Position embeddings of one size, or pooling windows larger than the image.
-            results = outputs(own_size)
+        results = _first_that_works(outputs, [size, *image_sizes(stock, config)])
         if len(results[0]) != len(results[1]) or not all(map(torch.equal, *results)):
             raise ExportError(
                 f'the stock {type(stock).__name__} does not predict the same as the trained '
                 f'{type(trained_model).__name__} on test image {index}; nothing was written'
             )
+
+
+def _first_that_works(run: Callable[[Any], Any], arguments: Sequence[Any]) -> Any:
+    """What ``run`` returns for the first argument that it takes; if there is none, what the first raised."""
+    failure: Exception | None = None
+    for argument in arguments:
+        try:
+            return run(argument)
+        except Exception as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
 
 
 @contextmanager

@@ -50,12 +50,33 @@ class SampleNamingCompose(Compose):
                 raise SampleError(
                     f'{type(transform).__name__} failed for the sample with '
                     f'{sample or "neither path nor index"}: '
-                    f'{type(error).__name__}: {str(error).strip()}. If its file is missing, empty '
-                    'or damaged, restore it or take it out of the annotations.'
+                    f'{type(error).__name__}: {str(error).strip()}{_remedy(transform, error)}'
                 ) from error
             if results is None:
                 return None
         return results
+
+
+def _remedy(transform: Any, error: Exception) -> str:
+    """What to do about a sample; nothing where it may well be the pipeline that is wrong."""
+    loads = type(transform).__name__.startswith('Load')
+    if loads and isinstance(error, KeyError):
+        return (
+            f'. The data set has no {error} for it: complete its annotations, take it out, or do not '
+            f'let {type(transform).__name__} ask for that.'
+        )
+    # Whatever a decoder says to a damaged file. A backend that is not there is not the file's fault.
+    if isinstance(error, OSError) or (loads and not isinstance(error, ImportError)):
+        return '. If its file is missing, empty or damaged, restore it or take it out of the annotations.'
+    return ''
+
+
+def name_samples(dataset: Any) -> Any:
+    """Let the errors of a data set's pipelines, and of those that it wraps, name the sample; returns it."""
+    for part in iterate_datasets(dataset):
+        if type(getattr(part, 'pipeline', None)) is Compose:
+            part.pipeline = SampleNamingCompose(part.pipeline)
+    return dataset
 
 
 @HOOKS.register_module()
@@ -82,6 +103,4 @@ class SampleErrorHook(Hook):
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             # A loop that this run does not use is still a config.
             dataloader = getattr(loop, 'dataloader', None)
-            for dataset in iterate_datasets(getattr(dataloader, 'dataset', None)):
-                if type(getattr(dataset, 'pipeline', None)) is Compose:
-                    dataset.pipeline = SampleNamingCompose(dataset.pipeline)
+            name_samples(getattr(dataloader, 'dataset', None))

@@ -93,9 +93,7 @@ def export_segmentor(
 
     def verify(exported: Mapping[str, Tensor]) -> None:
         models = [build_model(model_config(part), MODELS, scope) for part in (config, stock)]
-        compare_models(
-            models[0], state_dict, models[1], exported, stock_name, _run, device, _own_size(config)
-        )
+        compare_models(models[0], state_dict, models[1], exported, stock_name, _run, device, config)
 
     return write_export(out, stock, stock_state_dict(config, state_dict), dataset_meta, verify)
 
@@ -127,14 +125,6 @@ def _stock_names(config: Config) -> StockName:
 
 def _is_label_head(config: Any) -> bool:
     return builds_a(FrozenLabelHead, config, MODELS)
-
-
-def _own_size(config: Config) -> tuple[int, int] | None:
-    """(H, W) of the images that the segmentor is trained or tested on, if the config tells."""
-    model = model_config(config)
-    preprocessor, test_cfg = model.get('data_preprocessor') or {}, model.get('test_cfg') or {}
-    size = preprocessor.get('size') or test_cfg.get('crop_size')
-    return tuple(size) if size else None
 
 
 def _tensors(value: Any) -> list[Tensor]:

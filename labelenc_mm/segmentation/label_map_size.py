@@ -16,18 +16,24 @@ from PIL import Image
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 
+from labelenc_mm.segmentation.label_maps import check_one_channel
+
 
 @TRANSFORMS.register_module()
 class CheckLabelMapSize(BaseTransform):
-    """Refuse a label map of another size than its image; follows ``LoadAnnotations``."""
+    """Refuse a label map of another size than its image, or in colours; follows ``LoadAnnotations``."""
 
     def transform(self, results: dict) -> dict:
         """Compare ``gt_seg_map`` with ``ori_shape``, the size in which the image was read.
 
         Raises:
-            ValueError: They differ; names both files.
+            ValueError: They differ, or the map is a picture in colours; names the files.
         """
-        found, expected = results['gt_seg_map'].shape[:2], tuple(results['ori_shape'][:2])
+        check_one_channel(results['gt_seg_map'].shape, str(results.get('seg_map_path')))
+        found, expected = (
+            tuple(map(int, shape[:2]))
+            for shape in (results['gt_seg_map'].shape, results['ori_shape'])
+        )
         if found != expected:
             raise ValueError(
                 f'{results.get("seg_map_path")}: the label map has (height, width) {found}, its image '

@@ -39,7 +39,8 @@ def stack_label_maps(
                 f'{name_of(sample)}: the sample has no label map. Add LoadAnnotations to the pipeline'
             )
         label_map = sample.gt_sem_seg.data.squeeze(0)
-        expected = tuple(size) if size is not None else _size_of_image(sample)
+        check_one_channel(label_map.shape, name_of(sample))
+        expected = tuple(map(int, size)) if size is not None else _size_of_image(sample)
         if expected is not None and tuple(label_map.shape) != expected:
             raise ValueError(
                 f'{name_of(sample)}: the label map has (height, width) {tuple(label_map.shape)}, its '
@@ -56,6 +57,16 @@ def stack_label_maps(
     batch = torch.stack(maps)
     check_label_values(batch, num_classes, ignore_index, [name_of(s) for s in data_samples])
     return batch
+
+
+def check_one_channel(shape: Sequence[int], name: str) -> None:
+    """Raise ValueError, naming the file, unless a label map has the shape (H, W)."""
+    if len(shape) != 2:
+        raise ValueError(
+            f'{name}: the label map has shape {tuple(map(int, shape))}, where one channel of class numbers, '
+            '(height, width), is needed. Convert colours to class numbers, and save them as a grey or '
+            'palette image'
+        )
 
 
 def label_map_of_input(sample: SegDataSample, num_classes: int, ignore_index: int) -> Tensor:
@@ -95,4 +106,4 @@ def _size_of_image(sample: SegDataSample) -> tuple[int, int] | None:
         return None
     left, right, top, bottom = meta['padding_size']
     height, width = meta['img_shape'][:2]
-    return height + top + bottom, width + left + right
+    return int(height + top + bottom), int(width + left + right)  # NumPy's print as np.int64(…)

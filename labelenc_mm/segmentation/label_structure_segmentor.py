@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import torch
 from mmengine.model import ModuleList
-from mmseg.models.segmentors import DepthEstimator, EncoderDecoder
+from mmseg.models.segmentors import BaseSegmentor, DepthEstimator, EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from labelenc_mm.engine.built_models import image_channels
+from labelenc_mm.engine.blank_image import pass_blank_image, undisturbed
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.segmentation.feature_names import FeatureRecorder, expand_names
@@ -25,8 +24,6 @@ from labelenc_mm.segmentation.label_maps import stack_label_maps
 
 PREFIX = 'label_structure'
 """Of our losses in the log; without 'loss', which would sum accuracies up."""
-
-_BLANK_SIDE = 128  # pixels of the image by which the channels of features are measured
 
 # The mixin stands before a segmentor class in the bases; type checkers see the segmentor.
 if TYPE_CHECKING:
@@ -127,21 +124,17 @@ class LabelStructureMixin(StopIfNotFiniteMixin, _Segmentor):
             yield features_of_heads
         features_of_heads += [[features[name] for name in names] for names in self._features]
 
-    @torch.no_grad()
     def _measure_channels(self) -> dict[str, int]:
-        """Channels of the named features: of outputs by one pass over a small blank image."""
+        """Channels of the named features: of outputs by a pass over a blank image."""
         widths = self._recorder.classifier_channels()
         outputs = FeatureRecorder(self, [n for n in self._recorder.names if n not in widths])
         if not outputs.names:
             return widths
-        blank = torch.zeros(1, image_channels(self.backbone), _BLANK_SIDE, _BLANK_SIDE)
-        was_training = self.training
-        self.eval()
-        try:
-            with outputs.record() as features:
-                self.extract_feat(blank)
-        finally:
-            self.train(was_training)
+        remedy = 'Give label_structure.in_channels, one number a feature'
+        blank, _ = pass_blank_image(self, self.extract_feat, remedy)
+        # Once more: what is wrong with a name, the recorder says, whatever the size.
+        with undisturbed(self), outputs.record() as features:
+            self.extract_feat(blank)
         return widths | {name: feature.shape[1] for name, feature in features.items()}
 
 
@@ -149,7 +142,7 @@ def _names(features: str | Sequence[str]) -> list[str]:
     return [features] if isinstance(features, str) else list(features)
 
 
-def label_structure_segmentor(cls: type[EncoderDecoder]) -> type[EncoderDecoder]:
+def label_structure_segmentor(cls: type[BaseSegmentor]) -> type[BaseSegmentor]:
     """Make the class with label structure of a segmentor class.
 
     Args:
@@ -161,16 +154,20 @@ def label_structure_segmentor(cls: type[EncoderDecoder]) -> type[EncoderDecoder]
     Raises:
         TypeError: If the class is none of these.
     """
-    if not issubclass(cls, EncoderDecoder) or issubclass(cls, DepthEstimator):
-        raise TypeError(
-            f'{cls.__name__} cannot have label structure: it is no EncoderDecoder that predicts a class '
-            'for every pixel'
+    reason = None
+    if not issubclass(cls, EncoderDecoder):
+        reason = (
+            'it is no EncoderDecoder, beside whose backbone, neck and decode head ours could stand'
         )
+    elif issubclass(cls, DepthEstimator):
+        reason = 'it is no EncoderDecoder that predicts a class for every pixel, but depth'
+    if reason is not None:
+        raise TypeError(f'{cls.__name__} cannot have label structure: {reason}')
     return derive_model(cls, LabelStructureMixin, 'LabelStructure', 'label structure')
 
 
 def register_label_structure_segmentors() -> None:
     """Register ``LabelStructure<Name>`` for every registered segmentor, refusals included."""
     register_derived_models(
-        MODELS, EncoderDecoder, LabelStructureMixin, 'LabelStructure', label_structure_segmentor
+        MODELS, BaseSegmentor, LabelStructureMixin, 'LabelStructure', label_structure_segmentor
     )

@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS
 from torch import Tensor
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.sample_error_hook import name_samples
 from labelenc_mm.networks import LabelMapEncoder
 from labelenc_mm.segmentation.decoder_branches import DecoderBranches
 from labelenc_mm.segmentation.label_maps import label_map_of_input, name_of
@@ -123,7 +124,7 @@ def build_split(config: Any, split: str, with_images: bool) -> Any:
         for each in iterate_datasets(dataset):
             if hasattr(each, 'pipeline'):
                 each.pipeline.transforms[:] = label_only(each.pipeline.transforms)
-    return dataset
+    return name_samples(dataset)
 
 
 def _loading_datasets(config: Any) -> Any:

@@ -8,6 +8,8 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from labelenc_mm.engine.blank_image import undisturbed
+
 OUTPUT = 'output'
 """Taps ``output0``, ``output1``, … are the outputs that the backbone gives by itself."""
 
@@ -130,12 +132,9 @@ def _is_output(name: str) -> bool:
 
 def _probe(model: TapMixin, in_channels: int, size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Find channels and strides of the taps."""
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
+    with undisturbed(model):
         # Of two sizes: 3 cells of 72 pixels are 24 a cell, or 32 rounded up.
         probes = [model(torch.zeros(1, in_channels, side, side)) for side in (size, 2 * size)]
-    model.train(was_training)
     strides = []
     for name, small, large in zip(model.taps, *probes, strict=True):
         stride = size // small.shape[-1]

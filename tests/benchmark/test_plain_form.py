@@ -68,6 +68,12 @@ def test_config_takes_the_plain_classes_and_keeps_the_rest():
     assert 'encoder' not in config.model.labelenc
 
 
+@pytest.mark.parametrize('encoder', ['mmdet.LabelEncoder', 'labelenc_mm.networks.LabelEncoder'])
+def test_the_label_encoder_may_be_spelt_otherwise(encoder):
+    config = Config(dict(model=dict(labelenc=dict(encoder=dict(type=encoder)))))
+    assert plain_config(config).model.labelenc.encoder.type == PlainLabelEncoder.__name__
+
+
 def test_other_encoders_have_no_plain_form():
     config = Config(dict(model=dict(labelenc=dict(encoder=dict(type='MyEncoder')))))
     with pytest.raises(ValueError, match='labelenc.encoder of type MyEncoder has no plain form'):

@@ -4,11 +4,13 @@ import pytest
 import torch
 from detection_models import SMALL_ENCODER, small_model_config
 from mmdet.apis import DetInferencer
+from mmdet.models.backbones import ResNet
+from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from labelenc_mm.detection import export
+from labelenc_mm.detection import LabelEncHook, export
 from labelenc_mm.detection.export import (
     ExportError,
     export_detector,
@@ -56,6 +58,25 @@ def test_stock_config_has_nothing_of_ours_and_all_of_theirs():
     assert 'checkpoint' in stock.default_hooks and 'reseed' not in stock.default_hooks
     assert stock.val_cfg.type == 'ValLoop'
     assert 'model_wrapper_cfg' not in stock
+
+
+@pytest.mark.parametrize(
+    'model, hook',
+    [
+        ('mmdet.LabelEncRetinaNet', 'mmdet.LabelEncHook'),
+        ('labelenc_mm.detection.LabelEncRetinaNet', 'labelenc_mm.detection.LabelEncHook'),
+        (MODELS.get('LabelEncRetinaNet'), LabelEncHook),
+    ],
+)
+def test_types_may_be_paths_or_classes(trained, tmp_path, model, hook):
+    config, state_dict = trained
+    config.model.type = model
+    config.model.neck.type = FPN
+    config.default_hooks.labelenc.type = hook
+    out = export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+    stock = Config.fromstring(torch.load(out, weights_only=True)['meta']['cfg'], '.py')
+    assert stock.model.type == 'RetinaNet' and 'labelenc' not in stock.default_hooks
+    assert MODELS.get(stock.model.neck.type) is FPN
 
 
 def test_a_data_preprocessor_beside_the_model_is_its_own(trained, tmp_path):
@@ -164,6 +185,25 @@ def test_images_of_other_channels(channels, tmp_path):
     out = export_detector(config, state_dict, str(tmp_path / 'detector.pth'))
     conv = torch.load(out, weights_only=True)['state_dict']['backbone.conv1.weight']
     assert conv.shape[1] == channels
+
+
+def test_backbones_of_one_size(tmp_path):
+    class OneSize(ResNet):
+        def __init__(self, img_size, **kwargs):
+            super().__init__(**kwargs)
+            self.img_size = img_size
+
+        def forward(self, x):
+            assert tuple(x.shape[-2:]) == (self.img_size, self.img_size)
+            return super().forward(x)
+
+    MODELS.register_module(module=OneSize, force=True)
+    config = training_config()
+    config.model.backbone.update(type='OneSize', img_size=160)
+    init_default_scope('mmdet')
+    state_dict = MODELS.build(config.model).state_dict()
+    out = export_detector(config, state_dict, str(tmp_path / 'detector.pth'))
+    assert 'bbox_head.retina_cls.bias' in torch.load(out, weights_only=True)['state_dict']
 
 
 def test_fast_rcnn_which_has_no_proposals_of_its_own(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from detection_models import SMALL_ENCODER, build, small_model_config
+from mmdet.models.necks import FPN
 
 from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
 from labelenc_mm.detection.hand_over import (
@@ -82,6 +83,51 @@ def test_another_backbone_takes_the_same_file(path, caplog):
             assert torch.equal(state[f'labelenc.{key}'], value)
             neck = state[key.replace('pyramid.', 'neck.')]
             assert torch.equal(neck, value) == (neck.shape == value.shape), key
+
+
+@pytest.mark.parametrize(
+    'spelling', ['mmdet.FPN', 'mmdet.models.FPN', f'{FPN.__module__}.FPN', FPN]
+)
+def test_types_are_compared_by_what_they_mean(step1, path, tmp_path, spelling):
+    """mmengine dumps the classes of a config in the new style as paths."""
+    model = small_model_config()
+    model.neck.type = spelling
+    assert int(build('small', 'supervise', model, init_from=path).labelenc.encoder_is_loaded) == 1
+    other = str(tmp_path / 'other.safetensors')
+    step1.labelenc.neck_config = model.neck
+    save_label_encoding(step1, step1.state_dict(), other, CLASSES)
+    assert load_tensors(other)[1]['neck'] == 'FPN'
+    assert int(build('small', 'supervise', init_from=other).labelenc.encoder_is_loaded) == 1
+
+
+@pytest.mark.parametrize('spelling', ['mmdet.FPN', 'mmdet.models.necks.fpn.FPN'])
+def test_files_that_hold_the_spelling_of_their_config_are_read(path, tmp_path, spelling):
+    tensors, metadata = load_tensors(path)
+    former = str(tmp_path / 'former.safetensors')
+    save_tensors(former, tensors, {**metadata, 'neck': spelling})
+    assert int(build('small', 'supervise', init_from=former).labelenc.encoder_is_loaded) == 1
+
+
+def test_a_type_named_in_a_file_is_not_imported(path, tmp_path, monkeypatch):
+    tensors, metadata = load_tensors(path)
+    (tmp_path / 'imported_by_a_file.py').write_text('raise SystemExit')
+    monkeypatch.syspath_prepend(tmp_path)
+    foreign = str(tmp_path / 'foreign.safetensors')
+    save_tensors(foreign, tensors, {**metadata, 'neck': 'imported_by_a_file.Neck'})
+    with pytest.raises(ArtefactError, match='neck: "FPN" here, "Neck" in the file'):
+        build('small', 'supervise', init_from=foreign)
+
+
+def test_leaving_the_head_out_is_advised_where_it_helps(path):
+    model = small_model_config()
+    model.bbox_head.type = 'FreeAnchorRetinaHead'
+    with pytest.raises(ArtefactError, match=r'labelenc\.init_head=False'):
+        build('small', 'supervise', model, init_from=path)
+    model = small_model_config()
+    model.neck.type = 'PAFPN'
+    with pytest.raises(ArtefactError) as error:
+        build('small', 'supervise', model, init_from=path)
+    assert 'init_head' not in str(error.value)
 
 
 def test_only_the_head_strides_of_the_encoder_feed_a_narrower_neck():

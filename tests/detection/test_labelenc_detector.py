@@ -30,7 +30,7 @@ from mmengine.structures import InstanceData
 
 from labelenc_mm import detection
 from labelenc_mm.detection import LabelEncMixin, labelenc_detector
-from labelenc_mm.detection.introspection import find_encoder_outputs, head_children
+from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.label_encoding_head import build_pyramid
 from labelenc_mm.engine.built_models import image_channels
 from labelenc_mm.engine.finite_losses import stop_if_not_finite
@@ -439,8 +439,8 @@ def test_unfit_detectors_are_refused_with_the_reason():
     'config, reason',
     [
         ('rpn/rpn_r50_fpn_1x_coco.py', 'tells objects from background only'),
-        ('maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'things and stuff together'),
-        ('mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 'things and stuff together'),
+        ('maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'pixel decoder belongs to the head'),
+        ('mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 'of several widths'),
         ('panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'also learns stuff'),
         ('tridentnet/tridentnet_r50-caffe_1x_coco.py', 'makes three images of each'),
         ('lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py', 'a teacher of its own'),
@@ -475,17 +475,6 @@ def test_classes_can_be_imported_by_new_style_configs():
         _ = detection.LabelEncNothing
 
 
-def test_encoder_outputs_follow_the_strides_of_the_backbone():
-    init_default_scope('mmdet')
-    for outputs, expected in (((0, 1, 2, 3), (0, 1, 2, 3)), ((1, 2), (1, 2)), ((2,), (2,))):
-        backbone = MODELS.build(dict(type='ResNet', depth=18, out_indices=outputs))
-        assert find_encoder_outputs(backbone) == expected
-        assert backbone.training
-    dilated = MODELS.build(dict(type='ResNet', depth=18, strides=(1, 2, 2, 4), out_indices=(0, 3)))
-    with pytest.raises(ValueError, match=r'strides \[4, 64\]'):
-        find_encoder_outputs(dilated)
-
-
 def test_images_may_have_any_number_of_channels():
     model = small_model_config(3)
     model.backbone.update(in_channels=4)
@@ -503,10 +492,10 @@ def test_pyramid_takes_no_weights_for_images(kind, several):
     init_cfg = [dict(type='Xavier', layer='Conv2d'), weights] if several else weights
     neck = dict(type='FPN', in_channels=[8, 8], out_channels=16, num_outs=2, init_cfg=init_cfg)
     init_default_scope('mmdet')
-    pyramid, width = build_pyramid(neck, [16, 32])
+    pyramid = build_pyramid(neck, [16, 32])
     left = pyramid.init_cfg if isinstance(pyramid.init_cfg, list) else [pyramid.init_cfg]
     assert [entry['type'] for entry in left] == ['Xavier']
-    assert width == 16 and neck['init_cfg'] is init_cfg
+    assert neck['init_cfg'] is init_cfg
 
 
 def test_an_empty_list_of_losses_counts_nothing():

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 
 from labelenc_mm.checkpoint import CheckpointError
-from labelenc_mm.engine import command_line
+from labelenc_mm.engine import SampleErrorHook, command_line
 from labelenc_mm.engine.command_line import read_config, without_traceback
 
 
@@ -77,6 +78,8 @@ def test_distributed_on_cpu_gets_the_wrapper_that_copes(build):
     assert build(find_unused_parameters=True).model_wrapper_cfg.find_unused_parameters
     stock = {'type': 'MMDistributedDataParallel', 'static_graph': True}
     assert build(model_wrapper_cfg=stock).model_wrapper_cfg == {'type': ours, 'static_graph': True}
+    for spelling in (MMDistributedDataParallel, 'mmengine.model.MMDistributedDataParallel'):
+        assert build(model_wrapper_cfg={'type': spelling}).model_wrapper_cfg == {'type': ours}
     special = {'type': 'MMSeparateDistributedDataParallel'}
     assert build(model_wrapper_cfg=special).model_wrapper_cfg == special
 
@@ -91,3 +94,9 @@ def test_errors_of_samples_are_named_once(build):
     assert build(custom_hooks=[other]).custom_hooks == [other, {'type': 'SampleErrorHook'}]
     own = {'named': {'type': 'SampleErrorHook'}}
     assert 'custom_hooks' not in build(default_hooks=own)
+    for spelling in (
+        SampleErrorHook,
+        'mmengine.SampleErrorHook',
+        'labelenc_mm.engine.SampleErrorHook',
+    ):
+        assert len(build(custom_hooks=[{'type': spelling}]).custom_hooks) == 1

@@ -43,6 +43,12 @@ def test_mixin_goes_first_and_the_stock_name_is_kept(models):
     assert models.get('Base') is Base
 
 
+def test_stock_name_is_that_of_the_registry(models):
+    models.register_module(name='Alias', module=type('Long', (Base,), {}))
+    register_derived_models(models, Base, Mixin, 'Our', make)
+    assert models.build(dict(type='OurAlias')).stock_type == 'Alias'
+
+
 def test_refusal_says_why(models):
     with pytest.raises(TypeError, match='Unfit has no features'):
         models.build(dict(type='OurUnfit'))

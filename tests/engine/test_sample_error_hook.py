@@ -47,8 +47,39 @@ def error_of(tmp_path, backend, content, **options):
 @pytest.mark.parametrize('content', [b'', b'no image', b'\x89PNG\r\n\x1a\n', None])
 def test_unreadable_image_is_named(tmp_path, backend, content):
     message = error_of(tmp_path, backend, content)
-    assert message.startswith('LoadImageFromFile failed ')
+    assert (
+        message.startswith('LoadImageFromFile failed ') and 'missing, empty or damaged' in message
+    )
     assert 'broken picture.png' in message and 'img_id=7' in message
+
+
+def failing(error, name='Resize'):
+    def transform(self, data):
+        raise error
+
+    return type(name, (), {'__call__': transform})()
+
+
+FILE = 'If its file is missing, empty or damaged'
+
+
+@pytest.mark.parametrize(
+    'transform, expected, unexpected',
+    [
+        (failing(AssertionError('scale')), 'AssertionError: scale$', FILE),
+        (failing(OSError('gone')), FILE, 'annotations,'),
+        (failing(AttributeError("'NoneType' …"), 'LoadAnnotations'), FILE, 'annotations,'),
+        (failing(ImportError('no tifffile'), 'LoadImageFromFile'), 'no tifffile$', FILE),
+        (failing(KeyError('mask'), 'LoadAnnotations'), "has no 'mask' for it: complete", FILE),
+        (failing(KeyError('img'), 'Resize'), "KeyError: 'img'$", FILE),
+    ],
+)
+def test_a_file_is_blamed_where_one_was_read_alone(transform, expected, unexpected):
+    dataset = Images('a.png', pipeline=[transform])
+    with_hook(dataset)
+    with pytest.raises(SampleError, match=expected) as error:
+        dataset[0]
+    assert unexpected not in str(error.value) and "img_path='a.png'" in str(error.value)
 
 
 def test_unreadable_image_is_named_from_a_worker(tmp_path):

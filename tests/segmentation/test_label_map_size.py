@@ -36,6 +36,24 @@ def test_other_sizes_are_refused_by_both_files(size):
     assert 'its image images/a.jpg has (48, 64)' in str(error.value)
 
 
+def test_sizes_are_written_as_plain_numbers():
+    sample = results((48, 63))
+    sample['ori_shape'] = np.array([48, 64])
+    with pytest.raises(ValueError, match=r'has \(48, 64\)$'):
+        CheckLabelMapSize()(sample)
+
+
+def test_maps_in_colours_are_refused_as_such(tmp_path):
+    path = str(tmp_path / 'colours.png')
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(path)
+    sample = dict(seg_map_path=path, ori_shape=(48, 64), seg_fields=[], reduce_zero_label=False)
+    message = (
+        r'colours\.png: the label map has shape \(48, 64, 3\), where one channel of class numbers'
+    )
+    with pytest.raises(ValueError, match=message):
+        CheckLabelMapSize()(LoadAnnotations()(sample))
+
+
 def test_the_check_follows_the_loader_once_wherever_it_stands():
     loader, resize, pack = LoadAnnotations(), Resize(scale=(8, 8)), PackSegInputs()
     for transforms, index in (

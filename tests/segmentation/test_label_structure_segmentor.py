@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import PixelData
-from mmseg.models import DepthEstimator, EncoderDecoder
+from mmseg.models import DepthEstimator, EncoderDecoder, MultimodalEncoderDecoder, ResNetV1c
 from mmseg.registry import MODELS
 from segmentation_models import (
     CHANNELS,
@@ -21,7 +22,9 @@ from segmentation_models import (
     data,
     features_of_heads,
     has_gradient,
+    peculiar_model_config,
     random_maps,
+    samples,
     stock_model_config,
     write_autoencoder,
 )
@@ -29,6 +32,7 @@ from segmentation_models import (
 from labelenc_mm import segmentation
 from labelenc_mm.artefact import ArtefactError
 from labelenc_mm.segmentation import label_structure_segmentor
+from labelenc_mm.segmentation.label_maps import stack_label_maps
 
 
 @pytest.fixture(scope='module')
@@ -163,6 +167,29 @@ def test_encoder_path_is_the_error_of_two_hypercolumns(autoencoder):
     error = (predicted - torch.cat([conv1, upsample(conv3)], 1)).square()
     expected = error.permute(0, 2, 3, 1)[maps != 255].mean()
     torch.testing.assert_close(loss, 3 * expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('features', ['backbone.0', 'neck.1'])
+def test_features_of_a_backbone_of_one_size_are_measured_there(features, autoencoder):
+    """Its relative positions are of 512 x 512 pixels, which it or its data preprocessor tells."""
+    model = peculiar_model_config('relative positions of one size')
+    model.data_preprocessor.size = None
+    segmentor = build(model, decoder_config(autoencoder, features=features))
+    assert [head.in_channels for head in segmentor.label_structure] == [(16,)]
+
+
+def test_a_backbone_that_cannot_be_measured_needs_an_option(autoencoder):
+    class NoBlanks(ResNetV1c):
+        def forward(self, x):
+            assert x.any()
+            return super().forward(x)
+
+    MODELS.register_module(module=NoBlanks, force=True)
+    model = stock_model_config('FCN')
+    model.backbone.type = 'NoBlanks'
+    with pytest.raises(ValueError, match=r'NoBlanks takes .*Give label_structure\.in_channels'):
+        build(model, decoder_config(autoencoder, features='backbone.0'))
+    assert build(model, decoder_config(autoencoder, features='backbone.0', in_channels=[8]))
 
 
 TAPS = ('conv1_2', 'conv3_3', 'conv5_3')
@@ -411,6 +438,24 @@ def test_faults_of_label_maps_name_the_file(autoencoder):
     )
 
 
+def test_a_map_in_colours_is_not_told_to_have_another_size(autoencoder):
+    segmentor = build(stock_model_config('FCN'), decoder_config(autoencoder))
+    batch = data(segmentor)
+    batch['data_samples'][1].gt_sem_seg = PixelData(data=torch.zeros(64, 80, 3).long())
+    message = r'labels/1\.png: the label map has shape \(64, 80, 3\), .*Convert colours'
+    with pytest.raises(ValueError, match=message):
+        segmentor(**batch, mode='loss')
+
+
+def test_sizes_are_written_as_plain_numbers():
+    """mmseg's padding to a divisor is of NumPy's numbers."""
+    maps = random_maps(1)
+    padding = (0, np.int64(4), 0, np.int64(0))
+    (sample,) = samples(maps, padding_size=padding)
+    with pytest.raises(ValueError, match=r'its image \(64, 84\), after'):
+        stack_label_maps([sample], NUM_CLASSES, 255)
+
+
 def test_a_loss_that_is_not_finite_stops_the_training(autoencoder):
     segmentor = build(stock_model_config('FCN'), decoder_config(autoencoder))
     segmentor.label_structure[0].to_code.weight.data.fill_(float('inf'))
@@ -420,12 +465,14 @@ def test_a_loss_that_is_not_finite_stops_the_training(autoencoder):
 
 
 def test_other_segmentors_are_refused():
-    for cls in (DepthEstimator, torch.nn.Identity):
+    for cls in (DepthEstimator, MultimodalEncoderDecoder, torch.nn.Identity):
         with pytest.raises(TypeError, match=f'{cls.__name__} cannot have label structure'):
             label_structure_segmentor(cls)
     init_default_scope('mmseg')
     with pytest.raises(TypeError, match='DepthEstimator cannot have label structure'):
         MODELS.build(dict(type='LabelStructureDepthEstimator'))
+    with pytest.raises(TypeError, match='beside whose backbone, neck and decode head'):
+        MODELS.build(dict(type='LabelStructureMultimodalEncoderDecoder'))
 
 
 def test_classes_can_be_imported_and_pickled():

@@ -1,5 +1,6 @@
 """Pictures of label maps: what is drawn, and what bad configs are told."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -157,6 +158,17 @@ def test_augmentation_scales_values_and_follows_the_seed(config, tmp_path, drawn
     plain, first, again, other = (call[4] for call in drawn)
     assert (first <= plain).all() and (first < plain).any()
     assert (first == again).all() and (first != other).any()
+
+
+def test_an_object_without_a_mask_is_told_with_its_file(config, tmp_path, data_root):
+    annotations = json.loads((data_root / 'annotations' / 'train.json').read_text())
+    for annotation in annotations['annotations']:
+        del annotation['segmentation']
+    path = tmp_path / 'boxes.json'
+    path.write_text(json.dumps(annotations))
+    options = [f'train_dataloader.dataset.ann_file={path}']
+    with pytest.raises(SystemExit, match=r"000000\.png'.* KeyError: 'mask'.* has no 'mask' for it"):
+        tool['main']([str(config), '--output-dir', str(tmp_path), '--cfg-options', *options])
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,14 @@ def test_other_config_is_refused_by_shape_and_by_option(config, step1, refused):
     )
 
 
+def test_types_may_be_spelt_otherwise(config, step1, tmp_path):
+    out = tmp_path / 'detector.pth'
+    option = 'model.neck.type=mmdet.models.necks.fpn.FPN'
+    checkpoint = step1.work_dir / 'epoch_4.pth'
+    run_script(TOOL, config, checkpoint, out, '--cfg-options', option, work_dir=tmp_path)
+    assert out.exists()
+
+
 def test_test_time_options_are_free(config, step1, tmp_path):
     out = tmp_path / 'detector.pth'
     option = 'model.test_cfg.score_thr=0.3'

@@ -238,5 +238,7 @@ def test_amp_exchanges_the_wrapper(tool, config, monkeypatch):
     cfg = tool(config, '--amp')
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert cfg.optim_wrapper.loss_scale == 'dynamic'
+    dumped = 'optim_wrapper.type=mmengine.optim.optimizer.OptimWrapper'
+    assert tool(config, '--amp', '--cfg-options', dumped).optim_wrapper.type == 'AmpOptimWrapper'
     with pytest.raises(ValueError, match='has ApexOptimWrapper'):
         tool(config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
