@@ -72,7 +72,7 @@ def read_config(
         raise FileNotFoundError(f'Config {path!r} does not exist (seen from {os.getcwd()}).')
     cfg = Config.fromfile(path)
     if options:
-        _check_top_level(cfg, options)
+        check_top_level(cfg, options)
         cfg.merge_from_dict(dict(options))
     found = cfg.get('default_scope') or scope
     if scope is not None and found != scope:
@@ -85,7 +85,7 @@ def without_traceback() -> Iterator[None]:
     """End the process with a line alone where the block raises what a user can mend."""
     try:
         yield
-    except (CheckpointError, FileNotFoundError, ImportError, ValueError) as error:
+    except (CheckpointError, ImportError, OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
 
 
@@ -116,7 +116,7 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def _check_top_level(cfg: Config, options: Mapping[str, Any]) -> None:
+def check_top_level(cfg: Config, options: Mapping[str, Any]) -> None:
     """Refuse misspelt top-level entries; deeper ones reach a constructor, which complains."""
     known = {*cfg, *inspect.signature(Runner.__init__).parameters, *_RUNNER_KEYS} - {'self', 'cfg'}
     for option in options:

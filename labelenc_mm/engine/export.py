@@ -149,7 +149,9 @@ def write_export(
         'state_dict': stock_state,
     }
     with replacing(out) as unfinished:
-        torch.save(checkpoint, unfinished)
+        # Given a name alone, torch would not tell that the disk is full.
+        with unfinished.open('wb') as file:
+            torch.save(checkpoint, file)
         verify(load_checkpoint_file(unfinished)['state_dict'])
     return out
 
