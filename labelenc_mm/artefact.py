@@ -8,13 +8,13 @@ import json
 import os
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from labelenc_mm.local_path import local_path
 from labelenc_mm.replacing import replacing
 
 # safetensors allows only strings as metadata: ours is one JSON document under this key.
@@ -58,7 +58,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
     """Read what :func:`save_tensors` wrote.
 
     Args:
-        path (str | PathLike): The file.
+        path (str | PathLike): The file; also as ``file://``.
 
     Returns:
         tuple[dict[str, Tensor], dict[str, Any]]: Tensors on the CPU, and the metadata.
@@ -67,7 +67,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         FileNotFoundError: There is no such file.
         ArtefactError: The file is truncated, in another format, or not one of ours.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'There is no tensor file {path}. Run the stage that writes it, or correct the path.'

@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from packaging.version import Version
 
+from labelenc_mm.local_path import local_path
+
 OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
 # Allow-listing under a name of our choice, which the stand-ins below need, exists since torch 2.6.
 FULL_SUPPORT = Version('2.6')
@@ -43,7 +45,7 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
     mmengine's ``HistoryBuffer`` (the training log inside ordinary mmengine checkpoints).
 
     Args:
-        path (str | PathLike): A file written by ``torch.save``.
+        path (str | PathLike): A file written by ``torch.save``; also as ``file://``.
         map_location: As in :func:`torch.load`.
 
     Returns:
@@ -54,7 +56,7 @@ def load_checkpoint_file(path: str | os.PathLike[str], map_location: Any = 'cpu'
         CheckpointError: The file is truncated, no checkpoint, or asks for anything else to be
             imported or called.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'There is no checkpoint {path}. Check the path, or run the stage that writes it.'

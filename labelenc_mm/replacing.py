@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labelenc_mm.local_path import local_path
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -22,7 +24,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OSError: As the block does; of a full disk it says so, whatever the writer made of it.
     """
-    path = Path(path)
+    path = local_path(path)
     unfinished = path.with_name(f'.{os.getpid()}.{path.name}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

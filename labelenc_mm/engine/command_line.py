@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from labelenc_mm import toolbox
 from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.distributed import init_distributed
+from labelenc_mm.local_path import local_path
 
 # Read from the config by mmengine's Runner, beside the arguments of its constructor.
 _RUNNER_KEYS = (
@@ -68,6 +69,7 @@ def read_config(
         FileNotFoundError: There is no such config.
         ValueError: It is of another scope, or ``options`` set a top-level entry that nothing would read.
     """
+    path = str(local_path(path))
     if not Path(path).is_file():
         raise FileNotFoundError(f'Config {path!r} does not exist (seen from {os.getcwd()}).')
     cfg = Config.fromfile(path)
