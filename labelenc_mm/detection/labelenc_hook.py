@@ -14,7 +14,7 @@ from labelenc_mm.detection import hand_over
 from labelenc_mm.detection.export import FILE_NAME, export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
-from labelenc_mm.engine.export import export_after_training
+from labelenc_mm.engine.after_training import export_after_training, writes_last_weights
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
@@ -81,8 +81,10 @@ class LabelEncHook(Hook):
         if detector.labelenc.stage == 'autoencode':
             path = osp.join(runner.work_dir, hand_over.FILE_NAME)
             classes = train_metainfo(runner).get('classes')
-            hand_over.save_label_encoding(detector, averaged_state_dict(runner), path, classes)
-            print_log(f'Label encoding for step 2 (labelenc.init_from): {path}', 'current')
+            with writes_last_weights(
+                runner, path, 'label encoding for step 2 (labelenc.init_from)'
+            ):
+                hand_over.save_label_encoding(detector, averaged_state_dict(runner), path, classes)
         if not detector.labelenc.joint:
             print_log(
                 'No detector is exported: with labelenc.joint=False backbone and neck are untrained',

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
-from labelenc_mm.engine.export import export_after_training
+from labelenc_mm.engine.after_training import export_after_training, writes_last_weights
 from labelenc_mm.engine.late_workers import start_workers_late
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
@@ -102,10 +102,10 @@ class LabelStructureHook(Hook):
         model = unwrapped_model(runner)
         if isinstance(model, LabelAutoEncoder):
             path = osp.join(runner.work_dir, label_code.FILE_NAME)
-            label_code.save_label_autoencoder(
-                model, averaged_state_dict(runner), path, train_metainfo(runner)
-            )
-            print_log(f'Label autoencoder for segmentors (init_from): {path}', 'current')
+            with writes_last_weights(runner, path, 'label autoencoder for segmentors (init_from)'):
+                label_code.save_label_autoencoder(
+                    model, averaged_state_dict(runner), path, train_metainfo(runner)
+                )
         elif self.export:
             path = osp.join(runner.work_dir, FILE_NAME)
             export_after_training(runner, export_segmentor, path, 'segmentor')
