@@ -165,8 +165,6 @@ def compare_classes(
     """
     if ours is None or theirs is None:
         return []
-    if not is_class_names(theirs):
-        return [f'{textwrap.shorten(repr(theirs), 200)} is no list of class names ({whose})']
     lines = [
         f'{index}: {left!r} ({whose}: {right!r})'
         for index, (left, right) in enumerate(zip(ours, theirs, strict=False))

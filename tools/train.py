@@ -7,6 +7,7 @@ from mmengine.device import get_device
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
+from labelenc_mm.engine.empty_data import tells_empty_data
 from labelenc_mm.engine.resume import find_resumable, resume_from
 from labelenc_mm.last_checkpoint import follow_record
 from labelenc_mm.local_path import is_remote, local_path
@@ -86,7 +87,8 @@ def main() -> None:
     runner = build_runner(cfg)
     if checkpoint is not None:
         resume_from(runner, checkpoint)
-    runner.train()
+    with tells_empty_data(cfg):
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from labelenc_mm import toolbox
 from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.distributed import init_distributed
+from labelenc_mm.engine.sample_error_hook import SampleError
 from labelenc_mm.local_path import local_path
 
 # Read from the config by mmengine's Runner, beside the arguments of its constructor.
@@ -87,7 +88,7 @@ def without_traceback() -> Iterator[None]:
     """End the process with a line alone where the block raises what a user can mend."""
     try:
         yield
-    except (CheckpointError, ImportError, OSError, ValueError) as error:
+    except (CheckpointError, ImportError, OSError, SampleError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
 
 

@@ -58,6 +58,13 @@ class SampleNamingCompose(Compose):
         return results
 
 
+def name_samples(dataset: Any) -> None:
+    """Have the pipelines of a data set, and of all that it wraps, name the sample that they fail on."""
+    for each in iterate_datasets(dataset):
+        if type(getattr(each, 'pipeline', None)) is Compose:
+            each.pipeline = SampleNamingCompose(each.pipeline)
+
+
 @HOOKS.register_module()
 class SampleErrorHook(Hook):
     """Make the pipelines of all datasets of a run name the sample that they fail on.
@@ -82,6 +89,4 @@ class SampleErrorHook(Hook):
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             # A loop that this run does not use is still a config.
             dataloader = getattr(loop, 'dataloader', None)
-            for dataset in iterate_datasets(getattr(dataloader, 'dataset', None)):
-                if type(getattr(dataset, 'pipeline', None)) is Compose:
-                    dataset.pipeline = SampleNamingCompose(dataset.pipeline)
+            name_samples(getattr(dataloader, 'dataset', None))
