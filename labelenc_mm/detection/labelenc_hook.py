@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from labelenc_mm.detection import hand_over
+from labelenc_mm.detection.absent_classes import check_objects
 from labelenc_mm.detection.export import FILE_NAME, export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
@@ -67,7 +68,9 @@ class LabelEncHook(Hook):
                     'is in labelenc.init_from'
                 )
             head.load_frozen_parts(detector)
-        hand_over.check_classes(detector, train_metainfo(runner).get('classes'))
+        classes = train_metainfo(runner).get('classes')
+        hand_over.check_classes(detector, classes)
+        check_objects(runner.train_dataloader.dataset, classes)
 
     def after_train(self, runner: Runner) -> None:
         """Write the files on the main process, after the last checkpoint.

@@ -55,15 +55,15 @@ def _fault(loader: str, config: Mapping[str, Any]) -> str:
             return ''
     except Exception:  # this is only to explain another error
         return ''
-    wanted, found = dataset.metainfo.get('classes'), _names_in_annotations(dataset)
+    wanted, found = dataset.metainfo.get('classes'), names_in_annotations(dataset)
     if wanted and found and not set(wanted) & set(found):
         return (
-            f'The data set of {loader} is empty: none of metainfo.classes, {_shown(wanted)}, is among the '
-            f'names in its annotations {dataset.ann_file}, {_shown(found)}. Write the classes as the '
-            'annotations have them'
+            f'The data set of {loader} is empty: none of metainfo.classes, {shown_names(wanted)}, is '
+            f'among the names in its annotations {dataset.ann_file}, {shown_names(found)}. Write the '
+            'classes as the annotations have them'
         )
     places = ', '.join(f'{k}={v!r}' for k in _PLACES if (v := getattr(dataset, k, None)))
-    names = f'; its annotations have the classes {_shown(found)}' if found else ''
+    names = f'; its annotations have the classes {shown_names(found)}' if found else ''
     kind = type(dataset).__name__
     return (
         f'The data set of {loader} is empty: {kind} finds no sample with {places}, or its filter leaves '
@@ -71,8 +71,8 @@ def _fault(loader: str, config: Mapping[str, Any]) -> str:
     )
 
 
-def _names_in_annotations(dataset: Any) -> list[str]:
-    """Names of the classes in COCO's json, or in VOC's XML files; none if they are something else."""
+def names_in_annotations(dataset: Any) -> list[str]:
+    """Names of the classes in a data set's json (COCO) or XML files (VOC), none if it has others."""
     try:
         if hasattr(dataset, 'ann_subdir'):
             folder = Path(dataset.sub_data_root, dataset.ann_subdir)
@@ -87,6 +87,7 @@ def _names_in_annotations(dataset: Any) -> list[str]:
         return []
 
 
-def _shown(names: Sequence[str]) -> str:
+def shown_names(names: Sequence[str]) -> str:
+    """Names of classes for a message, not more than a screen takes."""
     left = len(names) - _MAX_NAMES
     return ', '.join(map(repr, names[:_MAX_NAMES])) + (f' and {left} more' if left > 0 else '')

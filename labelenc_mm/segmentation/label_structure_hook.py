@@ -19,6 +19,7 @@ from labelenc_mm.engine.runner_state import (
     unwrapped_model,
 )
 from labelenc_mm.segmentation import label_code
+from labelenc_mm.segmentation.absent_classes import AbsentClasses, count_first_epoch
 from labelenc_mm.segmentation.export import FILE_NAME, export_segmentor
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
@@ -47,6 +48,7 @@ class LabelStructureHook(Hook):
     def __init__(self, read_images: bool = False, export: bool = True) -> None:
         self.read_images = read_images
         self.export = export
+        self._absent: AbsentClasses | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Prepare the pipelines of all loops, which are built by now.
@@ -90,6 +92,14 @@ class LabelStructureHook(Hook):
             if isinstance(head, FrozenLabelHead):
                 head.load(again=has_loaded_from(runner))
                 label_code.check_labels(head.init_from, head.metadata, metainfo)
+        self._absent = count_first_epoch(runner, model, metainfo.get('classes'))
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Warn after the first epoch of classes that it had no pixel of."""
+        if self._absent is not None:
+            self._absent.add(data_batch['data_samples'])
 
     def after_train(self, runner: Runner) -> None:
         """Write the file of this training on the main process.
