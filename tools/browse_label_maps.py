@@ -22,6 +22,7 @@ import labelenc_mm.toolbox  # also makes our models and configs known, before a 
 from labelenc_mm.engine.command_line import read_config, without_traceback
 from labelenc_mm.engine.samples import build_samples, class_names
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
+from labelenc_mm.replacing import replacing
 
 _COLUMNS = 4
 
@@ -188,7 +189,8 @@ def browse(args: argparse.Namespace) -> Path:
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
         figure = draw_picture(image, boxes, labels, classes, maps, names)
-        figure.savefig(folder / f'{index:06d}_{Path(path).stem}.png', dpi=120)
+        with replacing(folder / f'{index:06d}_{Path(path).stem}.png') as unfinished:
+            figure.savefig(unfinished, dpi=120)
     print(f'{len(indices)} pictures in {folder}')
     return folder
 

@@ -20,6 +20,7 @@ import labelenc_mm.toolbox  # also makes our models and configs known, before a 
 from labelenc_mm.engine.command_line import read_config, without_traceback
 from labelenc_mm.engine.samples import backend_of, build_samples, metainfo_of
 from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.replacing import replacing
 
 BORDER = 4
 
@@ -216,7 +217,9 @@ def compare(args: argparse.Namespace) -> None:
         if out in written:  # of the same name in another folder
             out = out.with_name(f'{path.stem}_{index}.png')
         written.append(out)
-        cv2.imwrite(str(out), cv2.cvtColor(np.hstack(panels), cv2.COLOR_RGB2BGR))
+        picture = cv2.cvtColor(np.hstack(panels), cv2.COLOR_RGB2BGR)
+        with replacing(out) as unfinished:  # imwrite reports a full disk only by returning False
+            unfinished.write_bytes(cv2.imencode('.png', picture)[1].tobytes())
     print(f'{args.out_dir}: {num} pictures, from left to right ', end='')
     print(textwrap.shorten(', '.join(['ground truth', *args.titles]), 200))
 

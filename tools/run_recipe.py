@@ -13,6 +13,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+from labelenc_mm.local_path import local_path
+
 TOOLS = Path(__file__).resolve().parent
 
 
@@ -21,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('recipe', type=Path, help='YAML file')
+    parser.add_argument('recipe', type=local_path, help='YAML file')
     parser.add_argument(
         '--work-dir', type=Path, help='folder of all runs (default: work_dirs/<recipe>)'
     )

@@ -25,6 +25,7 @@ from torch.nn import functional
 import labelenc_mm.toolbox
 from labelenc_mm.engine.command_line import read_config, without_traceback
 from labelenc_mm.engine.samples import build_samples
+from labelenc_mm.replacing import replacing
 
 _PANEL_WIDTH = 3.2  # inches
 
@@ -212,7 +213,8 @@ def visualize(args: argparse.Namespace) -> list[Path]:
             for index, row in zip(indices, rows, strict=True)
         }
     for path, content in pictures.items():
-        draw_rows(content, args.scale).savefig(path, dpi=120)
+        with replacing(path) as unfinished:
+            draw_rows(content, args.scale).savefig(unfinished, dpi=120)
     return list(pictures)
 
 

@@ -292,3 +292,15 @@ def test_validation_data_of_several_parts_and_another_backend(tool, inputs, monk
     Sample.metainfo = {}
     with pytest.raises(ValueError, match='add img_path to meta_keys'):
         tool.read_image(Sample, None)
+
+
+def test_a_full_disk_is_told(tool, inputs, monkeypatch):
+    def full(path, content):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    data = f'val_dataloader.dataset.data_root={inputs}/shapes/'
+    options = ['--out-dir', str(inputs / 'out'), '--num', '1', '--cfg-options', data]
+    with pytest.raises(SystemExit, match=r'error: .*the disk is full.*000000\.png'):
+        tool.main([CONFIG, str(inputs / 'a.pth'), *options])
+    assert list((inputs / 'out').iterdir()) == []
