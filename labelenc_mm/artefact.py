@@ -6,8 +6,8 @@ for, and whoever loads it compares that with what it expects.
 
 import json
 import os
-from collections.abc import Mapping
-from pathlib import Path
+import textwrap
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from labelenc_mm.label_names import compare_classes as compare_classes  # re-exported
+from labelenc_mm.local_path import local_path
 from labelenc_mm.replacing import replacing
 
 # safetensors allows only strings as metadata: ours is one JSON document under this key.
@@ -58,7 +59,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
     """Read what :func:`save_tensors` wrote.
 
     Args:
-        path (str | PathLike): The file.
+        path (str | PathLike): The file; also as ``file://``.
 
     Returns:
         tuple[dict[str, Tensor], dict[str, Any]]: Tensors on the CPU, and the metadata.
@@ -67,7 +68,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         FileNotFoundError: There is no such file.
         ArtefactError: The file is truncated, in another format, or not one of ours.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'There is no tensor file {path}. Run the stage that writes it, or correct the path.'
@@ -88,19 +89,58 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         )
     try:
         content = json.loads(metadata[METADATA_KEY])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         content = error
     if not isinstance(content, dict):
+        found = textwrap.shorten(repr(content), 200)
         raise ArtefactError(
-            f'The metadata of {path} is damaged ({content!r}): run the stage that writes it again.'
+            f'The metadata of {path} are damaged (expected a JSON object, found {found}): run the stage '
+            'that writes it again.'
         )
     return tensors, content
+
+
+def check_metadata(
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any],
+    expected: Mapping[str, tuple[Callable[[Any], bool], str]],
+) -> None:
+    """Refuse metadata that are missing or of another type than a file of its kind has.
+
+    Args:
+        path: The file, for the message.
+        metadata: What it says.
+        expected: Key -> whether a value will do, and what that is in words.
+
+    Raises:
+        ArtefactError: Names file, key and value.
+    """
+    for key, (fits, words) in expected.items():
+        if not fits(metadata.get(key)):
+            found = textwrap.shorten(repr(metadata[key]), 200) if key in metadata else 'nothing'
+            raise ArtefactError(
+                f'The metadata of {path} are damaged ({key}: expected {words}, found {found}): run the '
+                'stage that writes it again.'
+            )
+
+
+def is_class_names(value: Any) -> bool:
+    """Whether a value of metadata is a list of names, or None for a data set without names."""
+    is_list = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    return value is None or is_list
+
+
+CLASSES = (is_class_names, 'a list of names or null')
 
 
 def compare_tensors(
     expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
 ) -> list[str]:
-    """What keeps a file's tensors from fitting a module: one line for each, none if they fit."""
+    """What keeps a file's tensors from fitting a module: one line for each, none if they fit.
+
+    The dtype has to agree, too: ours are written as they were trained, so that another one tells of a
+    file that something has rounded or damaged.
+    """
     lines = []
     for key, value in expected.items():
         if key not in found:
@@ -108,4 +148,7 @@ def compare_tensors(
         elif found[key].shape != value.shape:
             shapes = tuple(value.shape), tuple(found[key].shape)
             lines.append(f'{key}: shape {shapes[0]} here, {shapes[1]} in the file')
+        elif found[key].dtype != value.dtype:
+            dtypes = (str(tensor.dtype).removeprefix('torch.') for tensor in (value, found[key]))
+            lines.append('{}: {} here, {} in the file'.format(key, *dtypes))
     return lines + [f'{key}: only in the file' for key in found if key not in expected]

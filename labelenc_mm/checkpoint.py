@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from packaging.version import Version
 
+from labelenc_mm.local_path import local_path
+
 OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
 # Before, `weights_only=True` does not keep a file from running code (CVE-2025-32434), and a list of our
 # own, under names of our choice, is not to be had.
@@ -47,7 +49,7 @@ def load_checkpoint_file(
     mmengine's ``HistoryBuffer`` (the training log inside ordinary mmengine checkpoints).
 
     Args:
-        path (str | PathLike): A file written by ``torch.save``.
+        path (str | PathLike): A file written by ``torch.save``; also as ``file://``.
         map_location: As in :func:`torch.load`.
         written_here (bool): Whether this very process wrote the file, so that there is nobody to
             distrust. Defaults to False.
@@ -60,7 +62,7 @@ def load_checkpoint_file(
         CheckpointError: The file is truncated, no checkpoint, or asks for anything else to be
             imported or called; or torch is older than 2.6, which cannot load safely at all.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'There is no checkpoint {path}. Check the path, or run the stage that writes it.'

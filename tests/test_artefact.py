@@ -8,7 +8,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
+from labelenc_mm.artefact import (
+    CLASSES,
+    ArtefactError,
+    check_metadata,
+    compare_tensors,
+    load_tensors,
+    save_tensors,
+)
 
 
 def test_round_trip_keeps_values_types_and_metadata(tmp_path):
@@ -95,11 +102,15 @@ def test_safetensors_of_others(tmp_path):
         load_tensors(path)
 
 
-@pytest.mark.parametrize('text', ['{"cut', '[1, 2]'])
+@pytest.mark.parametrize(
+    'text', ['{"cut', '[1, 2]', '[' * 100_000, '{"classes": ' + '9' * 5000 + '}'], ids=str.__len__
+)
 def test_damaged_metadata(tmp_path, text):
     path = tmp_path / 'x.safetensors'
     save_file({'a': torch.ones(1)}, path, metadata={'labelenc_mm': text})
-    with pytest.raises(ArtefactError, match=r'metadata of .*x\.safetensors is damaged'):
+    with pytest.raises(
+        ArtefactError, match=r'metadata of .*x\.safetensors are damaged.*JSON object'
+    ):
         load_tensors(path)
 
 
@@ -115,3 +126,27 @@ def test_what_cannot_be_written_is_named(tmp_path):
     with pytest.raises(TypeError, match='must be plain JSON'):
         save_tensors(path, {}, {'device': torch.device('cpu')})
     assert not path.exists()
+
+
+@pytest.mark.parametrize('metadata', [{'classes': 7}, {'classes': 'cat'}, {'classes': ['cat', 1]}])
+def test_metadata_of_another_type_are_refused_by_key_and_value(metadata):
+    with pytest.raises(
+        ArtefactError, match=r'x\.st are damaged .classes: expected a list of names'
+    ):
+        check_metadata('x.st', metadata, {'classes': CLASSES})
+
+
+def test_missing_metadata_are_told():
+    number = (lambda value: isinstance(value, int), 'a number')
+    with pytest.raises(ArtefactError, match=r'n: expected a number, found nothing'):
+        check_metadata('x.st', {}, {'n': number})
+    check_metadata('x.st', {'n': 3, 'classes': ['a']}, {'n': number, 'classes': CLASSES})
+
+
+def test_tensors_of_another_dtype_do_not_fit():
+    ours = {'w': torch.ones(2), 'n': torch.tensor(1)}
+    assert compare_tensors(ours, ours) == []
+    assert compare_tensors(ours, {'w': torch.ones(2).half(), 'n': torch.tensor(1.0)}) == [
+        'w: float32 here, float16 in the file',
+        'n: int64 here, float32 in the file',
+    ]

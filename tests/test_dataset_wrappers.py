@@ -1,9 +1,10 @@
 """The walk through data sets inside data sets."""
 
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from mmengine.runner.runner import _SlicedDataset
 from torch.utils import data
 
-from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.dataset_wrappers import iterate_datasets, loading_configs
 
 
 class Numbers(BaseDataset):
@@ -31,3 +32,18 @@ def test_every_data_set_is_met_once_after_its_wrapper():
 
 def test_nothing_is_met_without_a_data_set():
     assert list(iterate_datasets(None)) == []
+
+
+def test_what_shortens_an_epoch_is_passed_over():
+    """mmengine's wrapper for num_batch_per_epoch shows attributes of the data set, but takes no new ones."""
+    one, two = Numbers('a'), Numbers('b')
+    joined = ConcatDataset([one, two])
+    assert list(iterate_datasets(_SlicedDataset(joined, 2))) == [joined, one, two]
+
+
+def test_configs_of_data_sets_that_read_files_lie_below_wrappers():
+    one, two, three = ({'type': 'Numbers', 'name': name} for name in 'abc')
+    repeated = {'type': 'RepeatDataset', 'dataset': two}
+    config = {'datasets': [one, {'dataset': {'datasets': [repeated, three]}}]}
+    assert list(loading_configs(config)) == [one, two, three]
+    assert list(loading_configs(Numbers('a'))) == list(loading_configs(None)) == []

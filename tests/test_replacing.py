@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import stat
@@ -5,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors import SafetensorError
 
 from labelenc_mm.replacing import replacing
 
@@ -54,3 +57,35 @@ def test_kill_leaves_the_old_file(tmp_path):
     killed = subprocess.run([sys.executable, '-c', program, path])
     assert killed.returncode == -signal.SIGKILL
     assert path.read_text() == 'old'
+
+
+def fill_the_disk(path):
+    """From here on, what is written to this path meets a full disk."""
+    path.unlink()
+    path.symlink_to('/dev/full')
+
+
+def write_text(path):
+    path.write_text('x' * 10**6)
+
+
+def write_tensors(path):
+    with path.open('wb') as file:
+        torch.save({'a': torch.ones(10**5)}, file)
+
+
+def fail_as_safetensors(path):
+    raise SafetensorError('I/O error: No space left on device (os error 28)')
+
+
+@pytest.mark.parametrize('write', [write_text, write_tensors, fail_as_safetensors])
+def test_a_full_disk_is_told_in_words(tmp_path, write):
+    path = tmp_path / 'x'
+    path.write_text('old')
+    message = r'the disk is full.*MiB free.*was not written.*/x'
+    with pytest.raises(OSError, match=message) as error, replacing(path) as unfinished:
+        fill_the_disk(unfinished)
+        write(unfinished)
+    assert error.value.errno == errno.ENOSPC
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]

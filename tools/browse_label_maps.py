@@ -7,6 +7,7 @@ otherwise from boxes, as in training.
 
 import argparse
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from mmengine.config import Config, DictAction
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 from labelenc_mm.engine.command_line import read_config, without_traceback
-from labelenc_mm.engine.sample_error_hook import name_samples
-from labelenc_mm.label_names import common_label_names
+from labelenc_mm.engine.samples import build_samples, class_names
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
+from labelenc_mm.replacing import replacing
 
 _COLUMNS = 4
 
@@ -59,14 +60,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_dataset(cfg: Config, split: str) -> Any:
     """Build the data set of a split as mmengine's Runner would."""
     labelenc_mm.toolbox.require('mmcv', 'mmdet')
-    from mmdet.registry import DATASETS
     from mmengine.registry import init_default_scope
 
-    loader = cfg.get(f'{split}_dataloader')
-    if not loader:
-        raise ValueError(f'The config has no {split}_dataloader.')
     init_default_scope('mmdet')
-    return name_samples(DATASETS.build(loader['dataset']))
+    return build_samples(cfg, split)
 
 
 def drawing_options(cfg: Config) -> tuple[str, bool, dict[str, Any]]:
@@ -104,13 +101,14 @@ def unpack(
     from labelenc_mm.detection.ground_truth import missing_annotations, unpadded_size
 
     sample = item['data_samples']
+    path = sample.metainfo.get('img_path', '<no img_path>')
     # Transforms of colours leave floats, which matplotlib would take for values in [0, 1].
     pixels = item['inputs'].permute(1, 2, 0).clamp(0, 255).to(torch.uint8)
     image = np.ascontiguousarray(pixels.numpy())
     if unscaled:
         if 'scale_factor' not in sample:
             raise ValueError(
-                f'{sample.img_path}: PackDetInputs keeps no scale_factor, without which the image '
+                f'{path}: PackDetInputs keeps no scale_factor, without which the image '
                 'cannot be told from its padding. Add it to meta_keys.'
             )
         (kept_height, kept_width), (height, width) = unpadded_size(sample), sample.ori_shape[:2]
@@ -119,7 +117,7 @@ def unpack(
     missing = missing_annotations([sample], source)
     if missing:
         raise ValueError(
-            f'{sample.img_path}: the pipeline loads no {" and no ".join(missing)}. Add '
+            f'{path}: the pipeline loads no {" and no ".join(missing)}. Add '
             'LoadAnnotations(with_bbox=True, with_mask=...) to it, choose the other --split, or have '
             'boxes drawn with --cfg-options model.labelenc.label_source=box.'
         )
@@ -133,7 +131,7 @@ def draw_picture(
     labels: torch.Tensor,
     classes: torch.Tensor,
     maps: torch.Tensor,
-    names: tuple[str, ...],
+    names: Sequence[str],
 ) -> Figure:
     """Image with boxes, and one panel per present class."""
     rows = (len(classes) + 1 + _COLUMNS - 1) // _COLUMNS
@@ -154,10 +152,11 @@ def draw_picture(
         panels[0].add_patch(
             Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor='yellow', linewidth=1)
         )
-        panels[0].text(x1, y1, names[label], color='white', fontsize=6, va='bottom', clip_on=True)
+        name = panels[0].text(x1, y1, names[label], color='white', fontsize=6, va='bottom')
+        name.set(clip_on=True, parse_math=False)  # a name may have dollar signs
     for panel, label, values in zip(panels[1:], classes.tolist(), maps.numpy(), strict=False):
         panel.imshow(values, extent=extent, vmin=0, vmax=1, cmap='inferno', interpolation='nearest')
-        panel.set_title(names[label], fontsize=9)
+        panel.set_title(names[label], fontsize=9, parse_math=False)
     return figure
 
 
@@ -168,14 +167,11 @@ def browse(args: argparse.Namespace) -> Path:
     reason = "label maps are drawn from the boxes of MMDetection's data sets"
     cfg = read_config(args.config, args.cfg_options, 'mmdet', reason)
     dataset = build_dataset(cfg, args.split)
-    if not len(dataset):
-        raise ValueError(f'The data set of {args.split}_dataloader is empty.')
     from labelenc_mm.detection.ground_truth import inclusive_boxes, loads_boxes_after_resize
 
-    names = common_label_names({f'{args.split}_dataloader': dataset})
     unscaled = loads_boxes_after_resize(dataset)
     source, inclusive, options = drawing_options(cfg)
-    names = names or [str(label) for label in range(options['num_classes'])]
+    names = class_names(dataset, options['num_classes'], args.split)
     folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
     folder.mkdir(parents=True, exist_ok=True)
     random.seed(args.seed)
@@ -184,6 +180,7 @@ def browse(args: argparse.Namespace) -> Path:
     indices = np.unique(np.linspace(0, len(dataset) - 1, args.num).round().astype(int)).tolist()
     for index in indices:
         item = dataset[index]
+        path = item['data_samples'].metainfo.get('img_path', '<no img_path>')
         image, boxes, labels, masks = unpack(item, unscaled, source)
         scales = sample_label_scales(len(labels)) if args.augment else None
         drawn = boxes
@@ -194,10 +191,10 @@ def browse(args: argparse.Namespace) -> Path:
                 drawn, labels, image.shape[:2], masks=masks, scales=scales, **options
             )
         except ValueError as error:
-            raise ValueError(f'{item["data_samples"].img_path}: {error}') from error
-        figure = draw_picture(image, boxes, labels, classes, maps, tuple(names))
-        name = f'{index:06d}_{Path(item["data_samples"].img_path).stem}.png'
-        figure.savefig(folder / name, dpi=120)
+            raise ValueError(f'{path}: {error}') from error
+        figure = draw_picture(image, boxes, labels, classes, maps, names)
+        with replacing(folder / f'{index:06d}_{Path(path).stem}.png') as unfinished:
+            figure.savefig(unfinished, dpi=120)
     print(f'{len(indices)} pictures in {folder}')
     return folder
 

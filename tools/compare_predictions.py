@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from mmengine.structures import PixelData
 from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 from labelenc_mm.engine.command_line import read_config, without_traceback
-from labelenc_mm.engine.sample_error_hook import name_samples
+from labelenc_mm.engine.samples import backend_of, build_samples, metainfo_of
 from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.replacing import replacing
 
 BORDER = 4
 
@@ -86,17 +89,16 @@ class Detections:
     def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
         labelenc_mm.toolbox.require('mmcv', 'mmdet')
         from mmdet.apis import init_detector
-        from mmdet.registry import DATASETS
         from mmdet.visualization import DetLocalVisualizer
 
         from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
         self.scale, self.score_thr = args.scale, args.score_thr
         self.models = [load(init_detector, cfg, name, args.device) for name in args.checkpoints]
-        self.dataset = name_samples(DATASETS.build(cfg.val_dataloader.dataset))
+        self.dataset = build_samples(cfg, 'val')
         self.unscaled = loads_boxes_after_resize(self.dataset)
         self.visualizer = DetLocalVisualizer('comparison', line_width=2)
-        self.visualizer.dataset_meta = {'palette': 'random', **self.dataset.metainfo}
+        self.visualizer.dataset_meta = {'palette': 'random', **metainfo_of(self.dataset)}
 
     def draw(self, image: np.ndarray, sample: Any, model: Any = None) -> np.ndarray:
         """RGB picture of the ground truth of a sample, or of what a model finds in its BGR image."""
@@ -127,14 +129,13 @@ class LabelMaps:
     def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
         labelenc_mm.toolbox.require('mmcv', 'mmseg')
         from mmseg.apis import init_model
-        from mmseg.registry import DATASETS
         from mmseg.visualization import SegLocalVisualizer
 
         self.scale = args.scale
         self.models = [load(init_model, cfg, name, args.device) for name in args.checkpoints]
-        self.dataset = name_samples(DATASETS.build(cfg.val_dataloader.dataset))
+        self.dataset = build_samples(cfg, 'val')
         self.visualizer = SegLocalVisualizer('comparison', alpha=0.6)
-        self.visualizer.dataset_meta = self.dataset.metainfo
+        self.visualizer.dataset_meta = metainfo_of(self.dataset)
 
     def draw(self, image: np.ndarray, sample: Any, model: Any = None) -> np.ndarray:
         """RGB picture of the ground truth of a sample, or of what a model finds in its BGR image."""
@@ -181,18 +182,34 @@ def enlarge(image: np.ndarray, scale: float) -> np.ndarray:
     return cv2.resize(image, (round(image.shape[1] * scale), round(image.shape[0] * scale)))
 
 
+def read_image(sample: Any, backend_args: Any) -> np.ndarray:
+    """The (H, W, 3) BGR image of a sample, from wherever its data set has it."""
+    path = sample.metainfo.get('img_path')
+    if path is None:
+        raise ValueError(
+            'a sample does not say where its image is: add img_path to meta_keys of the transform that '
+            'packs the inputs of val_dataloader'
+        )
+    image = mmcv.imread(path, backend_args=backend_args)
+    if image is None:
+        raise ValueError(f'{path}: cannot be read as an image')
+    return image
+
+
 def compare(args: argparse.Namespace) -> None:
     """Draw the first images of the validation set."""
     cfg = read_config(args.config, args.cfg_options)
-    kind = LabelMaps if labelenc_mm.toolbox.toolbox_of(cfg) == 'mmseg' else Detections
+    toolbox = labelenc_mm.toolbox.toolbox_of(cfg)
+    kind = LabelMaps if toolbox == 'mmseg' else Detections
+    init_default_scope(toolbox)
     pictures = kind(cfg, args)
     num = min(args.num, len(pictures.dataset))
     args.out_dir.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for index in range(num):
         sample = pictures.dataset[index]['data_samples']
+        image = read_image(sample, backend_of(pictures.dataset))
         path = Path(sample.img_path)
-        image = cv2.imread(str(path))
         panels = [add_title(pictures.draw(image, sample), 'ground truth')]
         for title, model in zip(args.titles, pictures.models, strict=True):
             panels.append(add_title(pictures.draw(image, sample, model), title))
@@ -200,7 +217,9 @@ def compare(args: argparse.Namespace) -> None:
         if out in written:  # of the same name in another folder
             out = out.with_name(f'{path.stem}_{index}.png')
         written.append(out)
-        cv2.imwrite(str(out), cv2.cvtColor(np.hstack(panels), cv2.COLOR_RGB2BGR))
+        picture = cv2.cvtColor(np.hstack(panels), cv2.COLOR_RGB2BGR)
+        with replacing(out) as unfinished:  # imwrite reports a full disk only by returning False
+            unfinished.write_bytes(cv2.imencode('.png', picture)[1].tobytes())
     print(f'{args.out_dir}: {num} pictures, from left to right ', end='')
     print(textwrap.shorten(', '.join(['ground truth', *args.titles]), 200))
 

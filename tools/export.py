@@ -210,7 +210,7 @@ def main() -> None:
         config = read_config(args.config, args.cfg_options)
         checkpoint = CheckpointLoader.load_checkpoint(follow_record(args.checkpoint), 'cpu')
         export(config, checkpoint, args.out, args.device)
-    except (CheckpointError, ExportError, FileNotFoundError, ValueError) as error:
+    except (CheckpointError, ExportError, OSError, ValueError) as error:
         sys.exit(f'Not exported: {error}\n{args.out} was not touched.')
     print(f'Exported: {args.out}')
 

@@ -91,6 +91,7 @@ def build_coders(args: argparse.Namespace, config: Config, metainfos: list[Any])
     from mmseg.registry import MODELS
 
     from labelenc_mm.engine.load_trained import load_trained
+    from labelenc_mm.engine.runner_state import common_metainfo
     from labelenc_mm.segmentation.label_code import (
         check_decoder,
         check_labels,
@@ -117,7 +118,11 @@ def build_coders(args: argparse.Namespace, config: Config, metainfos: list[Any])
         remedy = 'Give the config that the segmentor was trained with'
         for metainfo in metainfos:
             check_labels(
-                args.checkpoint, meta.get('dataset_meta') or {}, metainfo, 'checkpoint', remedy
+                args.checkpoint,
+                common_metainfo(meta.get('dataset_meta')),
+                metainfo,
+                'checkpoint',
+                remedy,
             )
         coders['images'] = PredictedCodes(segmentor)
     if len(coders) > 1:

@@ -10,9 +10,10 @@ import argparse
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
-import yaml
+from labelenc_mm.local_path import local_path
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -22,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('recipe', type=Path, help='YAML file')
+    parser.add_argument('recipe', type=local_path, help='YAML file')
     parser.add_argument(
         '--work-dir', type=Path, help='folder of all runs (default: work_dirs/<recipe>)'
     )
@@ -80,20 +81,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def read_pairs(pairs: list[str], option: str) -> dict[str, object]:
     """``NAME=VALUE`` strings to a dict, values read as YAML."""
-    from labelenc_mm.recipes import RecipeError
+    from labelenc_mm import recipes
 
     values: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition('=')
         if not equals:
-            raise RecipeError(f'{option} {pair}: expected NAME=VALUE')
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise RecipeError(
-                f'{option} {pair}: expected a value in YAML, put text with brackets, colons or quotes '
-                f'into quotes: {error}'
-            ) from error
+            raise recipes.RecipeError(f'{option} {pair}: expected NAME=VALUE')
+        values[name] = recipes.read_yaml(
+            value,
+            f'{option} {textwrap.shorten(pair, 200)}: expected a value in YAML, put text with brackets, '
+            'colons or quotes into quotes',
+        )
     return values
 
 
@@ -122,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
         args.tools_dir.resolve(), args.launcher, args.nproc, args.partition, args.jobs
     )
     try:
+        if work_dir.exists() and not work_dir.is_dir():
+            raise recipes.RecipeError(f'--work-dir {work_dir}: is a file; expected a folder')
         recipe = recipes.read_recipe(
             args.recipe,
             seeds=args.seeds,
@@ -139,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         failures = recipes.Executor(plan, work_dir, settings, read_commit()).execute()
         print(f'\n{recipes.write_report(plan, work_dir)}')
-    except recipes.RecipeError as error:
+    except (recipes.RecipeError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -9,7 +9,9 @@ from mmengine.evaluator import DumpResults
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
+from labelenc_mm.engine.empty_data import tells_empty_data
 from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.local_path import is_remote
 
 
 def parse_args() -> argparse.Namespace:
@@ -97,7 +99,7 @@ def main() -> None:
 
         setup_cache_size_limit_of_dynamo()  # by an environment variable, as MMDetection's own tools do
     checkpoint = follow_record(args.checkpoint)
-    if '://' not in checkpoint and not Path(checkpoint).exists():
+    if not is_remote(checkpoint) and not Path(checkpoint).exists():
         raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
     if args.show or args.show_dir:
         enable_pictures(cfg, args)
@@ -109,7 +111,8 @@ def main() -> None:
     runner._load_from, runner._resume = checkpoint, False
     if metric is not None:
         runner.test_evaluator.metrics.append(metric)
-    runner.test()
+    with tells_empty_data(cfg):
+        runner.test()
 
 
 if __name__ == '__main__':

@@ -1,7 +1,6 @@
 """Train a detector or a segmenter from a config of MMDetection, MMSegmentation or this package."""
 
 import argparse
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -11,7 +10,10 @@ from mmengine.registry import OPTIM_WRAPPERS
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
+from labelenc_mm.engine.empty_data import tells_empty_data
 from labelenc_mm.engine.resume import find_resumable, resume_from
+from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.local_path import is_remote, local_path
 
 
 def parse_args() -> argparse.Namespace:
@@ -67,9 +69,9 @@ def checkpoint_to_resume(wanted: str | None, work_dir: str) -> str | None:
     """The checkpoint that --resume asks for, with ``'auto'`` the newest; None to start afresh."""
     if wanted == 'auto':
         return find_resumable(work_dir)
-    if wanted is not None and '://' not in wanted and not Path(wanted).exists():
+    if wanted is not None and not is_remote(wanted) and not local_path(wanted).exists():
         raise FileNotFoundError(f'--resume {wanted}: there is no such file.')
-    return wanted
+    return wanted and follow_record(wanted)
 
 
 def main() -> None:
@@ -88,7 +90,8 @@ def main() -> None:
     runner = build_runner(cfg)
     if checkpoint is not None:
         resume_from(runner, checkpoint)
-    runner.train()
+    with tells_empty_data(cfg):
+        runner.train()
 
 
 if __name__ == '__main__':

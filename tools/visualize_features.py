@@ -24,7 +24,8 @@ from torch.nn import functional
 # This also makes our models and configs known, before a config is parsed, and loading safe.
 import labelenc_mm.toolbox
 from labelenc_mm.engine.command_line import read_config, without_traceback
-from labelenc_mm.engine.sample_error_hook import name_samples
+from labelenc_mm.engine.samples import build_samples
+from labelenc_mm.replacing import replacing
 
 _PANEL_WIDTH = 3.2  # inches
 
@@ -120,12 +121,13 @@ def make_row(
     batch = pseudo_collate([item])
     data = detector.data_preprocessor(batch, False)
     (sample,) = data['data_samples']
+    path = sample.metainfo.get('img_path', 'image')
     head = detector.labelenc
     is_encoder = hasattr(head, 'encode')
     missing = missing_annotations([sample], head.label_source) if is_encoder else []
     if missing:
         raise ValueError(
-            f'{sample.img_path}: the validation pipeline loads no {" and no ".join(missing)}, which '
+            f'{path}: the validation pipeline loads no {" and no ".join(missing)}, which '
             'the encoder needs. Add LoadAnnotations to it.'
         )
     size, padded = unpadded_size(sample), tuple(data['inputs'].shape[-2:])
@@ -143,7 +145,7 @@ def make_row(
     # Transforms of colours leave floats; images are BGR until the model normalises them.
     pixels = item['inputs'][:, : size[0], : size[1]].clamp(0, 255).to(torch.uint8)
     return Row(
-        name=Path(sample.img_path).stem,
+        name=Path(path).stem,
         image=pixels.flip(0).permute(1, 2, 0).numpy(),
         maps={
             name: channel_norm(features[level - 1], size, whole)
@@ -181,8 +183,6 @@ def draw_rows(rows: list[Row], scale: str = 'row') -> Figure:
 def visualize(args: argparse.Namespace) -> list[Path]:
     """Save the pictures and return their paths."""
     labelenc_mm.toolbox.require('mmcv', 'mmdet')
-    from mmdet.registry import DATASETS
-
     from labelenc_mm.detection.ground_truth import loads_boxes_after_resize
 
     if args.num < 1:
@@ -199,9 +199,7 @@ def visualize(args: argparse.Namespace) -> list[Path]:
     if args.baseline:
         path, checkpoint = args.baseline
         baseline = load_detector(read_config(path, None, 'mmdet', reason), checkpoint, args.device)
-    dataset = name_samples(DATASETS.build(config.val_dataloader.dataset))
-    if not len(dataset):
-        raise ValueError(f'The validation set of {args.config} is empty.')
+    dataset = build_samples(config, 'val')
     unscaled = loads_boxes_after_resize(dataset)
     indices = np.unique(np.linspace(0, len(dataset) - 1, args.num).round().astype(int)).tolist()
     rows = [make_row(dataset[i], detector, baseline, args.level, unscaled) for i in indices]
@@ -215,7 +213,8 @@ def visualize(args: argparse.Namespace) -> list[Path]:
             for index, row in zip(indices, rows, strict=True)
         }
     for path, content in pictures.items():
-        draw_rows(content, args.scale).savefig(path, dpi=120)
+        with replacing(path) as unfinished:
+            draw_rows(content, args.scale).savefig(unfinished, dpi=120)
     return list(pictures)
 
 

@@ -111,7 +111,7 @@ def _is_complete(root: Path, stamp: dict[str, Any], overwrite: bool) -> bool:
         return False
     try:
         found = json.loads((root / STAMP).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get('generator') != stamp['generator']:
         raise FileExistsError(

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 import labelenc_mm
 from labelenc_mm.artefact import (
+    CLASSES,
     ArtefactError,
+    check_metadata,
     compare_classes,
     compare_tensors,
     load_tensors,
@@ -87,6 +89,7 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
         raise ArtefactError(
             f'{path} is not a label encoding of step 1 (kind: {metadata.get("kind")})'
         )
+    check_metadata(path, metadata, {'classes': CLASSES})
 
     differences = compare_label_encoding(detector, tensors, metadata, with_head=init_head)
     if differences:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.detection import hand_over
+from labelenc_mm.detection.absent_classes import check_objects
 from labelenc_mm.detection.export import FILE_NAME, export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
+from labelenc_mm.engine.after_training import export_after_training, writes_last_weights
 from labelenc_mm.engine.checkpoint_fit import check_checkpoint
-from labelenc_mm.engine.export import export_after_training
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
@@ -82,6 +83,7 @@ class LabelEncHook(Hook):
                 )
             head.load_frozen_parts(detector)
         hand_over.check_classes(detector, self._classes)
+        check_objects(runner.train_dataloader.dataset, self._classes)
 
     def after_train(self, runner: Runner) -> None:
         """Write the files on the main process, after the last checkpoint.
@@ -94,9 +96,10 @@ class LabelEncHook(Hook):
         detector = unwrapped_model(runner)
         if detector.labelenc.stage == 'autoencode':
             path = osp.join(runner.work_dir, hand_over.FILE_NAME)
-            state_dict = averaged_state_dict(runner)
-            hand_over.save_label_encoding(detector, state_dict, path, self._classes)
-            print_log(f'Label encoding for step 2 (labelenc.init_from): {path}', 'current')
+            what = 'label encoding for step 2 (labelenc.init_from)'
+            with writes_last_weights(runner, path, what):
+                state_dict = averaged_state_dict(runner)
+                hand_over.save_label_encoding(detector, state_dict, path, self._classes)
         if not detector.labelenc.joint:
             print_log(
                 'No detector is exported: with labelenc.joint=False backbone and neck are untrained',

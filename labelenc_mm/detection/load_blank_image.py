@@ -1,5 +1,7 @@
 """Images that nobody looks at, for step 1 on the reconstruction loss alone (LabelEnc, Table 2)."""
 
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
@@ -12,8 +14,8 @@ class LoadBlankImage(BaseTransform):
     No file is opened, so that step 1 with ``labelenc.joint=False`` runs where there are no images; the
     transforms that follow find all they need.
 
-    Required keys: ``height`` and ``width``. Added keys: ``img``, a (height, width, 3) uint8 array,
-    ``img_shape`` and ``ori_shape``.
+    Required keys: ``height`` and ``width``, whole numbers, also written as 640.0 or '640'. Added keys:
+    ``img``, a (height, width, 3) uint8 array, ``img_shape`` and ``ori_shape``.
     """
 
     def transform(self, results: dict) -> dict:
@@ -22,12 +24,19 @@ class LoadBlankImage(BaseTransform):
         Raises:
             ValueError: If the annotations tell no size.
         """
-        size = results.get('height'), results.get('width')
-        if not all(isinstance(side, int) and side > 0 for side in size):
+        found: tuple[Any, Any] = results.get('height'), results.get('width')
+        try:
+            size = tuple(int(float(side)) for side in found)
+            is_whole = all(
+                side == float(given) > 0 for side, given in zip(size, found, strict=True)
+            )
+        except (TypeError, ValueError, OverflowError):
+            is_whole = False
+        if not is_whole:
             raise ValueError(
                 f'{results.get("img_path", "<no img_path>")}: the annotations give height and width '
-                f'{size}, from which LoadBlankImage makes an image. Write them into the annotations, '
-                'or use LoadImageFromFile'
+                f'{found}, from which LoadBlankImage makes an image. Write them into the annotations as '
+                'whole numbers, or use LoadImageFromFile'
             )
         results['img'] = np.zeros((*size, 3), np.uint8)
         results['img_shape'] = results['ori_shape'] = size

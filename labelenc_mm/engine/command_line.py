@@ -21,6 +21,7 @@ from labelenc_mm.engine.built_models import builds_a, entry_of
 from labelenc_mm.engine.checkpoint_fit import CheckpointFitHook
 from labelenc_mm.engine.distributed import init_distributed
 from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
+from labelenc_mm.local_path import local_path
 
 # Read from the config by mmengine's Runner, beside the arguments of its constructor.
 _RUNNER_KEYS = (
@@ -72,11 +73,12 @@ def read_config(
         FileNotFoundError: There is no such config.
         ValueError: It is of another scope, or ``options`` set a top-level entry that nothing would read.
     """
+    path = str(local_path(path))
     if not Path(path).is_file():
         raise FileNotFoundError(f'Config {path!r} does not exist (seen from {os.getcwd()}).')
     cfg = Config.fromfile(path)
     if options:
-        _check_top_level(cfg, options)
+        check_top_level(cfg, options)
         cfg.merge_from_dict(dict(options))
     found = cfg.get('default_scope') or scope
     if scope is not None and found != scope:
@@ -89,7 +91,7 @@ def without_traceback() -> Iterator[None]:
     """End the process with a line alone where the block raises what a user can mend."""
     try:
         yield
-    except (CheckpointError, FileNotFoundError, ImportError, SampleError, ValueError) as error:
+    except (CheckpointError, ImportError, OSError, SampleError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
 
 
@@ -120,7 +122,7 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def _check_top_level(cfg: Config, options: Mapping[str, Any]) -> None:
+def check_top_level(cfg: Config, options: Mapping[str, Any]) -> None:
     """Refuse misspelt top-level entries; deeper ones reach a constructor, which complains."""
     known = {*cfg, *inspect.signature(Runner.__init__).parameters, *_RUNNER_KEYS} - {'self', 'cfg'}
     for option in options:

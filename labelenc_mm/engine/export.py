@@ -5,7 +5,6 @@ What is ours in a model, and what a model computes, is told by ``labelenc_mm.det
 """
 
 import copy
-import os.path as osp
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,16 +13,13 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import print_log
 from mmengine.registry import MODEL_WRAPPERS, Registry
-from mmengine.runner import Runner
 from torch import Tensor, nn
 
 import labelenc_mm
 from labelenc_mm.checkpoint import load_checkpoint_file
 from labelenc_mm.engine.blank_image import image_sizes
 from labelenc_mm.engine.built_models import entry_of, image_channels, is_ours, model_config
-from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
 from labelenc_mm.replacing import replacing
 
 # The name of a tensor in the stock model, None for one that is ours.
@@ -162,7 +158,9 @@ def write_export(
         'state_dict': stock_state,
     }
     with replacing(out) as unfinished:
-        torch.save(checkpoint, unfinished)
+        # Given a name alone, torch would not tell that the disk is full.
+        with unfinished.open('wb') as file:
+            torch.save(checkpoint, file)
         verify(load_checkpoint_file(unfinished, written_here=True)['state_dict'])
     return out
 
@@ -248,33 +246,6 @@ def _deterministic_convolutions() -> Iterator[None]:
         yield
     finally:
         cudnn.deterministic, cudnn.benchmark = before
-
-
-def export_after_training(runner: Runner, export: Callable[..., str], path: str, noun: str) -> None:
-    """Export what a Runner has trained, at the end of its training, on its main process.
-
-    Args:
-        runner: The Runner.
-        export: ``export_detector`` or ``export_segmentor``.
-        path: File to write.
-        noun: What it is, for the log.
-
-    Raises:
-        ExportError: The export failed, for whatever reason; says how to repeat it.
-    """
-    device = next(unwrapped_model(runner).parameters()).device
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
-            export(runner.cfg, averaged_state_dict(runner), path, train_metainfo(runner), device)
-    except Exception as error:
-        config = osp.join(runner.work_dir, osp.basename(runner.cfg.filename or 'CONFIG'))
-        checkpoint = runner.message_hub.get_info('last_ckpt') or 'CHECKPOINT'
-        raise ExportError(
-            f'{error}\nThe training is complete and its checkpoints are written; only the export of '
-            f'the stock {noun} failed. To repeat it:\n  python tools/export.py {config} {checkpoint} '
-            f'{path}'
-        ) from error
-    print_log(f'Exported stock {noun}: {path}', 'current')
 
 
 def _plain(value: Any) -> Any:

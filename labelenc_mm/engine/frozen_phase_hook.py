@@ -5,7 +5,7 @@ and DDP are built; while the phase lasts, the frozen parts compute no gradients,
 have none (None, not zero) and no optimizer moves them, whatever its weight decay or momentum.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,14 +26,14 @@ class FrozenPhaseHook(Hook):
     needs to know nothing more. Nothing that needs a gradient may come before the parts.
 
     Args:
-        modules: Paths of the parts, as in ``named_modules()``.
+        modules: Paths of the parts, as in ``named_modules()``; of a ``ModuleList`` all modules are frozen.
         begin: First epoch (or iteration) of the phase, as in :class:`TrainingWindow`.
         end: First epoch (or iteration) after it.
         by_epoch: Whether ``begin`` and ``end`` count epochs.
 
     Raises:
-        ValueError: When the training starts, if a path names nothing, or if DDP does not look for unused
-            parameters.
+        ValueError: When the training starts, if a path names nothing or a part without parameters, or if
+            DDP does not look for unused parameters.
     """
 
     # After RuntimeInfoHook, which announces the iteration.
@@ -72,10 +72,20 @@ class FrozenPhaseHook(Hook):
                     f'FrozenPhaseHook: {type(model).__name__} has no module {name!r}; its children '
                     f'are {children}'
                 )
+            if next(parts[name].parameters(), None) is None:
+                raise ValueError(
+                    f'FrozenPhaseHook: {name!r} is a {type(parts[name]).__name__} without parameters, so '
+                    'that nothing would be frozen; name a part that is trained'
+                )
         self._parts = [parts[name] for name in self.modules]
-        for part in self._parts:
-            self._handles.append(part.register_forward_pre_hook(self._enter))
-            self._handles.append(part.register_forward_hook(self._leave, always_call=True))
+        for module in (m for part in self._parts for m in _modules_that_run(part)):
+            self._handles.append(module.register_forward_pre_hook(self._enter))
+            self._handles.append(module.register_forward_hook(self._leave, always_call=True))
+        # Weights may also be used without forward: an embedding's as a table of queries, say.
+        optim_wrapper = runner.optim_wrapper
+        for wrapper in getattr(optim_wrapper, 'optim_wrappers', {'': optim_wrapper}).values():
+            handle = wrapper.optimizer.register_step_pre_hook(self._before_step)
+            self._handles.append(handle)
 
     def before_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Sequence[dict] | dict | None = None
@@ -84,8 +94,8 @@ class FrozenPhaseHook(Hook):
         was_frozen, self._is_frozen = self._is_frozen, self.window.is_active()
         if self._is_frozen and not was_frozen:
             self._modes = {m: m.training for part in self._parts for m in part.modules()}
-            for parameter in (p for part in self._parts for p in part.parameters()):
-                parameter.grad = None  # of iterations before the phase, where gradients accumulate
+        if self._is_frozen != was_frozen:
+            self._drop_gradients()  # of iterations before the change, where gradients accumulate
         if self._is_frozen:
             for part in self._parts:
                 part.eval()
@@ -101,6 +111,14 @@ class FrozenPhaseHook(Hook):
             self._restore_modes()
         self._is_frozen = False
 
+    def _before_step(self, *_: Any) -> None:
+        if self._is_frozen:
+            self._drop_gradients()
+
+    def _drop_gradients(self) -> None:
+        for parameter in (p for part in self._parts for p in part.parameters()):
+            parameter.grad = None
+
     def _restore_modes(self) -> None:
         """Each module as it was: a backbone may keep its normalisation in evaluation mode."""
         for module, mode in self._modes.items():
@@ -113,3 +131,12 @@ class FrozenPhaseHook(Hook):
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         torch.set_grad_enabled(self._grad_modes.pop())
+
+
+def _modules_that_run(part: nn.Module) -> Iterator[nn.Module]:
+    """The part, or what it contains if it is a mere container, whose own hooks nothing calls."""
+    if type(part).forward is not nn.Module.forward:
+        yield part
+        return
+    for child in part.children():
+        yield from _modules_that_run(child)

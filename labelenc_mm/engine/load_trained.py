@@ -10,6 +10,7 @@ from mmengine.runner import load_checkpoint
 from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.engine.built_models import build_model, model_config
 from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.local_path import is_remote
 
 
 def load_trained(
@@ -34,7 +35,7 @@ def load_trained(
         ValueError: It does not fit the config.
     """
     checkpoint = follow_record(checkpoint)
-    if '://' not in checkpoint and not Path(checkpoint).is_file():
+    if not is_remote(checkpoint) and not Path(checkpoint).is_file():
         raise FileNotFoundError(f'Checkpoint {checkpoint!r} does not exist.')
     model = build_model(model_config(config), models, scope)
     try:

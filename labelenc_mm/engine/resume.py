@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.local_path import is_remote, local_path
 
 
 def find_resumable(work_dir: str) -> str | None:
@@ -24,10 +25,10 @@ def find_resumable(work_dir: str) -> str | None:
         work_dir (str): Where the run wrote ``last_checkpoint`` and ``epoch_*.pth`` or
             ``iter_*.pth``.
     """
-    folder = Path(work_dir)
+    folder = local_path(work_dir)
     record = folder / 'last_checkpoint'
     named = follow_record(record)  # the record itself where it is missing or empty
-    if '://' in named or _is_complete(Path(named)):
+    if is_remote(named) or _is_complete(Path(named)):
         return named
     is_named = Path(named) != record
     fault = f'names {named}, which is missing or truncated' if is_named else 'is missing or empty'

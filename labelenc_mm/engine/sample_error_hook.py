@@ -13,6 +13,7 @@ from mmengine.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
 from labelenc_mm.engine.late_workers import start_workers_late
+from labelenc_mm.engine.turned_images import TurnedImageWarning
 
 # What names a sample in the pipelines of mmdet and mmseg.
 _NAMES = ('img_path', 'seg_map_path', 'img_id', 'sample_idx')
@@ -27,10 +28,12 @@ class SampleNamingCompose(Compose):
 
     Args:
         pipeline (Compose): The pipeline; its list of transforms is shared, not copied.
+        turned (TurnedImageWarning): Looks at images as they were read.
     """
 
-    def __init__(self, pipeline: Compose) -> None:
+    def __init__(self, pipeline: Compose, turned: TurnedImageWarning) -> None:
         self.transforms = pipeline.transforms
+        self.turned = turned
 
     def __call__(self, data: dict) -> dict | None:
         """Apply the transforms one after the other.
@@ -41,6 +44,7 @@ class SampleNamingCompose(Compose):
         # Taken first: transforms replace or drop entries.
         names = {name: data[name] for name in _NAMES if data.get(name) is not None}
         results: dict | None = data
+        is_loaded = False
         for transform in self.transforms:
             try:
                 results = transform(results)
@@ -54,6 +58,9 @@ class SampleNamingCompose(Compose):
                 ) from error
             if results is None:
                 return None
+            if not is_loaded and 'ori_shape' in results:
+                is_loaded = True
+                self.turned.look(results)
         return results
 
 
@@ -71,12 +78,17 @@ def _remedy(transform: Any, error: Exception) -> str:
     return ''
 
 
-def name_samples(dataset: Any) -> Any:
-    """Let the errors of a data set's pipelines, and of those that it wraps, name the sample; returns it."""
-    for part in iterate_datasets(dataset):
-        if type(getattr(part, 'pipeline', None)) is Compose:
-            part.pipeline = SampleNamingCompose(part.pipeline)
-    return dataset
+def name_samples(dataset: Any, turned: TurnedImageWarning | None = None) -> None:
+    """Have the pipelines of a data set, and of all that it wraps, name the sample that they fail on.
+
+    Args:
+        dataset: The data set.
+        turned: Warns of turned images; by default one that has not done so yet.
+    """
+    turned = turned or TurnedImageWarning()
+    for each in iterate_datasets(dataset):
+        if type(getattr(each, 'pipeline', None)) is Compose:
+            each.pipeline = SampleNamingCompose(each.pipeline, turned)
 
 
 @HOOKS.register_module()
@@ -89,6 +101,9 @@ class SampleErrorHook(Hook):
     # Last of all: hooks such as PipelineSwitchHook put in new pipelines when an epoch starts.
     priority = 'LOWEST'
 
+    def __init__(self) -> None:
+        self._turned = TurnedImageWarning()  # one for all data sets of the run
+
     def before_run(self, runner: Any) -> None:
         """Exchange the pipelines; the loops are built by now."""
         start_workers_late(runner)
@@ -98,9 +113,8 @@ class SampleErrorHook(Hook):
         """Exchange pipelines that other hooks have put in; workers are restarted after that."""
         self._exchange_pipelines(runner)
 
-    @staticmethod
-    def _exchange_pipelines(runner: Any) -> None:
+    def _exchange_pipelines(self, runner: Any) -> None:
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             # A loop that this run does not use is still a config.
             dataloader = getattr(loop, 'dataloader', None)
-            name_samples(getattr(dataloader, 'dataset', None))
+            name_samples(getattr(dataloader, 'dataset', None), self._turned)

@@ -69,7 +69,9 @@ def draw_label_maps(
         if num_classes is not None and not 0 <= label < num_classes:
             raise ValueError(
                 f'object {index} has label {label:.0f}, but there are {num_classes} classes (0 to '
-                f'{num_classes - 1}). Check num_classes of the model and the metainfo of the data set'
+                f'{num_classes - 1}). Set num_classes of the model (model.bbox_head.num_classes, of two '
+                'stages model.roi_head.bbox_head.num_classes and mask_head.num_classes) and '
+                'metainfo.classes of the data set for the same classes'
             )
         window = _window(x1, y1, x2, y2, height, width)
         if window is not None:

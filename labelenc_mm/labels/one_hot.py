@@ -72,6 +72,7 @@ def check_label_values(
     num_classes: int,
     ignore_index: int = VOID,
     names: Sequence[str] | None = None,
+    owner: str = 'model',
 ) -> None:
     """Refuse labels that are no class, which a GPU would answer with an assertion far from here.
 
@@ -80,9 +81,10 @@ def check_label_values(
         num_classes: K; allowed are 0 to K - 1.
         ignore_index: Label of void pixels, allowed too.
         names: What to call each of the N maps, e.g. its file.
+        owner: Where a config has ``num_classes`` and ``ignore_index``.
 
     Raises:
-        ValueError: Naming the first map with a foreign value, and these values.
+        ValueError: Naming the first map with a foreign value, these values, and the keys to set.
     """
     is_foreign = (label_maps < 0) | (label_maps >= num_classes)
     is_foreign &= label_maps != ignore_index
@@ -91,8 +93,19 @@ def check_label_values(
     image = int(is_foreign.flatten(1).any(1).nonzero()[0])
     values = label_maps[image][is_foreign[image]].unique().tolist()
     shown = ', '.join(map(str, values[:10])) + (', …' if len(values) > 10 else '')
+    if VOID in values:  # what transforms write for padding and for a zero label that is reduced
+        remedy = f'{VOID} is void in the toolbox: set {owner}.ignore_index={VOID}'
+    elif values == [num_classes]:
+        remedy = (
+            f'Set {owner}.num_classes={num_classes + 1} if 0 is a class, reduce_zero_label=True of the '
+            f'data set if classes begin at 1, {owner}.ignore_index={num_classes} if it is void'
+        )
+    else:
+        remedy = (
+            f'Set {owner}.num_classes and metainfo.classes of the data set for all labels that are '
+            f'classes, {owner}.ignore_index for the one that is void'
+        )
     raise ValueError(
         f'{names[image] if names else f"label map {image}"} has labels {shown}, but there are '
-        f'{num_classes} classes (0 to {num_classes - 1}; {ignore_index} is void). Check num_classes '
-        'of the model, and classes and reduce_zero_label of the data set'
+        f'{num_classes} classes (0 to {num_classes - 1}; {ignore_index} is void). {remedy}'
     )

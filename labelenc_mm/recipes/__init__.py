@@ -7,7 +7,7 @@ A recipe is a YAML file (:mod:`labelenc_mm.recipes.recipe` describes it). It is 
 The command line is ``tools/run_recipe.py``. Nothing here knows a method or a task.
 """
 
-from labelenc_mm.recipes.checks import RecipeError
+from labelenc_mm.recipes.checks import RecipeError, read_yaml
 from labelenc_mm.recipes.execute import Executor
 from labelenc_mm.recipes.launch import LaunchSettings, command_line, expect_startable
 from labelenc_mm.recipes.plan import Plan, make_plan
@@ -28,5 +28,6 @@ __all__ = [
     'make_plan',
     'read_recipe',
     'read_state',
+    'read_yaml',
     'write_report',
 ]

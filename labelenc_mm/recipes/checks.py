@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
+from types import UnionType
 from typing import Any
+
+import yaml  # type: ignore[import-untyped]
 
 
 class RecipeError(ValueError):
     """A recipe that cannot be run as it is written, or that does not fit the runs on disk."""
 
 
-def expect(value: Any, kind: type, where: str, expected: str) -> None:
+def read_yaml(text: str, where: str) -> Any:
+    """Read YAML that somebody has written.
+
+    Args:
+        text: The YAML.
+        where: What the message begins with.
+
+    Raises:
+        RecipeError: It cannot be read, or is nested without end.
+    """
+    try:
+        value = yaml.safe_load(text)
+        # What fails for numbers of thousands of digits, and for an alias inside of what it stands for.
+        json.dumps(value, default=str, skipkeys=True)
+    except (ValueError, yaml.YAMLError) as error:
+        raise RecipeError(f'{where}: {error}') from error
+    except RecursionError as error:
+        raise RecipeError(f'{where}: lists or mappings are nested too deep') from error
+    return value
+
+
+def expect(value: Any, kind: type | UnionType, where: str, expected: str) -> None:
     """Refuse a value of another type.
 
     Args:

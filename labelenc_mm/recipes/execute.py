@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -240,7 +241,8 @@ class Executor:
             except subprocess.TimeoutExpired:
                 _signal_group(job.process, signal.SIGKILL)
                 job.process.wait()
-            self._save(job)
+            with suppress(OSError):  # a full disk may be why all is stopped
+                self._save(job)
             job.lock.close()
 
 

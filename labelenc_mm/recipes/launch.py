@@ -74,7 +74,12 @@ def expect_startable(run: Run, work_dir: Path, settings: LaunchSettings) -> None
     Raises:
         RecipeError: The run's config, tools or program cannot be found, or the config not be read.
     """
-    program = command_line(run, work_dir, settings)[0]
+    program, *words = command_line(run, work_dir, settings)
+    if run.stage.kind != 'command' and not Path(words[0]).is_file():
+        raise RecipeError(
+            f'stage {run.stage.name}: found no {words[0]}; --tools-dir names the folder of train.py, '
+            'test.py and the launch scripts'
+        )
     try:
         run.wanted()
     except RecipeError as error:

@@ -80,7 +80,7 @@ def read_curves(run_dir: Path) -> Curves:
     """
     curves: Curves = {}
     for record in _scalar_records(run_dir):
-        if 'lr' in record or 'step' not in record:
+        if 'lr' in record or not isinstance(record.get('step'), (int, float)):
             continue
         for name, value in record.items():
             if name not in ('step', 'time', 'data_time') and isinstance(value, (int, float)):
@@ -95,8 +95,10 @@ def read_test_metrics(run_dir: Path) -> dict[str, float]:
         path = folder / f'{folder.name}.json'
         try:
             record = json.loads(path.read_text(encoding='utf-8'))
-        except (OSError, json.JSONDecodeError):
+        except (OSError, ValueError, RecursionError):
             continue  # no test, or one that was killed
+        if not isinstance(record, dict):
+            continue
         metrics = {k: float(v) for k, v in record.items() if isinstance(v, (int, float))}
     return {k: v for k, v in metrics.items() if k not in ('time', 'data_time')}
 
@@ -111,7 +113,7 @@ def _scalar_records(run_dir: Path) -> Iterator[dict[str, Any]]:
         for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 continue  # the last line of a killed run may be cut
             if isinstance(record, dict):
                 yield record

@@ -47,14 +47,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from labelenc_mm.recipes.checks import (
     RecipeError,
     expect,
     expect_keys,
     expect_known,
     read_mapping,
+    read_yaml,
 )
 from labelenc_mm.recipes.table_and_plots import read_plots, read_table
 
@@ -140,10 +139,12 @@ def read_recipe(
         RecipeError: The file cannot be read or says something unknown; the message names the place.
     """
     path = Path(path)
+    where = f'cannot read the recipe {path}'
     try:
-        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f'cannot read the recipe {path}: {error}') from error
+        text = path.read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f'{where}: {error}') from error
+    raw = read_yaml(text, where)
     known = ('variables', 'options', 'grid', 'seeds', 'stages', 'table', 'plots')
     expect_keys(raw, known, str(path))
 

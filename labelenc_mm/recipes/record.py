@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelenc_mm.recipes.checks import RecipeError
+from labelenc_mm.recipes.checks import RecipeError, expect
 from labelenc_mm.recipes.run import Run
 from labelenc_mm.replacing import replacing
 
 RECORD = 'recipe_run.json'
 LOG = 'output.log'
+_CONTENT = {
+    'id': str,
+    'inputs': dict,
+    'wanted': dict,
+    'commits': list,
+    'seconds': int | float,
+    'done': bool,
+}
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -28,11 +37,16 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
+        record = json.loads(path.read_text(encoding='utf-8'))
+        expect(record, dict, 'the whole', 'a mapping')
+        for key, kind in _CONTENT.items():
+            expect(record.get(key), kind, key, getattr(kind, '__name__', str(kind)))
+    except (OSError, ValueError, RecursionError) as error:  # a RecipeError is a ValueError
+        fault = textwrap.shorten(str(error), 300)
         raise RecipeError(
-            f'{path} is damaged ({error}); remove {folder} to run it again'
+            f'{path} is damaged, or no record of a run ({fault}); remove {folder} to run it again'
         ) from error
+    return record
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -114,6 +114,10 @@ class Run:
         path, options = self.config_path(), _parse_options(self.option_strings())
         try:
             config = copy.deepcopy(_read_config(path))
+            if self.stage.tools is None and any(key.split('.')[0] not in config for key in options):
+                from labelenc_mm.engine.command_line import check_top_level  # slow to import
+
+                check_top_level(config, options)
             config.merge_from_dict(options)
         except Exception as error:  # a config is code and may raise anything
             raise RecipeError(

@@ -96,6 +96,8 @@ def _expect_new_file(file: Any, others: Iterable[str], where: str) -> None:
     from matplotlib.backend_bases import FigureCanvasBase
 
     expect(file, str, f'{where}: file', 'a path below the folder of the runs')
+    if os.path.isabs(file) or os.path.normpath(file).split(os.sep)[0] == os.pardir:
+        raise RecipeError(f'{where}: file {file}: expected a path below the folder of the runs')
     endings = FigureCanvasBase.get_supported_filetypes()
     expect_known([Path(file).suffix[1:].lower()], endings, f'{where}: file {file}', 'ending')
     if os.path.normpath(file) in map(os.path.normpath, others):

@@ -124,7 +124,10 @@ class FrozenLabelHead(BaseModule):
         Returns:
             Losses, and what else goes to the log.
         """
-        label_maps = stack_label_maps(batch_data_samples, self.num_classes, self.ignore_index)
+        owner = 'model.auxiliary_head'
+        label_maps = stack_label_maps(
+            batch_data_samples, self.num_classes, self.ignore_index, owner=owner
+        )
         return self.loss_by_maps(inputs, label_maps)
 
     def loss_by_maps(self, inputs: Sequence[Tensor], label_maps: Tensor) -> dict[str, Tensor]:

@@ -22,6 +22,8 @@ from labelenc_mm.segmentation.label_maps import label_map_of_input, stack_label_
 for _network in (LabelMapEncoder, LabelMapDecoder):
     MODELS.register_module(module=_network)
 
+_OWNER = 'model'
+
 
 @MODELS.register_module()
 class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
@@ -95,7 +97,7 @@ class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
             inputs: Ignored.
             data_samples: N samples with ``gt_sem_seg``.
         """
-        label_maps = stack_label_maps(data_samples, self.num_classes, self.ignore_index)
+        label_maps = self._label_maps(data_samples)
         logits = self.encode_decode(label_maps).float()
         loss = self.loss_decode(logits, label_maps, ignore_index=self.ignore_index)
         return {
@@ -123,7 +125,7 @@ class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
         if data_samples is None:
             raise ValueError('LabelAutoEncoder predicts from the ground truth and got no samples')
         for sample in data_samples:
-            label_map = label_map_of_input(sample, self.num_classes, self.ignore_index)
+            label_map = label_map_of_input(sample, self.num_classes, self.ignore_index, _OWNER)
             logits = self.encode_decode(label_map).float()
             size = tuple(sample.gt_sem_seg.shape[-2:])
             if tuple(logits.shape[-2:]) != size:
@@ -138,6 +140,7 @@ class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
         """The (N, K, H, W) logits of the samples' ground truth."""
         if data_samples is None:
             raise ValueError('LabelAutoEncoder runs on the ground truth and got no samples')
-        return self.encode_decode(
-            stack_label_maps(data_samples, self.num_classes, self.ignore_index)
-        )
+        return self.encode_decode(self._label_maps(data_samples))
+
+    def _label_maps(self, data_samples: Sequence[SegDataSample]) -> Tensor:
+        return stack_label_maps(data_samples, self.num_classes, self.ignore_index, owner=_OWNER)

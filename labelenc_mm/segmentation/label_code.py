@@ -5,7 +5,7 @@ fit: number and names of the classes, ``reduce_zero_label``, channels and stride
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 import labelenc_mm
 from labelenc_mm.artefact import (
+    CLASSES,
     ArtefactError,
+    check_metadata,
     compare_classes,
     compare_tensors,
     load_tensors,
@@ -26,6 +28,22 @@ from labelenc_mm.networks import LabelMapEncoder
 FILE_NAME = 'label_autoencoder.safetensors'
 PARTS = ('encoder', 'decoder')
 _KIND = 'labelenc_mm label autoencoder'
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+_METADATA: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'num_classes': (_is_count, 'a whole number'),
+    'channels': (
+        lambda v: isinstance(v, list) and all(map(_is_count, v)),
+        'a list of whole numbers',
+    ),
+    'pool_last': (lambda v: isinstance(v, bool), 'true or false'),
+    'reduce_zero_label': (lambda v: v in (None, True, False), 'true, false or null'),
+    'classes': CLASSES,
+}
 
 
 def save_label_autoencoder(
@@ -173,6 +191,7 @@ def _read(path: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
     if metadata.get('kind') != _KIND:
         raise ArtefactError(f'{path} is no label autoencoder (kind: {metadata.get("kind")})')
+    check_metadata(path, metadata, _METADATA)
     return tensors, metadata
 
 

@@ -13,10 +13,10 @@ from mmcv.transforms import BaseTransform, LoadAnnotations
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
+from labelenc_mm.segmentation.label_maps import check_one_channel
+
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNED = (5, 6, 7, 8)  # its values that exchange height and width
-
-from labelenc_mm.segmentation.label_maps import check_one_channel
 
 
 @TRANSFORMS.register_module()

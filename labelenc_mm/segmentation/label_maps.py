@@ -15,6 +15,7 @@ def stack_label_maps(
     num_classes: int,
     ignore_index: int,
     size: Sequence[int] | None = None,
+    owner: str = 'model.decode_head',
 ) -> Tensor:
     """Stack the ``gt_sem_seg`` of N samples.
 
@@ -24,6 +25,7 @@ def stack_label_maps(
         ignore_index: Label of void pixels.
         size: (H, W) of the batch of images; None if it is not known. Without it the maps are compared
             with what the samples say of their image.
+        owner: Where the config has ``num_classes`` and ``ignore_index``, for messages.
 
     Returns:
         (N, H, W) int64.
@@ -55,7 +57,8 @@ def stack_label_maps(
             'or have the data preprocessor pad to one (size or size_divisor)'
         )
     batch = torch.stack(maps)
-    check_label_values(batch, num_classes, ignore_index, [name_of(s) for s in data_samples])
+    names = [name_of(sample) for sample in data_samples]
+    check_label_values(batch, num_classes, ignore_index, names, owner)
     return batch
 
 
@@ -69,7 +72,9 @@ def check_one_channel(shape: Sequence[int], name: str) -> None:
         )
 
 
-def label_map_of_input(sample: SegDataSample, num_classes: int, ignore_index: int) -> Tensor:
+def label_map_of_input(
+    sample: SegDataSample, num_classes: int, ignore_index: int, owner: str = 'model.decode_head'
+) -> Tensor:
     """The label map of a sample at test time, at the size in which the network sees its image.
 
     Test pipelines load maps after the resize, at the size of the file.
@@ -78,6 +83,7 @@ def label_map_of_input(sample: SegDataSample, num_classes: int, ignore_index: in
         sample: With ``gt_sem_seg``, and ``img_shape`` where it was resized.
         num_classes: Number of classes.
         ignore_index: Label of void pixels.
+        owner: As in :func:`stack_label_maps`.
 
     Returns:
         (1, h, w) int64, resized by nearest neighbour.
@@ -86,7 +92,7 @@ def label_map_of_input(sample: SegDataSample, num_classes: int, ignore_index: in
         ValueError: As :func:`stack_label_maps`.
     """
     size = tuple(sample.gt_sem_seg.shape[-2:]) if 'gt_sem_seg' in sample else None
-    label_map = stack_label_maps([sample], num_classes, ignore_index, size)
+    label_map = stack_label_maps([sample], num_classes, ignore_index, size, owner)
     network_size = tuple(sample.metainfo.get('img_shape', label_map.shape[-2:])[:2])
     if network_size == tuple(label_map.shape[-2:]):
         return label_map

@@ -10,8 +10,8 @@ from mmengine.runner import BaseLoop, Runner
 from mmseg.registry import HOOKS
 
 from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.after_training import export_after_training, writes_last_weights
 from labelenc_mm.engine.checkpoint_fit import check_checkpoint
-from labelenc_mm.engine.export import export_after_training
 from labelenc_mm.engine.late_workers import start_workers_late
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
@@ -21,6 +21,7 @@ from labelenc_mm.engine.runner_state import (
     unwrapped_model,
 )
 from labelenc_mm.segmentation import label_code
+from labelenc_mm.segmentation.absent_classes import AbsentClasses, count_first_epoch
 from labelenc_mm.segmentation.export import FILE_NAME, export_segmentor
 from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
 from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
@@ -50,6 +51,7 @@ class LabelStructureHook(Hook):
     def __init__(self, read_images: bool = False, export: bool = True) -> None:
         self.read_images = read_images
         self.export = export
+        self._absent: AbsentClasses | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Prepare the pipelines of all loops, which are built by now.
@@ -116,6 +118,14 @@ class LabelStructureHook(Hook):
             if isinstance(head, FrozenLabelHead):
                 head.load(again=has_loaded_from(runner))
                 label_code.check_labels(head.init_from, head.metadata, metainfo)
+        self._absent = count_first_epoch(runner, model, metainfo.get('classes'))
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Warn after the first epoch of classes that it had no pixel of."""
+        if self._absent is not None:
+            self._absent.add(data_batch['data_samples'])
 
     def after_train(self, runner: Runner) -> None:
         """Write the file of this training on the main process.
@@ -128,10 +138,10 @@ class LabelStructureHook(Hook):
         model = unwrapped_model(runner)
         if isinstance(model, LabelAutoEncoder):
             path = osp.join(runner.work_dir, label_code.FILE_NAME)
-            label_code.save_label_autoencoder(
-                model, averaged_state_dict(runner), path, train_metainfo(runner)
-            )
-            print_log(f'Label autoencoder for segmentors (init_from): {path}', 'current')
+            with writes_last_weights(runner, path, 'label autoencoder for segmentors (init_from)'):
+                label_code.save_label_autoencoder(
+                    model, averaged_state_dict(runner), path, train_metainfo(runner)
+                )
         elif self.export:
             path = osp.join(runner.work_dir, FILE_NAME)
             export_after_training(runner, export_segmentor, path, 'segmentor')

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from mmengine.dataset import ConcatDataset, pseudo_collate
-from mmseg.registry import DATASETS
 from torch import Tensor
 
-from labelenc_mm.dataset_wrappers import iterate_datasets
-from labelenc_mm.engine.sample_error_hook import name_samples
+from labelenc_mm.dataset_wrappers import iterate_datasets, loading_configs
+from labelenc_mm.engine.samples import build_samples
 from labelenc_mm.networks import LabelMapEncoder
 from labelenc_mm.segmentation.decoder_branches import DecoderBranches
 from labelenc_mm.segmentation.label_maps import label_map_of_input, name_of
@@ -112,28 +111,25 @@ def build_split(config: Any, split: str, with_images: bool) -> Any:
         loader = config.get(f'{name}_dataloader')
         if not loader:
             raise ValueError(f'The config has no {name}_dataloader')
-        parts[name] = list(_loading_datasets(loader['dataset']))
+        parts[name] = list(loading_configs(loader['dataset']))
     pipeline = parts['val'][0]['pipeline']
-    # Serialized, which serves workers, an empty data set fails without saying that it is empty.
-    changes = {'pipeline': pipeline, 'serialize_data': False}
-    datasets = [DATASETS.build({**part, **changes}) for part in parts[split]]
-    dataset = datasets[0] if len(datasets) == 1 else ConcatDataset(datasets)
-    if not len(dataset):
-        raise ValueError(f'The data set of {split}_dataloader is empty')
+    datasets = [
+        build_samples({f'{split}_dataloader': {'dataset': {**part, 'pipeline': pipeline}}}, split)
+        for part in parts[split]
+    ]
+    dataset = datasets[0]
+    if len(datasets) > 1:
+        # Of a training, too, all else may differ, as palettes do (ConcatDataset.ignore_keys).
+        keys = {key for each in datasets for key in each.metainfo} - {
+            'classes',
+            'reduce_zero_label',
+        }
+        dataset = ConcatDataset(datasets, ignore_keys=sorted(keys))
     if not with_images:
         for each in iterate_datasets(dataset):
             if hasattr(each, 'pipeline'):
                 each.pipeline.transforms[:] = label_only(each.pipeline.transforms)
-    return name_samples(dataset)
-
-
-def _loading_datasets(config: Any) -> Any:
-    """Configs of the data sets that read files, below wrappers."""
-    inner = [*config.get('datasets', []), *([config['dataset']] if 'dataset' in config else [])]
-    if not inner:
-        yield config
-    for each in inner:
-        yield from _loading_datasets(each)
+    return dataset
 
 
 def _label_map(sample: Any, num_classes: int, ignore_index: int) -> Tensor:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from labelenc_mm.engine.samples import backend_of, metainfo_of
 from labelenc_mm.labels import VOID, VOID_COLOR
 from labelenc_mm.replacing import replacing
 from labelenc_mm.segmentation.label_regions import main_class
@@ -35,7 +36,8 @@ class RegionInFile:
     """
 
     def __init__(self, dataset: Any, index: int, cell: Tensor, labels: Tensor) -> None:
-        self.metainfo = dataset.metainfo
+        self.metainfo = metainfo_of(dataset)
+        self.backend_args = backend_of(dataset)
         self.sample = dataset[index]['data_samples']
         self.cell = cell.tolist()
         classes = self.metainfo.get('classes')
@@ -75,7 +77,7 @@ class RegionInFile:
         colors = np.asarray(self.metainfo.get('palette') or _COLORS_WITHOUT_PALETTE, np.uint8)
         palette[: min(len(colors), VOID)] = colors[:VOID]
         pictures = (
-            mmcv.imread(self.sample.img_path, channel_order='rgb'),
+            mmcv.imread(self.sample.img_path, channel_order='rgb', backend_args=self.backend_args),
             palette[np.clip(label_map, 0, VOID)],
         )
         x1, y1, x2, y2 = self.box
@@ -145,14 +147,20 @@ def draw(found: Retrieval, queries: Any, gallery: Any, shown: Mapping[int, str])
     rest = len(found.queries) - sum(why == 'random' for why in shown.values())
     figure.suptitle(f'green: drawn at random; red: the worst of {rest} more queries', fontsize=9)
     for row, regions, (index, why) in zip(axes, rows, shown.items(), strict=True):
-        row[0].set_title(f'{why}: {regions[0].name}', fontsize=8, color=_COLORS[why], loc='left')
+        row[0].set_title(
+            f'{why}: {regions[0].name}',
+            fontsize=8,
+            color=_COLORS[why],
+            loc='left',
+            parse_math=False,
+        )
         for pair, region in zip(row.reshape(-1, 2), regions, strict=False):
             region.draw(pair[0], pair[1], _COLORS[why])
         for rank, region in enumerate(regions[1:]):
             distance = float(found.nearest.distances[index, rank])
             agreement = float(found.agreement[index, rank])
             text = f'{region.name}: {agreement:.0%} agree, distance {distance:.3g}'
-            row[2 * rank + 2].set_title(text, fontsize=8, loc='left')
+            row[2 * rank + 2].set_title(text, fontsize=8, loc='left', parse_math=False)
     return figure
 
 

@@ -1,5 +1,6 @@
 """Bad input and faults in whole trainings: what is harmless changes nothing, the rest is named."""
 
+import json
 import os
 import re
 import shutil
@@ -386,3 +387,33 @@ def test_hostile_checkpoint_does_not_execute(kind, way, tmp_path):
         run = train(config, tmp_path / 'run', resume=True, expect=1)
     assert re.search(r'CheckpointError: .*(hostile|epoch_1)\.pth', run.output), run.output[-2000:]
     assert not marker.exists()
+
+
+@pytest.mark.parametrize('filter_cfg', ['None', 'dict(_delete_=True, filter_empty_gt=True)'])
+def test_data_of_other_classes_are_refused_with_both_lists_before_training(tmp_path, filter_cfg):
+    part = f'train_dataloader = dict(dataset=dict(filter_cfg={filter_cfg}))'
+    classes = ('horse', 'hen')
+    config = write_config(tmp_path / 'c.py', shared_data(), STEP1, part, classes=classes)
+    run = train(config, tmp_path / 'run', expect=1)
+    message = f"none of metainfo.classes, 'horse', 'hen', is .*, '{CLASSES[0]}', "
+    assert re.search(f'ValueError: .*{message}', run.output), run.output[-2000:]
+    assert 'Epoch(train)' not in run.output
+
+
+def test_a_class_without_an_object_is_told_before_training(tmp_path):
+    option = annotate(
+        tmp_path,
+        lambda coco: coco.update(
+            annotations=[a for a in coco['annotations'] if a['category_id'] != 3]
+        ),
+    )
+    names = {
+        c['id']: c['name']
+        for c in json.loads((shared_data() / TRAIN_JSON).read_text())['categories']
+    }
+    config = write_config(tmp_path / 'c.py', shared_data(), STEP1)
+    options = ('train_cfg.max_epochs=1', 'train_cfg.val_interval=9')
+    run = train(config, tmp_path / 'run', option, *options)
+    before, _ = run.output.split('Epoch(train)', 1)
+    assert before.count('have no object in the training data') == 1
+    assert f"have no object in the training data: '{names[3]}'" in before

@@ -221,3 +221,18 @@ def test_a_checkpoint_of_step_1_in_load_from_is_noticed(step1):
     step2.load_state_dict(step1.state_dict())
     with pytest.raises(RuntimeError, match='load_from'):
         step2.labelenc.check_is_loaded()
+
+
+@pytest.mark.parametrize('classes', [5, 'cat', [1, 2]])
+def test_damaged_class_names_name_the_file(path, classes):
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, tensors, {**metadata, 'classes': classes})
+    with pytest.raises(ArtefactError, match=r'label_encoding\.safetensors are damaged .classes'):
+        build('small', 'supervise', init_from=path)
+
+
+def test_a_file_of_half_precision_is_refused(path):
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, {key: value.half() for key, value in tensors.items()}, metadata)
+    with pytest.raises(ArtefactError, match='float32 here, float16 in the file'):
+        build('small', 'supervise', init_from=path)

@@ -1,13 +1,17 @@
 """Trainings with what users add to a config: averaging, accumulation, augmentation, options."""
 
+from pathlib import Path
+
 import pytest
 from training_configs import HOOKS, STEP1, STEP2, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
+    ROOT,
     active_per_epoch,
     differing,
     is_stock,
+    run_script,
     shared_data,
     shared_folder,
     shared_step1,
@@ -150,3 +154,26 @@ def test_weight_of_the_distance_from_the_command_line(step1, tmp_path):
     # The first iteration with the distance: nothing has been different before.
     assert pairs[0]['loss_labelenc'] == pytest.approx(0.25 * pairs[1]['loss_labelenc'], rel=1e-6)
     assert pairs[0]['loss_cls'] == pairs[1]['loss_cls']
+
+
+BEST = """
+default_hooks = dict(checkpoint=dict(save_best='coco/bbox_mAP'))
+"""
+
+
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
+def test_the_best_checkpoint_is_exported_by_the_command_that_the_log_tells(stage, step1, tmp_path):
+    part = STEP1 if stage == 'autoencode' else STEP2
+    path = step1.work_dir / ENCODING
+    config = write_config(tmp_path / 'best.py', shared_data(), part, BEST, step1=path)
+    run = train(config, tmp_path / 'run', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=1')
+    lines = [line.split() for line in run.output.splitlines()]
+    commands = [line[2:] for line in lines if line[:2] == ['python', 'tools/export.py']]
+    assert [Path(out).name for _, _, out in commands] == (
+        ['label_encoding_best.safetensors'] if stage == 'autoencode' else []
+    ) + ['exported_detector_best.pth']
+    for command in commands:
+        run_script(ROOT / 'tools' / 'export.py', *command, work_dir=tmp_path)
+    (best,) = run.work_dir.glob('best_coco_bbox_mAP_epoch_*.pth')
+    expected = {k: v for k, v in weights(best).items() if is_stock(k)}
+    assert differing(weights(Path(commands[-1][-1])), expected) == []

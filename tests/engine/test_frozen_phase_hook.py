@@ -9,6 +9,7 @@ import torch.distributed as dist
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
@@ -55,6 +56,12 @@ def train(work_dir, hook, epochs=4, optimizer=None, **options):
         path = runner.work_dir + f'/epoch_{epoch}.pth'
         states.append(torch.load(path, map_location='cpu', weights_only=False)['state_dict'])
     return runner.model, states
+
+
+def runner_of(model, optimizer=None):
+    """What the hook sees of a Runner."""
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
+    return SimpleNamespace(model=model, optim_wrapper=OptimWrapper(optimizer))
 
 
 def changed(before, after):
@@ -118,7 +125,7 @@ def test_modes_from_before_the_phase_come_back():
         expected = {name: module.training for name, module in model.named_modules()}
         assert not expected['backbone.1'] and expected['backbone.0.1']
         hook = FrozenPhaseHook(modules, begin=1, end=3, by_epoch=False)
-        hook.before_train(SimpleNamespace(model=model))
+        hook.before_train(runner_of(model))
         hub = MessageHub.get_instance('test_modes')
         for key, value in dict(epoch=0, max_iters=5, max_epochs=1).items():
             hub.update_info(key, value)
@@ -156,7 +163,7 @@ def test_gradients_from_before_the_phase_are_not_applied_in_it(tmp_path):
 def test_gradients_are_on_again_after_an_error(tmp_path):
     model = TwoPartModel()
     hook = FrozenPhaseHook()
-    hook.before_train(SimpleNamespace(model=model))
+    hook.before_train(runner_of(model))
     hook._is_frozen = True
     with pytest.raises(RuntimeError):
         model.backbone(torch.zeros(2, WIDTH + 1))
@@ -173,6 +180,69 @@ def test_a_phase_outside_the_training_is_refused_by_the_hooks_own_names(tmp_path
         train(tmp_path, {'end': 9}, epochs=2)
 
 
+class Listed(nn.Module):
+    """A part of containers, as mmseg's UNet, and weights that are used without forward, as DETR's."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.ModuleList(
+            [nn.ModuleDict({'a': nn.Linear(2, 2)}), nn.Sequential(nn.Linear(2, 2), nn.ReLU())]
+        )
+        self.queries = nn.Embedding(2, 2)
+        self.scales = nn.ParameterList([nn.Parameter(torch.ones(2))])
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, x):
+        x = self.encoder[1](self.encoder[0]['a'](x)) @ self.queries.weight
+        return self.head(self.relu(x * self.scales[0]))
+
+
+@pytest.mark.parametrize('accumulate', [1, 2])
+@pytest.mark.parametrize('path', ['encoder', 'encoder.0', 'queries', 'scales'])
+def test_containers_and_weights_that_are_used_without_forward_are_frozen(path, accumulate):
+    torch.manual_seed(0)
+    model = Listed()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    hook = FrozenPhaseHook(path, begin=2, end=4, by_epoch=False)
+    runner = runner_of(model, optimizer)
+    hook.before_train(runner)
+    hub = MessageHub.get_instance('test_containers')
+    for key, value in dict(epoch=0, max_iters=6, max_epochs=1).items():
+        hub.update_info(key, value)
+    moves = []
+    for iteration in range(6):
+        hub.update_info('iter', iteration)
+        before = {k: v.clone() for k, v in model.state_dict().items()}
+        hook.before_train_iter(runner, iteration)
+        model(torch.rand(4, 2)).sum().backward()
+        if (iteration + 1) % accumulate == 0:
+            optimizer.step()
+            frozen = [p.grad for p in model.get_submodule(path).parameters()]
+            assert (frozen == [None] * len(frozen)) == (iteration in (2, 3))
+            optimizer.zero_grad()
+        after = model.state_dict()
+        moves.append(any(not torch.equal(before[k], after[k]) for k in after if k.startswith(path)))
+    steps = [(i + 1) % accumulate == 0 for i in range(6)]
+    assert moves == [step and not 2 <= i < 4 for i, step in enumerate(steps)]
+    hook.after_train(runner)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_a_container_computes_no_gradients_in_the_phase():
+    model = Listed()
+    hook = FrozenPhaseHook('encoder')
+    hook.before_train(runner_of(model))
+    hook._is_frozen = True
+    assert not model.encoder[1](model.encoder[0]['a'](torch.rand(1, 2))).requires_grad
+
+
+def test_a_path_that_freezes_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"'relu' is a ReLU without parameters"):
+        FrozenPhaseHook('relu').before_train(runner_of(Listed()))
+
+
 @pytest.fixture
 def group_of_one(tmp_path):
     dist.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
@@ -186,7 +256,7 @@ def test_under_ddp(group_of_one):
     wrapped = CPUCapableDistributedDataParallel(model, find_unused_parameters=True)
     optimizer = torch.optim.SGD(wrapped.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
     hook = FrozenPhaseHook(end=3, by_epoch=False)
-    runner = SimpleNamespace(model=wrapped)
+    runner = runner_of(wrapped, optimizer)
     hook.before_train(runner)
     hub = MessageHub.get_instance('test_under_ddp')
     for key, value in dict(iter=0, epoch=0, max_iters=6, max_epochs=1).items():
@@ -209,4 +279,4 @@ def test_under_ddp(group_of_one):
 def test_ddp_that_would_fail_is_refused_at_the_start(group_of_one):
     wrapped = CPUCapableDistributedDataParallel(TwoPartModel())
     with pytest.raises(ValueError, match='find_unused_parameters=True'):
-        FrozenPhaseHook().before_train(SimpleNamespace(model=wrapped))
+        FrozenPhaseHook().before_train(runner_of(wrapped))

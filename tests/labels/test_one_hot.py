@@ -40,6 +40,24 @@ def test_foreign_labels_are_refused_by_file_and_value(value):
         check_label_values(maps, 3)
 
 
+@pytest.mark.parametrize(
+    ('value', 'ignore_index', 'remedy'),
+    [
+        (255, 9, r'255 is void in the toolbox: set model\.decode_head\.ignore_index=255$'),
+        (
+            3,
+            255,
+            r'Set model\.decode_head\.num_classes=4 if 0 .* model\.decode_head\.ignore_index=3 ',
+        ),
+        (7, 255, r'Set model\.decode_head\.num_classes and metainfo\.classes .*\.ignore_index for'),
+    ],
+)
+def test_foreign_labels_are_refused_with_the_key_to_set(value, ignore_index, remedy):
+    maps = torch.tensor([[[0, 1, 2, value]]])
+    with pytest.raises(ValueError, match=remedy):
+        check_label_values(maps, 3, ignore_index, owner='model.decode_head')
+
+
 def test_many_foreign_labels_are_shortened():
     maps = torch.arange(256).reshape(1, 16, 16)
     with pytest.raises(ValueError, match=r'labels 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …, but'):

@@ -9,6 +9,7 @@ CONFIG = """
     name = '{name}'
     weight = 0.1
     init_from = None
+    broken, die_after, hold, blocks = False, 0, None, None
     train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3)
     randomness = dict(seed=None)
 """

@@ -253,6 +253,7 @@ def test_a_missing_program_is_told_before_anything_runs(execute, tmp_path):
             r'missing_base\.py cannot be read with .*FileNotFoundError',
         ),
         ('labelenc_mm::nowhere.py', 'weight: 1', 'labelenc_mm has no config'),
+        ('step2.py', 'wieght: 1', r"step2\.py cannot be read with .*Did you mean 'weight'"),
     ],
 )
 def test_a_config_that_cannot_be_read_is_told_before_anything_runs(
@@ -265,6 +266,36 @@ def test_a_config_that_cannot_be_read_is_told_before_anything_runs(
     with pytest.raises(RecipeError, match=f'stage step2: .*{message}'):
         execute(text)
     assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'[]',
+        b'{}',
+        b'',
+        b'{"id": "a", "inputs": [], "wanted": {}, "commits": [], "seconds": 1, "done": true}',
+        b'{"id": "a", "inputs": {}, "wanted": {}, "commits": [], "seconds": "1", "done": true}',
+        b'\x80\x81',
+        b'[' * 100_000,
+        b'{"seconds": ' + b'9' * 5000 + b'}',
+    ],
+    ids=len,
+)
+def test_a_damaged_record_is_named_with_what_to_do(execute, tmp_path, content):
+    path = tmp_path / 'work' / 'baseline-seed=0' / 'recipe_run.json'
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=rf'{path} is damaged.*remove {path.parent} to run'):
+        execute(only=['baseline'])
+
+
+def test_missing_launch_scripts_are_told_before_anything_runs(write_recipe, fake_tools, tmp_path):
+    work_dir = tmp_path / 'work'
+    plan = make_plan(read_recipe(write_recipe(RECIPE)), work_dir, fake_tools)
+    with pytest.raises(RecipeError, match=r'stage step1: found no .*slurm_train\.sh; --tools-dir'):
+        Executor(plan, work_dir, LaunchSettings(fake_tools, 'slurm', partition='p')).execute()
+    assert not work_dir.exists()
 
 
 READS = """

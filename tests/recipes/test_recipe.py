@@ -70,6 +70,22 @@ def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
         ('seeds: [0, 1]', 'plots: [{metric: AP, file: 3}]', 'file: expected a path'),
         ('seeds: [0, 1]', 'plots: [{metric: AP, file: plot}]', 'plots: file plot: unknown ending'),
         ('seeds: [0, 1]', 'plots: [{metric: AP, file: a.pgn}]', 'a.pgn: .*did you mean "png"'),
+        (
+            'seeds: [0, 1]',
+            'plots: [{metric: AP, file: ../a.png}]',
+            r'file \.\./a\.png: .*below the',
+        ),
+        (
+            'seeds: [0, 1]',
+            'plots: [{metric: AP, file: a/../../a.png}]',
+            'below the folder of the r',
+        ),
+        ('seeds: [0, 1]', 'plots: [{metric: AP, file: /a.png}]', 'below the folder of the runs'),
+        ('epochs: 2', f'epochs: {"9" * 5000}', 'cannot read the recipe.*4300'),
+        ('epochs: 2', f'epochs: 0x{"f" * 5000}', 'cannot read the recipe.*4300'),
+        ('epochs: 2', f'epochs: {"[" * 9999}', 'cannot read the recipe.*nested too deep'),
+        ('epochs: 2', 'epochs: &a [*a]', 'cannot read the recipe.*[Cc]ircular'),
+        ('epochs: 2', 'epochs: 2020-13-45', 'cannot read the recipe.*month'),
         ('seeds: [0, 1]', 'plots: [{metric: AP}, {metric: mIoU}]', 'two plots go to plot.png'),
         (
             'seeds: [0, 1]',

@@ -166,3 +166,13 @@ def test_spread(values, text):
 )
 def test_seconds(seconds, text):
     assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize('text', ['[]', '[' * 100_000, '{"a": ' + '9' * 5000 + '}', '3'], ids=len)
+def test_damaged_logs_of_a_toolbox_are_passed_over(tmp_path, text):
+    for path in (tmp_path / '1' / '1.json', tmp_path / '1' / 'vis_data' / 'scalars.json'):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + '\n{"step": [1], "AP": 0.5}\n{"step": 2, "AP": 0.25}\n')
+    (tmp_path / '1' / '1.json').write_text(text)
+    assert read_curves(tmp_path) == {'AP': {2: 0.25}}
+    assert read_test_metrics(tmp_path) == {}

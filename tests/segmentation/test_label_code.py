@@ -7,7 +7,7 @@ from segmentation_models import CHANNELS, NUM_CLASSES, build_autoencoder
 
 from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
 from labelenc_mm.segmentation import load_label_code, save_label_autoencoder
-from labelenc_mm.segmentation.label_code import check_labels
+from labelenc_mm.segmentation.label_code import check_labels, load_label_encoder
 
 METAINFO = dict(classes=('sky', 'road', 'car', 'tree', 'sea'), reduce_zero_label=True)
 
@@ -97,3 +97,26 @@ def test_other_labels_are_refused_with_the_difference(change, message):
     with pytest.raises(ArtefactError, match=message):
         check_labels('a.safetensors', metadata, METAINFO | change)
     check_labels('a.safetensors', {}, METAINFO)  # resumed without the file
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('classes', 5),
+        ('num_classes', '5'),
+        ('channels', 32),
+        ('channels', [[1]]),
+        ('pool_last', None),
+    ],
+)
+def test_damaged_metadata_name_file_and_key(path, key, value):
+    tensors, metadata = load_tensors(path)
+    metadata[key] = value
+    save_tensors(path, tensors, metadata)
+    with pytest.raises(ArtefactError, match=rf'\.safetensors are damaged .{key}: expected'):
+        load_label_encoder(path)
+    del metadata[key]
+    save_tensors(path, tensors, metadata)
+    if key != 'classes':
+        with pytest.raises(ArtefactError, match=rf'{key}: .*found nothing'):
+            load_label_encoder(path)

@@ -427,7 +427,9 @@ def test_faults_of_label_maps_name_the_file(autoencoder):
     segmentor = build(stock_model_config('FCN'), decoder_config(autoencoder))
     maps = random_maps(2)
     maps[1, 0, 0] = NUM_CLASSES
-    with pytest.raises(ValueError, match=r'labels/1\.png has labels 5, .*num_classes'):
+    with pytest.raises(
+        ValueError, match=r'labels/1\.png has labels 5, .*Set model\.decode_head\.num_classes=6'
+    ):
         segmentor(**data(segmentor, maps), mode='loss')
     batch = data(segmentor)
     batch['data_samples'][1].gt_sem_seg = PixelData(data=torch.zeros(1, 64, 64).long())

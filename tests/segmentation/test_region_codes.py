@@ -149,3 +149,19 @@ def test_data_that_are_not_there_are_refused(tmp_path):
     config.train_dataloader = None
     with pytest.raises(ValueError, match='The config has no train_dataloader'):
         build_split(config, 'train', False)
+
+
+def test_parts_of_other_palettes_are_one_data_set_and_those_of_other_classes_are_not(tmp_path):
+    init_default_scope('mmseg')
+    config = Config.fromfile(write_config(tmp_path / 'c.py', LEARN))
+    part = config.train_dataloader.dataset
+    changes = {'palette': [[1, 2, 3]] * len(part.metainfo.classes)}
+    other = {**part, 'metainfo': {**part.metainfo, **changes}}
+    config.train_dataloader.dataset = dict(
+        type='ConcatDataset', datasets=[part, other], ignore_keys=['palette']
+    )
+    assert len(build_split(config, 'train', False)) == 2 * NUM_IMAGES
+    other['metainfo']['classes'] = (*part.metainfo.classes[:-1], 'x')
+    config.train_dataloader.dataset.datasets = [part, other]
+    with pytest.raises(ValueError, match='does not match meta information'):
+        build_split(config, 'train', False)

@@ -1,6 +1,7 @@
 """Whole trainings: the autoencoder from labels alone, then a segmentor under it, as a user runs them."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -387,3 +388,20 @@ def test_a_void_label_that_only_the_model_knows_is_refused_before_the_first_batc
         assert f'void pixels have label 99 ({key}.ignore_index)' in run.output
         assert void in run.output and 'Epoch(train)' not in run.output
     assert 'model.auxiliary_head.ignore_index is 255: set it to 99' in run.output
+
+
+def test_a_class_without_a_pixel_is_told_after_the_first_epoch(tmp_path):
+    config = write_config(tmp_path / 'c.py', LEARN, classes=(*ALL_CLASSES, 'ghost'))
+    run = train(config, tmp_path / 'run', 'train_cfg.max_epochs=2')
+    assert run.output.count('had no pixel in the first') == 1
+    first = run.output.split('Saving checkpoint at 2 epochs')[0]
+    assert re.search(r"first 2 iterations: 'ghost'; \d+% of the pixels were void", first)
+
+
+def test_data_that_are_not_there_are_told_with_their_folders_before_training(tmp_path):
+    config = write_config(tmp_path / 'c.py', LEARN)
+    run = train(config, tmp_path / 'run', 'train_dataloader.dataset.img_suffix=.none', expect=1)
+    message = (
+        "data set of train_dataloader is empty: BaseSegDataset finds no sample with data_root='"
+    )
+    assert message in run.output and "img_suffix='.none'" in run.output

@@ -210,3 +210,49 @@ def test_what_the_user_can_mend_is_said(config, tmp_path, arguments, message):
     arguments = [str(config) if item == 'CONFIG' else item for item in arguments]
     with pytest.raises(SystemExit, match=message):
         tool['main']([*arguments, '--output-dir', str(tmp_path / 'out')])
+
+
+WRAPPERS = """
+dataset = train_dataloader['dataset']
+other = dict(dataset, metainfo=dict(dataset['metainfo'], palette='random'))
+parts = [dict(type='RepeatDataset', times=2, dataset=other), dataset]
+"""
+MOSAIC = """
+mix = dict(pipeline=[dict(type='Mosaic', img_scale=(64, 64)), dict(type='PackDetInputs')])
+steps = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
+loading = dict(dataset, pipeline=steps)
+train_dataloader = dict(dataset=dict(mix, type='MultiImageMixDataset', dataset=loading))
+"""
+CONCAT = "train_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=parts))"
+
+
+@pytest.mark.parametrize('wrapper', [CONCAT, MOSAIC])
+def test_data_are_taken_as_a_training_takes_them(box_config, tmp_path, drawn, wrapper):
+    box_config.write_text(box_config.read_text() + WRAPPERS + wrapper)
+    tool['main']([str(box_config), '--num', '3', '--output-dir', str(tmp_path / 'out')])
+    assert len(drawn) == len(list((tmp_path / 'out').iterdir())) == 3
+    assert all(names == CLASSES for *_, names in drawn)
+
+
+def test_names_with_slashes_and_dollars_and_sizes_as_floats(config, tmp_path, data_root, drawn):
+    coco = json.loads((data_root / 'annotations' / 'train.json').read_text())
+    names = ['a/b', 'c$_{$d', '..', ' ', '%', 'e^{', '{', 'é' * 300]
+    for category, name in zip(coco['categories'], names, strict=True):
+        category['name'] = name
+    for image in coco['images']:
+        image.update(width=float(image['width']), height=float(image['height']))
+    (tmp_path / 'other.json').write_text(json.dumps(coco))
+    text = config.read_text().replace(repr(CLASSES), repr(tuple(names)))
+    path = f"f'{tmp_path}/other.json'"
+    config.write_text(text.replace("f'annotations/{split}.json'", path))
+    tool['main']([str(config), '--num', '4', '--output-dir', str(tmp_path / 'out')])
+    assert len(list((tmp_path / 'out').iterdir())) == 4
+    assert drawn[0][-1] == tuple(names)
+
+
+def test_a_broken_image_is_named_without_a_traceback(config, tmp_path):
+    data = write_shape_scenes(tmp_path / 'scenes', 4, 2, SIZE, progress=False)
+    (data / 'images' / 'train' / '000000.png').write_bytes(b'')
+    options = ['--cfg-options', f'train_dataloader.dataset.data_root={data}']
+    with pytest.raises(SystemExit, match=r'error: LoadImageFromFile failed for .*000000\.png'):
+        tool['main']([str(config), '--output-dir', str(tmp_path / 'out'), *options])

@@ -258,3 +258,49 @@ def test_weights_that_the_model_does_not_need_do_no_harm(tool, inputs):
     options = ['--num', '1', '--cfg-options', f'val_dataloader.dataset.data_root={inputs}/shapes/']
     tool.main([CONFIG, str(inputs / 'more.pth'), '--out-dir', str(inputs / 'out'), *options])
     assert len(list((inputs / 'out').iterdir())) == 1
+
+
+def test_validation_data_of_several_parts_and_another_backend(tool, inputs, monkeypatch):
+    """As a training takes them: palettes differ, images come through the data set's backend."""
+    import mmengine.fileio
+
+    path = write_config(inputs, TWICE, dict(type='LoadAnnotations', with_bbox=True))
+    path.write_text(
+        path.read_text()
+        + 'part = dict(_base_.val_dataloader.dataset, **data)\n'
+        + "part['metainfo'] = dict(part.get('metainfo', {}), palette='random')\n"
+        + 'other = dict(part, metainfo=dict(part["metainfo"], palette=[(1, 2, 3)] * 8))\n'
+        + "parts = dict(_delete_=True, type='ConcatDataset', datasets=[part, other])\n"
+        + 'val_dataloader = dict(dataset=parts)\n'
+    )
+    out = inputs / 'out'
+    tool.main([str(path), str(inputs / 'a.pth'), '--out-dir', str(out), '--num', '9'])
+    assert len(list(out.iterdir())) == 4
+    seen = []
+    original = mmengine.fileio.get
+    monkeypatch.setattr(
+        mmengine.fileio,
+        'get',
+        lambda p, backend_args=None: seen.append(backend_args) or original(p),
+    )
+    backend = {'backend': 'local'}
+
+    class Sample:
+        metainfo = {'img_path': str(inputs / 'shapes/images/val/000000.png')}
+
+    assert tool.read_image(Sample, backend).shape == (64, 96, 3) and seen == [backend]
+    Sample.metainfo = {}
+    with pytest.raises(ValueError, match='add img_path to meta_keys'):
+        tool.read_image(Sample, None)
+
+
+def test_a_full_disk_is_told(tool, inputs, monkeypatch):
+    def full(path, content):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    data = f'val_dataloader.dataset.data_root={inputs}/shapes/'
+    options = ['--out-dir', str(inputs / 'out'), '--num', '1', '--cfg-options', data]
+    with pytest.raises(SystemExit, match=r'error: .*the disk is full.*000000\.png'):
+        tool.main([CONFIG, str(inputs / 'a.pth'), *options])
+    assert list((inputs / 'out').iterdir()) == []

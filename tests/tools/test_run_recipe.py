@@ -85,6 +85,25 @@ def test_dry_run_tells_what_cannot_be_started(command, tmp_path):
     assert 'error: stage data: command: found no program "no_such_tool.py"' in result.stderr
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--cfg-options', 'wieght=1'], "Did you mean 'weight'"),
+        (['--tools-dir', '/nowhere'], 'found no /nowhere/train.py; --tools-dir'),
+        (['--work-dir', __file__], 'is a file; expected a folder'),
+        (['--set', f'broken={"[" * 9999}'], 'nested too deep'),
+        (['--set', f'broken={"9" * 5000}'], 'expected a value in YAML'),
+    ],
+)
+def test_dry_run_refuses_the_options_that_a_run_refuses(command, tmp_path, options, message):
+    for more in (['--dry-run'], []):
+        result = run(command, *more, *options)
+        assert result.returncode == 2, result.stdout
+        assert result.stderr.startswith('error: ') and message in result.stderr
+        assert len(result.stderr) < 2000 and 'Traceback' not in result.stderr
+    assert not (tmp_path / 'work').exists()
+
+
 def test_exit_status_tells_failures_and_faulty_recipes_apart(command):
     failed = run(command, '--set', 'broken=true')
     assert failed.returncode == 1

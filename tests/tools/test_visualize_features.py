@@ -210,3 +210,16 @@ def test_what_the_user_can_mend_is_said(name, files, tmp_path):
     with pytest.raises(SystemExit, match=message):
         tool['main']([*make(files, tmp_path), '--output-dir', str(tmp_path / 'out')])
     assert not (tmp_path / 'out').exists()
+
+
+def test_validation_data_of_several_parts(files, tmp_path, drawn):
+    config = tmp_path / 'parts.py'
+    config.write_text(
+        f"_base_ = '{files.ours}'\n"
+        'part = _base_.val_dataloader.dataset\n'
+        "other = dict(part, metainfo=dict(part['metainfo'], palette=[(1, 2, 3)] * 8))\n"
+        "parts = dict(_delete_=True, type='ConcatDataset', datasets=[part, other])\n"
+        'val_dataloader = dict(dataset=parts)\n'
+    )
+    tool['main']([str(config), str(files.checkpoint), '--num', '2', '--output-dir', str(tmp_path)])
+    assert len(drawn[0][0]) == 2

@@ -1,0 +1,55 @@
+"""Classes that a training never sees: counted in the loaded annotations, no image is read."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+
+from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.empty_data import names_in_annotations, shown_names
+
+
+def check_objects(dataset: Any, classes: Sequence[str] | None) -> None:
+    """Warn of classes without any object in the training data.
+
+    Args:
+        dataset: The training data, however wrapped.
+        classes: Names by label; None if they are not known, when nothing is said.
+
+    Raises:
+        ValueError: There is no object, and none of the classes is among the names of the annotations.
+    """
+    parts = [part for part in iterate_datasets(dataset) if len([*iterate_datasets(part)]) == 1]
+    absent = _absent_labels(parts, len(classes or ()))
+    if not absent or classes is None:
+        return
+    if len(absent) == len(classes):
+        found = [name for part in parts for name in names_in_annotations(part)]
+        if found and not set(found) & set(classes):
+            raise ValueError(
+                f'there is no object to train on: none of metainfo.classes, {shown_names(classes)}, is '
+                f'among the names in the annotations, {shown_names(found)}. Write the classes as the '
+                'annotations have them'
+            )
+    print_log(
+        f'{len(absent)} of {len(classes)} classes have no object in the training data: '
+        f'{shown_names([classes[label] for label in absent])}. If they should, compare metainfo.classes '
+        'with the names in the annotations',
+        'current',
+        logging.WARNING,
+    )
+
+
+def _absent_labels(parts: Sequence[Any], num_classes: int) -> list[int]:
+    left = set(range(num_classes))
+    for part in parts:
+        if not hasattr(part, 'get_data_info'):
+            return []  # nothing is known of it
+        for index in range(len(part)):
+            if not left:
+                return []
+            for instance in part.get_data_info(index).get('instances', ()):
+                if not instance.get('ignore_flag'):
+                    left.discard(instance.get('bbox_label'))
+    return sorted(left)

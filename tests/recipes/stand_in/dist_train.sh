@@ -1,0 +1,1 @@
+# Stand-in for the launch script, which no test starts.
