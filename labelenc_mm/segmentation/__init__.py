@@ -10,7 +10,7 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 
 from mmseg.registry import MODELS
 
-from labelenc_mm.networks import TappedDenseNet, TappedVGG
+from labelenc_mm.networks import EfficientNetLite, TappedDenseNet, TappedVGG
 from labelenc_mm.segmentation.export import export_segmentor
 from labelenc_mm.segmentation.frozen_label_decoder_head import FrozenLabelDecoderHead
 from labelenc_mm.segmentation.frozen_label_encoder_head import FrozenLabelEncoderHead
@@ -32,7 +32,7 @@ from labelenc_mm.segmentation.label_structure_visualization_hook import (
 from labelenc_mm.segmentation.one_hot_mse_loss import OneHotMSELoss
 from labelenc_mm.segmentation.tapped_backbone import tapped_backbone
 
-for _network in (TappedDenseNet, TappedVGG):
+for _network in (EfficientNetLite, TappedDenseNet, TappedVGG):
     MODELS.register_module(module=_network)
 register_label_structure_segmentors()
 

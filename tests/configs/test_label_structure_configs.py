@@ -143,7 +143,7 @@ def shrink_model(model):
         return
     if backbone.type == 'TappedVGG':
         backbone.update(base_channels=4, fc_channels=32)
-    else:
+    elif backbone.type == 'TappedDenseNet':
         arch = ARCHITECTURES[backbone.arch]
         transitions = list(arch.transitions)
         backbone.arch = dict(
@@ -177,7 +177,9 @@ def tiny(source):
         assert Path(start.checkpoint).name == f'epoch_{config_of(other).train_cfg.max_epochs}.pth'
         start.checkpoint = str(finished(other).work_dir / 'epoch_2.pth')
     elif start:
-        assert start.checkpoint.startswith('https://download.pytorch.org/models/')
+        assert start.checkpoint.startswith(
+            ('https://download.pytorch.org/models/', 'package://efficientnet-lite0-')
+        )
         backbone.init_cfg = None
     for part in ('train', 'val', 'test'):
         loader = config[f'{part}_dataloader']

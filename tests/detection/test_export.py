@@ -79,6 +79,25 @@ def test_types_may_be_paths_or_classes(trained, tmp_path, model, hook):
     assert MODELS.get(stock.model.neck.type) is FPN
 
 
+def test_a_detector_on_a_backbone_of_ours_is_exported_with_the_import_that_it_needs(tmp_path):
+    """And without looking for the weights that its training started from."""
+    config = training_config()
+    weights = dict(type='Pretrained', checkpoint='package://no-such-weights')
+    config.model.backbone = dict(type='EfficientNetLite', frozen_stages=2, init_cfg=weights)
+    config.model.neck.in_channels = [24, 40, 112, 320]
+    init_default_scope('mmdet')
+    state_dict = MODELS.build(config.model).state_dict()
+    out = export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+    checkpoint = torch.load(out, weights_only=True)
+    stock = Config.fromstring(checkpoint['meta']['cfg'], '.py')
+    assert stock.custom_imports.imports == ['labelenc_mm', 'json']
+    assert stock.model.type == 'RetinaNet' and 'labelenc' not in stock.model
+    assert stock.val_cfg.type == 'ValLoop' and 'labelenc' not in stock.default_hooks
+    detector = MODELS.build(stock.model)
+    detector.load_state_dict(checkpoint['state_dict'], strict=True)
+    assert torch.equal(detector.backbone.stem.conv.weight, state_dict['backbone.stem.conv.weight'])
+
+
 def test_a_data_preprocessor_beside_the_model_is_its_own(trained, tmp_path):
     config, state_dict = trained
     config.data_preprocessor = config.model.pop('data_preprocessor')

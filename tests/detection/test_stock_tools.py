@@ -26,7 +26,7 @@ def test_both_steps_and_a_resume(tmp_path):
     ]
 
     def train(step, *arguments, error=None):
-        config = CONFIGS / f'retinanet_r18_shapes_labelenc-{step}.py'
+        config = CONFIGS / f'retinanet_efficientnet-lite0_shapes_labelenc-{step}.py'
         command = [sys.executable, TRAIN, config, '--work-dir', tmp_path / step, *arguments]
         done = subprocess.run(
             [str(part) for part in command],

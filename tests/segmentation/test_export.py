@@ -155,6 +155,26 @@ def test_the_import_stays_where_a_part_of_the_model_is_ours():
     assert stock_config(config).custom_imports.imports == ['labelenc_mm', 'json']
 
 
+def test_a_segmentor_on_a_backbone_of_ours_is_exported_with_the_import_that_it_needs(tmp_path):
+    """And without looking for the weights that its training started from."""
+    model = stock_model_config('PSPNet')
+    model.backbone = dict(type='EfficientNetLite')
+    model.decode_head.in_channels, model.auxiliary_head.in_channels = 320, 112
+    config, state = trained(model, type='LabelStructureEncoderDecoder', label_structure=DECODER)
+    weights = dict(type='Pretrained', checkpoint='package://no-such-weights')
+    config.model.backbone.init_cfg = weights
+    out = export_segmentor(config, state, str(tmp_path / 's.pth'))
+    checkpoint = torch.load(out, weights_only=True)
+    stock = Config.fromstring(checkpoint['meta']['cfg'], '.py')
+    assert stock.custom_imports.imports == ['labelenc_mm']
+    assert stock.model.type == 'EncoderDecoder' and 'label_structure' not in stock.model
+    segmentor = MODELS.build(stock.model)
+    segmentor.load_state_dict(checkpoint['state_dict'], strict=True)
+    assert torch.equal(
+        segmentor.backbone.stem.bn.running_mean, state['backbone.stem.bn.running_mean']
+    )
+
+
 def test_a_data_preprocessor_beside_the_model_is_its_own(tmp_path):
     """mmengine puts it into the model when it builds one."""
     config, state = with_label_structure()

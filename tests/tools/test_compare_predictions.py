@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip('mmdet')
 ROOT = Path(__file__).parents[2]
-CONFIG = str(ROOT / 'configs' / 'labelenc' / 'demo' / 'retinanet_r18_shapes.py')
-SEGMENTOR = str(ROOT / 'configs' / 'label_structure' / 'demo' / 'pspnet_r18_shapes.py')
+CONFIG = str(ROOT / 'configs' / 'labelenc' / 'demo' / 'retinanet_efficientnet-lite0_shapes.py')
+SEGMENTOR = str(
+    ROOT / 'configs' / 'label_structure' / 'demo' / 'upernet_efficientnet-lite0_shapes.py'
+)
 
 
 @pytest.fixture(scope='module')

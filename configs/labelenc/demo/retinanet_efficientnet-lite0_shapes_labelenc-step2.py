@@ -1,4 +1,4 @@
-_base_ = ['./retinanet_r18_shapes.py', '../_base_/labelenc.py']
+_base_ = ['./retinanet_efficientnet-lite0_shapes.py']
 model = dict(
     type='LabelEncRetinaNet',
     labelenc=dict(

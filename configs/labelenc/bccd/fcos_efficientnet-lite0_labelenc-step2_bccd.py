@@ -1,0 +1,10 @@
+_base_ = ['./fcos_efficientnet-lite0_bccd.py']
+model = dict(
+    type='LabelEncFCOS',
+    labelenc=dict(
+        stage='supervise',
+        init_from='work_dirs/fcos_efficientnet-lite0_labelenc-step1_bccd/label_encoding.safetensors',
+        encoder=dict(stem_channels=12, out_channels=(24, 40, 112, 320)),
+    ),
+)
+default_hooks = dict(labelenc=dict(type='LabelEncHook'))

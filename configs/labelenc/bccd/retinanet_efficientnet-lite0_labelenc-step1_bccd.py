@@ -1,0 +1,17 @@
+_base_ = ['./retinanet_efficientnet-lite0_bccd.py']
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='autoencode',
+        # As wide as the backbone, as in the paper.
+        encoder=dict(stem_channels=12, out_channels=(24, 40, 112, 320)),
+    ),
+)
+default_hooks = dict(labelenc=dict(type='LabelEncHook'))
+val_cfg = dict(type='LabelEncValLoop')
+# A third more epochs, before the distance (LabelEnc, sec. 4.1: 30k iterations before 90k).
+train_cfg = dict(max_epochs=16)
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(type='MultiStepLR', by_epoch=True, begin=0, end=16, milestones=[12, 15], gamma=0.1),
+]

@@ -1,0 +1,10 @@
+_base_ = ['./retinanet_efficientnet-lite0_bccd.py']
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='supervise',
+        init_from='work_dirs/retinanet_efficientnet-lite0_labelenc-step1_bccd/label_encoding.safetensors',
+        encoder=dict(stem_channels=12, out_channels=(24, 40, 112, 320)),
+    ),
+)
+default_hooks = dict(labelenc=dict(type='LabelEncHook'))
