@@ -108,7 +108,7 @@ def _label_names(dataset: Any, where: str) -> list[str] | None:
     cat2label = getattr(dataset, 'cat2label', None)
     if classes is None or cat2label is None or any(isinstance(key, str) for key in cat2label):
         return classes  # numbered in this order: XML (by name), CSV, label maps
-    categories = _categories(dataset)
+    categories = categories_by_id(dataset)
     if categories is None:
         return classes
     by_label: dict[int, list[str]] = defaultdict(list)
@@ -139,7 +139,7 @@ def _label_names(dataset: Any, where: str) -> list[str] | None:
     return names
 
 
-def _categories(dataset: Any) -> dict[Any, str] | None:
+def categories_by_id(dataset: Any) -> dict[Any, str] | None:
     """Names of the categories in a COCO-like annotation file by their ids; None if it has none."""
     path, backend = getattr(dataset, 'ann_file', ''), getattr(dataset, 'backend_args', None)
     try:

@@ -3,17 +3,16 @@
 mmengine fails for them with ``need at least one array to concatenate``, before any hook is asked.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmengine.fileio import get_text
 from mmengine.registry import DATASETS
 
 from labelenc_mm.dataset_wrappers import loading_configs
+from labelenc_mm.label_names import categories_by_id
 
 _MMENGINE = 'need at least one array to concatenate'
 _PLACES = ('data_root', 'ann_file', 'data_prefix', 'img_suffix', 'seg_map_suffix', 'filter_cfg')
@@ -81,8 +80,7 @@ def names_in_annotations(dataset: Any) -> list[str]:
                 name for text in texts for name in re.findall(r'<name>\s*(.*?)\s*</name>', text)
             )
             return sorted(set(names))
-        content = json.loads(get_text(dataset.ann_file, backend_args=dataset.backend_args))
-        return [category['name'] for category in content['categories']]
+        return list((categories_by_id(dataset) or {}).values())
     except Exception:  # of whatever format: nothing is known then
         return []
 
