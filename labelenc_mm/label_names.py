@@ -122,6 +122,12 @@ def _label_names(dataset: Any, where: str) -> list[str] | None:
             classes[label] if len(found) != 1 and label < len(classes) else ' / '.join(found)
         )
     differences = compare_classes(classes, names, whose='by its annotations')
+    if classes and not names:
+        wanted, found = (first_of([*map(repr, each)]) for each in (classes, categories.values()))
+        raise ValueError(
+            f'{where}: none of metainfo.classes, {", ".join(wanted)}, is among the categories of its '
+            f'annotations, {", ".join(found)}. Write the classes as the annotations have them'
+        )
     if differences:
         differences += [
             f'{name!r} is not in its categories{_similar(name, categories.values())}'
