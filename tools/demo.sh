@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demonstrations: train a small network on drawn scenes plainly and with a method of this package,
-# evaluate each, print one table and leave curves and pictures.
+# The demonstrations: train a small network with ImageNet weights on drawn scenes plainly and with a method of
+# this package, evaluate each, print one table and leave curves and pictures.
 #
 #   bash tools/demo.sh [labelenc|label_structure] [--quick] [arguments of run_recipe.py]
 #

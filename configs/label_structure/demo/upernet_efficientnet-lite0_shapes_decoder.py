@@ -3,6 +3,8 @@ _base_ = './upernet_efficientnet-lite0_shapes.py'
 model = dict(
     type='LabelStructureEncoderDecoder',
     label_structure=dict(
+        # Of the decoder's resolution, as in the paper: what enters this classifier is four times as fine.
+        features='backbone.stage4',
         channels=(32,) * 5,
         init_from='work_dirs/demo-label-structure/autoencoder-seed=0/label_autoencoder.safetensors',
     ),
