@@ -14,7 +14,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from labelenc_mm.label_names import compare_classes as compare_classes  # re-exported
 from labelenc_mm.local_path import local_path
 from labelenc_mm.replacing import replacing
 

@@ -22,6 +22,17 @@ def iterate_datasets(dataset: Any) -> Iterator[Any]:
         yield from iterate_datasets(inner)
 
 
+def loading_datasets(dataset: Any) -> Iterator[Any]:
+    """Yield the data sets that read files, below wrappers.
+
+    Args:
+        dataset: A data set, or None for none.
+    """
+    for part in iterate_datasets(dataset):
+        if len([*iterate_datasets(part)]) == 1:
+            yield part
+
+
 def loading_configs(config: Any) -> Iterator[Mapping[str, Any]]:
     """Yield the configs of the data sets that read files, below wrappers.
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from mmengine.fileio import get_local_path
 
-from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.dataset_wrappers import loading_datasets
 
 _SHOWN = 12  # differences in a message; one name too few shifts all labels behind it
+_MAX_NAMES = 30
 
 
 def class_names(classes: Any, where: str = 'metainfo.classes') -> list[str] | None:
@@ -64,6 +65,21 @@ def compare_classes(
     return lines
 
 
+def compare_labels(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -> list[str]:
+    """What differs in what two data sets' labels mean, one line each; nothing where one does not say.
+
+    Args:
+        ours: Meta information of the data set: ``classes`` and ``reduce_zero_label``.
+        theirs: The same of what a file was trained on.
+        whose: Where ``theirs`` come from, for the text.
+    """
+    lines = compare_classes(ours.get('classes'), theirs.get('classes'), whose)
+    flags = [each.get('reduce_zero_label') for each in (ours, theirs)]
+    if None not in flags and flags[0] != flags[1]:
+        lines.append(f'reduce_zero_label is {flags[0]} ({whose}: {flags[1]})')
+    return lines
+
+
 def common_label_names(datasets: Mapping[str, Any]) -> list[str] | None:
     """What the labels of all data sets of a run are called, in their order; None if none tells.
 
@@ -77,9 +93,7 @@ def common_label_names(datasets: Mapping[str, Any]) -> list[str] | None:
     common: list[str] | None = None
     place = ''
     for loader, dataset in datasets.items():
-        for part in iterate_datasets(dataset):
-            if len(list(iterate_datasets(part))) > 1:
-                continue  # a wrapper
+        for part in loading_datasets(dataset):
             where = f'{loader}, {type(part).__name__} {getattr(part, "ann_file", "")}'.rstrip()
             names = _label_names(part, where)
             differences = compare_classes(names, common, whose=place)
@@ -98,6 +112,26 @@ def first_of(lines: Sequence[str]) -> list[str]:
     """The first dozen of lines, and how many are left out."""
     left = len(lines) - _SHOWN
     return list(lines) if left <= 0 else [*lines[:_SHOWN], f'... and {left} more']
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Names of classes for a message, not more than a screen takes."""
+    left = len(names) - _MAX_NAMES
+    return ', '.join(map(repr, names[:_MAX_NAMES])) + (f' and {left} more' if left > 0 else '')
+
+
+def no_common_name(wanted: Sequence[str], found: Sequence[str], place: str) -> str:
+    """What is wrong where annotations have none of the classes, for a message.
+
+    Args:
+        wanted: ``metainfo.classes``.
+        found: Names in the annotations.
+        place: What the annotations are called.
+    """
+    return (
+        f'none of metainfo.classes, {shown_names(wanted)}, is among the names in {place}, '
+        f'{shown_names(found)}. Write the classes as the annotations have them'
+    )
 
 
 def _label_names(dataset: Any, where: str) -> list[str] | None:
@@ -123,10 +157,8 @@ def _label_names(dataset: Any, where: str) -> list[str] | None:
         )
     differences = compare_classes(classes, names, whose='by its annotations')
     if classes and not names:
-        wanted, found = (first_of([*map(repr, each)]) for each in (classes, categories.values()))
         raise ValueError(
-            f'{where}: none of metainfo.classes, {", ".join(wanted)}, is among the categories of its '
-            f'annotations, {", ".join(found)}. Write the classes as the annotations have them'
+            f'{where}: {no_common_name(classes, [*categories.values()], "its annotations")}'
         )
     if differences:
         differences += [

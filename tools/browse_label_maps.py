@@ -20,7 +20,7 @@ from mmengine.config import Config, DictAction
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 from labelenc_mm.engine.command_line import read_config, without_traceback
-from labelenc_mm.engine.samples import build_samples, class_names
+from labelenc_mm.engine.samples import build_samples, names_by_label
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 from labelenc_mm.replacing import replacing
 
@@ -171,7 +171,7 @@ def browse(args: argparse.Namespace) -> Path:
 
     unscaled = loads_boxes_after_resize(dataset)
     source, inclusive, options = drawing_options(cfg)
-    names = class_names(dataset, options['num_classes'], args.split)
+    names = names_by_label(dataset, options['num_classes'], args.split)
     folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
     folder.mkdir(parents=True, exist_ok=True)
     random.seed(args.seed)

@@ -6,8 +6,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from labelenc_mm.dataset_wrappers import iterate_datasets
-from labelenc_mm.engine.empty_data import names_in_annotations, shown_names
+from labelenc_mm.dataset_wrappers import loading_datasets
+from labelenc_mm.engine.empty_data import names_in_annotations
+from labelenc_mm.label_names import no_common_name, shown_names
 
 
 def check_objects(dataset: Any, classes: Sequence[str] | None) -> None:
@@ -20,18 +21,15 @@ def check_objects(dataset: Any, classes: Sequence[str] | None) -> None:
     Raises:
         ValueError: There is no object, and none of the classes is among the names of the annotations.
     """
-    parts = [part for part in iterate_datasets(dataset) if len([*iterate_datasets(part)]) == 1]
+    parts = [*loading_datasets(dataset)]
     absent = _absent_labels(parts, len(classes or ()))
     if not absent or classes is None:
         return
     if len(absent) == len(classes):
         found = [name for part in parts for name in names_in_annotations(part)]
         if found and not set(found) & set(classes):
-            raise ValueError(
-                f'there is no object to train on: none of metainfo.classes, {shown_names(classes)}, is '
-                f'among the names in the annotations, {shown_names(found)}. Write the classes as the '
-                'annotations have them'
-            )
+            fault = no_common_name(classes, found, 'the annotations')
+            raise ValueError(f'there is no object to train on: {fault}')
     print_log(
         f'{len(absent)} of {len(classes)} classes have no object in the training data: '
         f'{shown_names([classes[label] for label in absent])}. If they should, compare metainfo.classes '

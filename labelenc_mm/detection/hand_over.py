@@ -18,13 +18,13 @@ from labelenc_mm.artefact import (
     CLASSES,
     ArtefactError,
     check_metadata,
-    compare_classes,
     compare_tensors,
     load_tensors,
     save_tensors,
 )
 from labelenc_mm.detection.introspection import NOT_HEAD, head_children
 from labelenc_mm.engine.built_models import class_name, entry_of
+from labelenc_mm.label_names import compare_classes
 from labelenc_mm.labels import LABEL_MAP_VERSION
 
 FILE_NAME = 'label_encoding.safetensors'

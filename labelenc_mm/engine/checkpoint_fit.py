@@ -21,7 +21,7 @@ from labelenc_mm.engine.runner_state import (
     train_metainfo,
     unwrapped_model,
 )
-from labelenc_mm.label_names import compare_classes, first_of
+from labelenc_mm.label_names import compare_labels, first_of
 
 _STATE = ('message_hub', 'meta.epoch', 'meta.iter')
 
@@ -127,11 +127,7 @@ def _other_labels(runner: Any, checkpoint: Mapping[str, Any]) -> list[str]:
     """What differs between the labels of a checkpoint and those of the training data."""
     meta = checkpoint.get('meta') or {}
     saved, data = common_metainfo(meta.get('dataset_meta')), train_metainfo(runner)
-    lines = compare_classes(data.get('classes'), saved.get('classes'), whose='the checkpoint')
-    flags = [each.get('reduce_zero_label') for each in (data, saved)]
-    if None not in flags and flags[0] != flags[1]:
-        lines.append(f'reduce_zero_label is {flags[0]} (the checkpoint: {flags[1]})')
-    return [f'labels: {line}' for line in lines]
+    return [f'labels: {line}' for line in compare_labels(data, saved, whose='the checkpoint')]
 
 
 def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ mmengine fails for them with ``need at least one array to concatenate``, before 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from typing import Any
 from mmengine.registry import DATASETS
 
 from labelenc_mm.dataset_wrappers import loading_configs
-from labelenc_mm.label_names import categories_by_id
+from labelenc_mm.label_names import categories_by_id, no_common_name, shown_names
 
 _MMENGINE = 'need at least one array to concatenate'
 _PLACES = ('data_root', 'ann_file', 'data_prefix', 'img_suffix', 'seg_map_suffix', 'filter_cfg')
 _MAX_XML = 1000
-_MAX_NAMES = 30
 
 
 @contextmanager
@@ -56,11 +55,8 @@ def _fault(loader: str, config: Mapping[str, Any]) -> str:
         return ''
     wanted, found = dataset.metainfo.get('classes'), names_in_annotations(dataset)
     if wanted and found and not set(wanted) & set(found):
-        return (
-            f'The data set of {loader} is empty: none of metainfo.classes, {shown_names(wanted)}, is '
-            f'among the names in its annotations {dataset.ann_file}, {shown_names(found)}. Write the '
-            'classes as the annotations have them'
-        )
+        fault = no_common_name(wanted, found, f'its annotations {dataset.ann_file}')
+        return f'The data set of {loader} is empty: {fault}'
     places = ', '.join(f'{k}={v!r}' for k in _PLACES if (v := getattr(dataset, k, None)))
     names = f'; its annotations have the classes {shown_names(found)}' if found else ''
     kind = type(dataset).__name__
@@ -83,9 +79,3 @@ def names_in_annotations(dataset: Any) -> list[str]:
         return list((categories_by_id(dataset) or {}).values())
     except Exception:  # of whatever format: nothing is known then
         return []
-
-
-def shown_names(names: Sequence[str]) -> str:
-    """Names of classes for a message, not more than a screen takes."""
-    left = len(names) - _MAX_NAMES
-    return ', '.join(map(repr, names[:_MAX_NAMES])) + (f' and {left} more' if left > 0 else '')

@@ -50,7 +50,7 @@ def metainfo_of(dataset: Any) -> dict[str, Any]:
     return common_metainfo(next((metainfo for metainfo in metainfos if metainfo), None))
 
 
-def class_names(dataset: Any, num_classes: int, split: str) -> tuple[str, ...]:
+def names_by_label(dataset: Any, num_classes: int, split: str) -> tuple[str, ...]:
     """What the classes of a model are called; those that the data set does not name by number.
 
     Args:

@@ -9,7 +9,7 @@ from mmengine.dist import all_reduce
 from mmengine.logging import print_log
 from mmseg.structures import SegDataSample
 
-from labelenc_mm.engine.empty_data import shown_names
+from labelenc_mm.label_names import shown_names
 
 
 class AbsentClasses:

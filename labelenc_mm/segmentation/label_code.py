@@ -17,11 +17,11 @@ from labelenc_mm.artefact import (
     CLASSES,
     ArtefactError,
     check_metadata,
-    compare_classes,
     compare_tensors,
     load_tensors,
     save_tensors,
 )
+from labelenc_mm.label_names import compare_labels
 from labelenc_mm.labels import VOID
 from labelenc_mm.networks import LabelMapEncoder
 
@@ -214,10 +214,7 @@ def check_labels(
     Raises:
         ArtefactError: Names or order of the classes, or ``reduce_zero_label``, differ.
     """
-    differences = compare_classes(metainfo.get('classes'), metadata.get('classes'), whose=whose)
-    flags = [data.get('reduce_zero_label') for data in (metainfo, metadata)]
-    if None not in flags and flags[0] != flags[1]:
-        differences.append(f'reduce_zero_label is {flags[0]} ({whose}: {flags[1]})')
+    differences = compare_labels(metainfo, metadata, whose)
     if differences:
         raise ArtefactError(
             f'{path} was trained on other labels than this data set has:\n  '

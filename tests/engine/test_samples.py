@@ -9,7 +9,7 @@ from training_configs import write_config, write_data
 
 from labelenc_mm.datasets import CLASSES
 from labelenc_mm.engine import SampleError
-from labelenc_mm.engine.samples import backend_of, build_samples, class_names, metainfo_of
+from labelenc_mm.engine.samples import backend_of, build_samples, metainfo_of, names_by_label
 
 pytest.importorskip('mmdet')
 
@@ -33,8 +33,10 @@ def test_wrapped_data_sets_have_the_samples_and_classes_of_a_training(config):
     config.train_dataloader.dataset = wrapped(config.train_dataloader.dataset)
     dataset = build_samples(config, 'train')
     assert isinstance(dataset.metainfo, list) and len(dataset) == 3 * 8
-    assert metainfo_of(dataset)['classes'] == CLASSES == class_names(dataset, len(CLASSES), 'train')
-    assert class_names(dataset, len(CLASSES) + 1, 'train')[-1] == f'class {len(CLASSES)}'
+    assert (
+        metainfo_of(dataset)['classes'] == CLASSES == names_by_label(dataset, len(CLASSES), 'train')
+    )
+    assert names_by_label(dataset, len(CLASSES) + 1, 'train')[-1] == f'class {len(CLASSES)}'
     assert 'data_samples' in dataset[20]
 
 
@@ -42,7 +44,7 @@ def test_a_wrapper_without_metainfo_shows_that_of_what_it_wraps(config):
     from torch.utils.data import Subset
 
     dataset = Subset(build_samples(config, 'train'), [0])
-    assert class_names(dataset, 1, 'train') == CLASSES and backend_of(dataset) is None
+    assert names_by_label(dataset, 1, 'train') == CLASSES and backend_of(dataset) is None
     dataset.dataset.backend_args = {'backend': 'petrel'}
     assert backend_of(dataset) == {'backend': 'petrel'}
 
