@@ -65,13 +65,13 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=25, val_interval=5)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 # Fused on a CPU from PyTorch 2.4 on.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, fused=True))
 # A fifth of the training at a tenth of the rate (label structure, sec. 4: 80 and 20 epochs).
-param_scheduler = [dict(type='MultiStepLR', begin=0, end=25, by_epoch=True, milestones=[20])]
+param_scheduler = [dict(type='MultiStepLR', begin=0, end=40, by_epoch=True, milestones=[32])]
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=25),
