@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from labelenc_mm.datasets import CLASSES, PALETTE, ShapeScenes
 from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.shape_scenes import CLASSES, PALETTE, ShapeScenes
 
 SIZE = (192, 256)
 SCENE = 11

@@ -40,6 +40,9 @@ def config(name: str) -> str:
 
 from labelenc_mm import toolbox  # noqa: E402  (after __version__ and config, which the modules registered here may use)
 
-toolbox.register()
+toolbox.register(
+    root=('labelenc_mm.engine', 'labelenc_mm.handover'),
+    plugged_in={'mmdet': 'labelenc_mm.detection', 'mmseg': 'labelenc_mm.segmentation'},
+)
 
 __all__ = ['__version__', 'config', 'toolbox']

@@ -14,6 +14,8 @@ import torch
 
 import labelenc_mm  # noqa: F401  (registers our parts, as every entry point does)
 
+pytest_plugins = ['built_packages']  # fixtures
+
 
 def pytest_addoption(parser):
     parser.addoption('--slow', action='store_true', help='also run tests of more than a minute')

@@ -1,4 +1,4 @@
-"""Imports go one way, as CONTRIBUTING.md says, inside functions, too."""
+"""Imports go one way, as CONTRIBUTING.md draws it, inside functions, too."""
 
 import ast
 from pathlib import Path
@@ -7,15 +7,28 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'labelenc_mm'
 TOOLBOXES = {'mmengine', 'mmcv', 'mmdet', 'mmseg'}
-# What a layer may import of the toolboxes, and which layers of ours it may not.
-LAYERS = {
-    'labels': (set(), {'networks', 'engine', 'detection', 'segmentation'}),
-    'datasets': (set(), {'networks', 'engine', 'detection', 'segmentation'}),
-    'networks': ({'mmengine', 'mmcv'}, {'engine', 'detection', 'segmentation'}),
-    'engine': ({'mmengine', 'mmcv'}, {'detection', 'segmentation'}),
-    'detection': (TOOLBOXES - {'mmseg'}, {'segmentation'}),
-    'segmentation': (TOOLBOXES - {'mmdet'}, {'detection'}),
+# Room -> what it may import of ours beside itself, and of the toolboxes.
+BELOW = {'files', 'labels', 'toolbox', 'networks', 'engine', 'handover'}
+ROOMS = {
+    'files': (set(), set()),
+    'labels': (set(), set()),
+    'toolbox': ({'files'}, {'mmengine'}),
+    'shape_scenes': ({'files', 'labels'}, set()),
+    'networks': ({'labels', 'toolbox'}, {'mmengine', 'mmcv'}),
+    'engine': ({'files', 'labels', 'toolbox', 'networks'}, {'mmengine', 'mmcv'}),
+    'handover': (BELOW - {'handover'}, {'mmengine', 'mmcv'}),
+    'detection': (BELOW, TOOLBOXES - {'mmseg'}),
+    'segmentation': (BELOW, TOOLBOXES - {'mmdet'}),
+    'command_line': (BELOW, {'mmengine', 'mmcv'}),
+    'recipes': ({'files', 'toolbox', 'command_line'}, {'mmengine'}),
+    'benchmark': (BELOW | {'detection', 'segmentation', 'command_line'}, TOOLBOXES),
+    'analysis': (BELOW | {'detection', 'segmentation', 'command_line'}, TOOLBOXES),
 }
+
+
+def files_of(room):
+    folder = PACKAGE / room
+    return sorted(folder.rglob('*.py')) if folder.is_dir() else [folder.with_suffix('.py')]
 
 
 def imports(path):
@@ -27,12 +40,57 @@ def imports(path):
             yield from (f'{node.module}.{alias.name}' for alias in node.names)
 
 
-@pytest.mark.parametrize('layer', LAYERS)
-def test_a_layer_imports_none_that_comes_later(layer):
-    allowed, later = LAYERS[layer]
-    found = {(path.name, name) for path in (PACKAGE / layer).glob('*.py') for name in imports(path)}
-    assert found
-    unwanted = TOOLBOXES - allowed | {f'labelenc_mm.{name}' for name in later}
-    assert [
-        (file, n) for file, n in found if any(f'{n}.'.startswith(f'{u}.') for u in unwanted)
-    ] == []
+def test_every_room_is_named():
+    rooms = {p.stem for p in PACKAGE.iterdir() if p.suffix == '.py' or (p / '__init__.py').exists()}
+    assert rooms - {'__init__'} == set(ROOMS)
+
+
+@pytest.mark.parametrize('room', ROOMS)
+def test_a_room_imports_none_that_stands_above(room):
+    ours, toolboxes = ROOMS[room]
+    unwanted = []
+    for path in files_of(room):
+        for name in imports(path):
+            first, _, rest = name.partition('.')
+            second = rest.split('.')[0]
+            is_ours = first == 'labelenc_mm' and second in set(ROOMS) - ours - {room}
+            if is_ours or first in TOOLBOXES - toolboxes:
+                unwanted.append((path.relative_to(PACKAGE).as_posix(), name))
+    assert unwanted == []
+
+
+def imports_of_modules(room):
+    """Module -> the modules of the same package that it imports when it is itself imported."""
+    modules = {}
+    for path in PACKAGE.rglob('*.py'):
+        parts = path.relative_to(PACKAGE.parent).with_suffix('').parts
+        modules['.'.join(parts[:-1] if parts[-1] == '__init__' else parts)] = path
+    graph = {}
+    for name, path in modules.items():
+        graph[name] = set()
+        for node in ast.parse(path.read_text(encoding='utf-8')).body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    full = f'{node.module}.{alias.name}'
+                    graph[name].add(full if full in modules else node.module)
+        graph[name] &= modules.keys() - {name}
+    return graph
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = imports_of_modules(PACKAGE)
+    # A package's __init__ imports its modules by design; what counts is one module and another.
+    graph = {name: {n for n in found if n in graph} for name, found in graph.items()}
+    done, circles = set(), []
+
+    def visit(name, path):
+        if name in path:
+            circles.append([*path[path.index(name) :], name])
+        elif name not in done:
+            for other in sorted(graph[name]):
+                visit(other, [*path, name])
+            done.add(name)
+
+    for name in graph:
+        visit(name, [])
+    assert circles == []

@@ -29,7 +29,7 @@ from mmengine.registry import init_default_scope
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.benchmark import Task, TrainStep, Workload, find_task, measure_costs
-from labelenc_mm.engine.command_line import read_config, without_traceback
+from labelenc_mm.command_line.config import read_config, without_traceback
 
 COLUMNS = {
     'form': 'form',

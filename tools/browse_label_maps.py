@@ -19,10 +19,10 @@ from matplotlib.patches import Rectangle
 from mmengine.config import Config, DictAction
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
-from labelenc_mm.engine.command_line import read_config, without_traceback
-from labelenc_mm.engine.samples import build_samples, names_by_label
+from labelenc_mm.command_line.config import read_config, without_traceback
+from labelenc_mm.engine.data.samples import build_samples, names_by_label
+from labelenc_mm.files import replacing
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
-from labelenc_mm.replacing import replacing
 
 _COLUMNS = 4
 

@@ -17,10 +17,10 @@ from mmengine.structures import PixelData
 from torch.nn import functional
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
-from labelenc_mm.engine.command_line import read_config, without_traceback
-from labelenc_mm.engine.samples import backend_of, build_samples, metainfo_of
-from labelenc_mm.last_checkpoint import follow_record
-from labelenc_mm.replacing import replacing
+from labelenc_mm.command_line.config import read_config, without_traceback
+from labelenc_mm.command_line.last_checkpoint import follow_record
+from labelenc_mm.engine.data.samples import backend_of, build_samples, metainfo_of
+from labelenc_mm.files import replacing
 
 BORDER = 4
 

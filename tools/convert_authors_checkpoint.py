@@ -49,11 +49,12 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-# This also makes our models and configs known, before a config is parsed.
-from labelenc_mm.artefact import save_tensors
-from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file
 from labelenc_mm.detection.authors_checkpoint import LayoutError, convert_authors_checkpoint
 from labelenc_mm.detection.hand_over import compare_label_encoding, describe
+
+# This also makes our models and configs known, before a config is parsed.
+from labelenc_mm.handover.artefact import save_tensors
+from labelenc_mm.toolbox.safe_loading import CheckpointError, load_checkpoint_file
 
 # Anchors of maskrcnn-benchmark are scaled from rounded sizes: 3 to 6 % off.
 _ANCHOR_TOLERANCE = 0.1

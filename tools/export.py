@@ -19,19 +19,20 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import Registry
 from mmengine.runner import CheckpointLoader
 
-# This also makes our models and configs known, before a config is parsed.
-from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.command_line.config import read_config
+from labelenc_mm.command_line.last_checkpoint import follow_record
 from labelenc_mm.engine.built_models import (
     build_model,
     builds_a,
     class_name,
     model_config,
 )
-from labelenc_mm.engine.command_line import read_config
-from labelenc_mm.engine.export import ExportError
 from labelenc_mm.engine.runner_state import common_metainfo
-from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.handover.export import ExportError
 from labelenc_mm.toolbox import toolbox_of
+
+# This also makes our models and configs known, before a config is parsed.
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 # Not part of the model that was trained: how it was trained, and what a user may choose later.
 _FREE = (
@@ -125,7 +126,8 @@ class _Toolbox:
 def _segmentation(config: Config) -> _Toolbox:
     from mmseg.registry import MODELS
 
-    from labelenc_mm.segmentation import LabelAutoEncoder, export, label_code
+    from labelenc_mm.segmentation import LabelAutoEncoder
+    from labelenc_mm.segmentation.label_structure import export, label_code
 
     is_autoencoder = builds_a(LabelAutoEncoder, config.model, MODELS)
 

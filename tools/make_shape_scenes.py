@@ -2,7 +2,7 @@
 
 import argparse
 
-from labelenc_mm.datasets import CLASSES, write_shape_scenes
+from labelenc_mm.shape_scenes import CLASSES, write_shape_scenes
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 # This also makes our models and configs known, before a config is parsed, and loading safe.
 import labelenc_mm.toolbox
-from labelenc_mm.engine.command_line import read_config, without_traceback
+from labelenc_mm.command_line.config import read_config, without_traceback
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -90,14 +90,14 @@ def build_coders(args: argparse.Namespace, config: Config, metainfos: list[Any])
     """What gives codes, by 'labels' or 'images', as far as it is asked for; all know these classes."""
     from mmseg.registry import MODELS
 
-    from labelenc_mm.engine.load_trained import load_trained
+    from labelenc_mm.analysis.region_codes import EncodedLabelMaps, PredictedCodes
+    from labelenc_mm.command_line.load_trained import load_trained
     from labelenc_mm.engine.runner_state import common_metainfo
-    from labelenc_mm.segmentation.label_code import (
+    from labelenc_mm.segmentation.label_structure.label_code import (
         check_decoder,
         check_labels,
         load_label_encoder,
     )
-    from labelenc_mm.segmentation.region_codes import EncodedLabelMaps, PredictedCodes
 
     wanted = {args.queries, args.gallery}
     coders: dict[str, Any] = {}
@@ -138,8 +138,8 @@ def build_coders(args: argparse.Namespace, config: Config, metainfos: list[Any])
 
 def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Draw queries and search the validation set: the result, and the data sets."""
-    from labelenc_mm.segmentation.region_codes import build_split
-    from labelenc_mm.segmentation.region_retrieval import NearestRegions, draw_queries, retrieve
+    from labelenc_mm.analysis.region_codes import build_split
+    from labelenc_mm.analysis.region_retrieval import NearestRegions, draw_queries, retrieve
 
     check_numbers(args)
     reason = "label maps are MMSegmentation's"
@@ -177,7 +177,7 @@ def search(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 def run(args: argparse.Namespace) -> list[Path]:
     """Search, save json and picture, and return their paths."""
     labelenc_mm.toolbox.require('mmcv', 'mmseg')
-    from labelenc_mm.segmentation.region_report import describe, draw, write_json, write_picture
+    from labelenc_mm.analysis.region_report import describe, draw, write_json, write_picture
 
     found, data = search(args)
     shown = dict.fromkeys(range(min(args.num, len(found.queries))), 'random')

@@ -13,7 +13,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from labelenc_mm.local_path import local_path
+from labelenc_mm.files import local_path
 
 TOOLS = Path(__file__).resolve().parent
 

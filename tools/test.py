@@ -8,10 +8,10 @@ from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
 # This also makes our models and configs known, before a config is parsed.
-from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
-from labelenc_mm.engine.empty_data import tells_empty_data
-from labelenc_mm.last_checkpoint import follow_record
-from labelenc_mm.local_path import is_remote
+from labelenc_mm.command_line.config import add_common_arguments, build_runner, load_config
+from labelenc_mm.command_line.last_checkpoint import follow_record
+from labelenc_mm.engine.data.empty_data import tells_empty_data
+from labelenc_mm.files import is_remote
 
 
 def parse_args() -> argparse.Namespace:

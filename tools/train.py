@@ -7,13 +7,14 @@ from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
+from labelenc_mm.command_line.config import add_common_arguments, build_runner, load_config
+from labelenc_mm.command_line.last_checkpoint import follow_record
+from labelenc_mm.command_line.resume import find_resumable, resume_from
+
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.engine.built_models import entry_of
-from labelenc_mm.engine.command_line import add_common_arguments, build_runner, load_config
-from labelenc_mm.engine.empty_data import tells_empty_data
-from labelenc_mm.engine.resume import find_resumable, resume_from
-from labelenc_mm.last_checkpoint import follow_record
-from labelenc_mm.local_path import is_remote, local_path
+from labelenc_mm.engine.data.empty_data import tells_empty_data
+from labelenc_mm.files import is_remote, local_path
 
 
 def parse_args() -> argparse.Namespace:

@@ -23,9 +23,9 @@ from torch.nn import functional
 
 # This also makes our models and configs known, before a config is parsed, and loading safe.
 import labelenc_mm.toolbox
-from labelenc_mm.engine.command_line import read_config, without_traceback
-from labelenc_mm.engine.samples import build_samples
-from labelenc_mm.replacing import replacing
+from labelenc_mm.command_line.config import read_config, without_traceback
+from labelenc_mm.engine.data.samples import build_samples
+from labelenc_mm.files import replacing
 
 _PANEL_WIDTH = 3.2  # inches
 
@@ -78,7 +78,7 @@ def load_detector(config: Config, checkpoint: str, device: str) -> Any:
     """The detector of a config with the weights of a checkpoint, for evaluation."""
     from mmdet.registry import MODELS
 
-    from labelenc_mm.engine.load_trained import load_trained
+    from labelenc_mm.command_line.load_trained import load_trained
 
     hint = 'an exported detector has no labelenc.* part'
     return load_trained(config, checkpoint, MODELS, 'mmdet', device, hint)[0]

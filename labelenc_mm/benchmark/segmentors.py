@@ -12,8 +12,8 @@ from labelenc_mm.benchmark.task import Task
 from labelenc_mm.benchmark.workload import Workload, draw_ellipses, make_scenes
 from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.labels import VOID
-from labelenc_mm.segmentation.export import stock_config
-from labelenc_mm.segmentation.frozen_label_head import FrozenLabelHead
+from labelenc_mm.segmentation.label_structure.export import stock_config
+from labelenc_mm.segmentation.label_structure.frozen_label_head import FrozenLabelHead
 
 _CORE = 0.9  # share of an ellipse's axes inside its rim of void
 

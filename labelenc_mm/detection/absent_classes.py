@@ -6,9 +6,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from labelenc_mm.dataset_wrappers import loading_datasets
-from labelenc_mm.engine.empty_data import names_in_annotations
-from labelenc_mm.label_names import no_common_name, shown_names
+from labelenc_mm.engine.data.empty_data import names_in_annotations
+from labelenc_mm.engine.data.label_names import no_common_name, shown_names
+from labelenc_mm.engine.data.wrappers import loading_datasets
 
 
 def check_objects(dataset: Any, classes: Sequence[str] | None) -> None:

@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from labelenc_mm.engine.built_models import build_model, model_config
-from labelenc_mm.engine.export import (
+from labelenc_mm.handover.export import (
     ExportError,
     compare_models,
     config_without_ours,

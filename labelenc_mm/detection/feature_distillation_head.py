@@ -18,7 +18,6 @@ from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END, FeatureSupervisionHead
 from labelenc_mm.detection.introspection import (
     common_width,
@@ -27,7 +26,8 @@ from labelenc_mm.detection.introspection import (
     source_of_levels,
 )
 from labelenc_mm.engine.built_models import model_config
-from labelenc_mm.schedule import Limit
+from labelenc_mm.engine.schedule import Limit
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 _REMEDY = 'Choose teacher and student that take one of them'
 
@@ -48,7 +48,7 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         data_preprocessor: The student's data preprocessor, filled in by the detector.
         adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance.
-        distance_begin: When the distance starts to count, see :class:`~labelenc_mm.schedule.TrainingWindow`.
+        distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.
         distance_end: When it stops. By default for the last epoch, as in step 2 of LabelEnc, or, with
             ``distance_by_epoch=False``, for the last ninth.
         distance_by_epoch: Whether int limits count epochs (else iterations).

@@ -16,9 +16,9 @@ from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from labelenc_mm.engine.checkpoint_fit import lacks_tensors
+from labelenc_mm.engine.schedule import Limit, TrainingWindow
+from labelenc_mm.handover.checkpoint_fit import lacks_tensors
 from labelenc_mm.networks import FeatureAdaptationBlock, feature_distance
-from labelenc_mm.schedule import Limit, TrainingWindow
 
 # The network itself knows no toolbox.
 MODELS.register_module(module=FeatureAdaptationBlock)
@@ -31,7 +31,7 @@ class FeatureSupervisionHead(BaseModule):
     """Base of the ``labelenc`` subtree of a detector: adapter, distance and schedule.
 
     Args:
-        distance_begin: When the distance starts to count, see :class:`~labelenc_mm.schedule.TrainingWindow`.
+        distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.
         distance_end: When it stops.
         distance_by_epoch: Whether int limits count epochs (else iterations).
         loss_weight: Weight of the distance. With 0 neither targets nor distance are computed.

@@ -13,7 +13,7 @@ from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.data.wrappers import iterate_datasets
 
 
 def missing_annotations(samples: Sequence[DetDataSample], label_source: str) -> list[str]:

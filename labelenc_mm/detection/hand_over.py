@@ -14,7 +14,10 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 import labelenc_mm
-from labelenc_mm.artefact import (
+from labelenc_mm.detection.introspection import NOT_HEAD, head_children
+from labelenc_mm.engine.built_models import class_name, entry_of
+from labelenc_mm.engine.data.label_names import compare_classes
+from labelenc_mm.handover.artefact import (
     CLASSES,
     ArtefactError,
     check_metadata,
@@ -22,9 +25,6 @@ from labelenc_mm.artefact import (
     load_tensors,
     save_tensors,
 )
-from labelenc_mm.detection.introspection import NOT_HEAD, head_children
-from labelenc_mm.engine.built_models import class_name, entry_of
-from labelenc_mm.label_names import compare_classes
 from labelenc_mm.labels import LABEL_MAP_VERSION
 
 FILE_NAME = 'label_encoding.safetensors'

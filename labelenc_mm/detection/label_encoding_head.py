@@ -32,10 +32,10 @@ from labelenc_mm.detection.introspection import (
     source_of_levels,
 )
 from labelenc_mm.engine.built_models import drop_pretrained
+from labelenc_mm.engine.schedule import Limit
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 from labelenc_mm.networks import LabelEncoder
 from labelenc_mm.networks.autocast import without_float16
-from labelenc_mm.schedule import Limit
 
 STAGES = ('autoencode', 'supervise')
 
@@ -71,7 +71,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1). With 0 step 2 draws and encodes nothing
             (Table 5, initialization without supervision).
-        distance_begin: When the distance starts to count, see :class:`~labelenc_mm.schedule.TrainingWindow`.
+        distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.
             By default after a quarter of step 1 (sec. 4.1: 30k of 120k iterations, 4 of 16 epochs), and
             from the start in step 2.
         distance_end: When it stops. By default step 2 drops it for the last epoch, or, with

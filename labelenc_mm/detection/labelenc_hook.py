@@ -10,20 +10,20 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor
 
-from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.detection import hand_over
 from labelenc_mm.detection.absent_classes import check_objects
 from labelenc_mm.detection.export import FILE_NAME, export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
-from labelenc_mm.engine.after_training import export_after_training, writes_last_weights
-from labelenc_mm.engine.checkpoint_fit import check_checkpoint
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
     run_label_names,
     unwrapped_model,
 )
+from labelenc_mm.handover.after_training import export_after_training, writes_last_weights
+from labelenc_mm.handover.checkpoint_fit import check_checkpoint
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 
 @HOOKS.register_module()

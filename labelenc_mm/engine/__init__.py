@@ -1,10 +1,9 @@
-"""What plugs into mmengine itself: hooks, the CPU-capable DDP wrapper, and the tools' common part.
+"""What plugs into mmengine itself: hooks, schedules, the CPU-capable DDP wrapper.
 
 Everything here is registered in mmengine's root registries, so that configs of both toolboxes find
 it. Nothing here imports mmdet or mmseg.
 """
 
-from labelenc_mm.engine.checkpoint_fit import CheckpointFitHook
 from labelenc_mm.engine.distributed import CPUCapableDistributedDataParallel, init_distributed
 from labelenc_mm.engine.frozen_phase_hook import FrozenPhaseHook
 from labelenc_mm.engine.reseed_hook import ReseedHook
@@ -12,7 +11,6 @@ from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
 
 __all__ = [
     'CPUCapableDistributedDataParallel',
-    'CheckpointFitHook',
     'FrozenPhaseHook',
     'ReseedHook',
     'SampleError',

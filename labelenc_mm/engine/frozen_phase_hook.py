@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
 
-from labelenc_mm.schedule import Limit, TrainingWindow
+from labelenc_mm.engine.schedule import Limit, TrainingWindow
 
 
 @HOOKS.register_module()

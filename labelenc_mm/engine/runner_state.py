@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from labelenc_mm.engine.built_models import loads_a_checkpoint
-from labelenc_mm.label_names import class_names, common_label_names
+from labelenc_mm.engine.data.label_names import class_names, common_label_names
 
 _SHARDING = ('MMFullyShardedDataParallel', 'MMDeepSpeedEngineWrapper')
 

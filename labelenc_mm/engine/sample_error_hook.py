@@ -11,9 +11,9 @@ from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from labelenc_mm.dataset_wrappers import iterate_datasets
+from labelenc_mm.engine.data.turned_images import TurnedImageWarning
+from labelenc_mm.engine.data.wrappers import iterate_datasets
 from labelenc_mm.engine.late_workers import start_workers_late
-from labelenc_mm.engine.turned_images import TurnedImageWarning
 
 # What names a sample in the pipelines of mmdet and mmseg.
 _NAMES = ('img_path', 'seg_map_path', 'img_id', 'sample_idx')

@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from labelenc_mm.checkpoint import CheckpointError
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 
 class CompleteWeights(BaseModule):

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelenc_mm.last_checkpoint import follow_record
+from labelenc_mm.command_line.last_checkpoint import follow_record
 from labelenc_mm.recipes.checks import RecipeError
 from labelenc_mm.recipes.run import Run
 

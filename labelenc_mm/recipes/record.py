@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labelenc_mm.files import replacing
 from labelenc_mm.recipes.checks import RecipeError, expect
 from labelenc_mm.recipes.run import Run
-from labelenc_mm.replacing import replacing
 
 RECORD = 'recipe_run.json'
 LOG = 'output.log'

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labelenc_mm.files import replacing
 from labelenc_mm.recipes.logs import (
     Curves,
     last_values,
@@ -18,7 +19,6 @@ from labelenc_mm.recipes.logs import (
 )
 from labelenc_mm.recipes.plan import Plan
 from labelenc_mm.recipes.record import LOG, read_record
-from labelenc_mm.replacing import replacing
 
 
 @dataclass

@@ -115,7 +115,7 @@ class Run:
         try:
             config = copy.deepcopy(_read_config(path))
             if self.stage.tools is None and any(key.split('.')[0] not in config for key in options):
-                from labelenc_mm.engine.command_line import check_top_level  # slow to import
+                from labelenc_mm.command_line.config import check_top_level  # slow to import
 
                 check_top_level(config, options)
             config.merge_from_dict(options)

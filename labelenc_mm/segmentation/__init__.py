@@ -11,26 +11,33 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 from mmseg.registry import MODELS
 
 from labelenc_mm.networks import EfficientNetLite, TappedDenseNet, TappedVGG
-from labelenc_mm.segmentation.export import export_segmentor
-from labelenc_mm.segmentation.frozen_label_decoder_head import FrozenLabelDecoderHead
-from labelenc_mm.segmentation.frozen_label_encoder_head import FrozenLabelEncoderHead
-from labelenc_mm.segmentation.hypercolumn_head import FCNSkipHead, HypercolumnHead
-from labelenc_mm.segmentation.joint_random_resized_crop import JointRandomResizedCrop
-from labelenc_mm.segmentation.label_autoencoder import LabelAutoEncoder
-from labelenc_mm.segmentation.label_code import load_label_code, save_label_autoencoder
-from labelenc_mm.segmentation.label_map_size import CheckLabelMapSize
-from labelenc_mm.segmentation.label_only_pipeline import BlankImageLikeLabelMap, label_only
-from labelenc_mm.segmentation.label_structure_hook import LabelStructureHook
-from labelenc_mm.segmentation.label_structure_segmentor import (
+from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
+from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
+from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
+from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import FCNSkipHead, HypercolumnHead
+from labelenc_mm.segmentation.hypercolumns.tapped_backbone import tapped_backbone
+from labelenc_mm.segmentation.label_structure.export import export_segmentor
+from labelenc_mm.segmentation.label_structure.frozen_label_decoder_head import (
+    FrozenLabelDecoderHead,
+)
+from labelenc_mm.segmentation.label_structure.frozen_label_encoder_head import (
+    FrozenLabelEncoderHead,
+)
+from labelenc_mm.segmentation.label_structure.label_autoencoder import LabelAutoEncoder
+from labelenc_mm.segmentation.label_structure.label_code import (
+    load_label_code,
+    save_label_autoencoder,
+)
+from labelenc_mm.segmentation.label_structure.label_structure_hook import LabelStructureHook
+from labelenc_mm.segmentation.label_structure.label_structure_segmentor import (
     LabelStructureMixin,
     label_structure_segmentor,
     register_label_structure_segmentors,
 )
-from labelenc_mm.segmentation.label_structure_visualization_hook import (
+from labelenc_mm.segmentation.label_structure.label_structure_visualization_hook import (
     LabelStructureVisualizationHook,
 )
-from labelenc_mm.segmentation.one_hot_mse_loss import OneHotMSELoss
-from labelenc_mm.segmentation.tapped_backbone import tapped_backbone
+from labelenc_mm.segmentation.label_structure.one_hot_mse_loss import OneHotMSELoss
 
 for _network in (EfficientNetLite, TappedDenseNet, TappedVGG):
     MODELS.register_module(module=_network)

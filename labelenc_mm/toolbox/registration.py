@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labelenc_mm.toolbox.families import Finding, inspect_parts, mending_command
@@ -68,13 +68,17 @@ def _warn_once(finding: Finding) -> None:
     warnings.warn(f'labelenc_mm: {finding}{advice}', stacklevel=3)
 
 
-def register() -> None:
+def register(root: Sequence[str], plugged_in: Mapping[str, str]) -> None:
     """Tell the installed toolboxes about this package; a second call does nothing.
 
     mmengine learns where ``mmseg::`` and ``labelenc_mm::`` configs live and loads checkpoints
     safely; our hooks, loops and wrappers enter its root registries; the registries of mmdet and
     mmseg import our models when they first look something up. Missing or faulty parts are left
     out (:func:`require` and the report say why), so that importing us never fails for them.
+
+    Args:
+        root (Sequence[str]): Modules whose import fills the root registries.
+        plugged_in (Mapping[str, str]): Toolbox -> the module of ours that its registries import.
     """
     global _registered
     if _registered:
@@ -85,10 +89,11 @@ def register() -> None:
             _warn_once(finding)
         if try_import('mmengine.runner') is None:
             _extend_package_table()
-            importlib.import_module('labelenc_mm.checkpoint').install()
-            importlib.import_module('labelenc_mm.engine')
-            _plug_in('mmdet', 'labelenc_mm.detection')
-            _plug_in('mmseg', 'labelenc_mm.segmentation')
+            importlib.import_module('labelenc_mm.toolbox.checkpoint_sources').install()
+            for module in root:
+                importlib.import_module(module)
+            for toolbox, ours in plugged_in.items():
+                _plug_in(toolbox, ours)
     except BaseException:
         # An error of our own must surface at every import, not only at the first.
         _registered = False
@@ -105,7 +110,7 @@ def _extend_package_table() -> None:
     """
     from mmengine.config.utils import MODULE2PACKAGE
 
-    MODULE2PACKAGE.update(mmseg='mmseg', labelenc_mm='labelenc_mm.checkpoint')
+    MODULE2PACKAGE.update(mmseg='mmseg', labelenc_mm='labelenc_mm.files')
 
 
 def _plug_in(toolbox: str, ours: str) -> None:

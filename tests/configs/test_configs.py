@@ -19,8 +19,8 @@ from mmengine.registry import init_default_scope
 from paper_configs import names_of_the_paper
 from training_runs import ENCODING, EXPORTED, shared_folder, train
 
-from labelenc_mm.artefact import load_tensors
-from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.handover.artefact import load_tensors
+from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 # Full width and tens of classes: most of a minute each. On EfficientNet-Lite0 one of each kind is quick.
 LITE = {name for name in NAMES if 'efficientnet-lite0' in name and 'bccd/retinanet' not in name}

@@ -24,11 +24,11 @@ from segmentation_training import AUTOENCODER, EXPORTED, last_metrics
 from training_runs import ROOT, shared_folder, train, weights
 
 import labelenc_mm
-from labelenc_mm.artefact import load_tensors
+from labelenc_mm.handover.artefact import load_tensors
 from labelenc_mm.networks.tapped_densenet import ARCHITECTURES
 from labelenc_mm.recipes import make_plan, read_recipe
 from labelenc_mm.recipes.run import _parse_options
-from labelenc_mm.segmentation.export import stock_config
+from labelenc_mm.segmentation.label_structure.export import stock_config
 
 FOLDER = 'label_structure'
 # The demonstration's name files of their recipe's runs, which trains them.

@@ -23,8 +23,8 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.artefact import load_tensors
 from labelenc_mm.detection import load_label_encoding
+from labelenc_mm.handover.artefact import load_tensors
 
 # mmengine's AmpOptimWrapper exists on accelerators alone.
 PRECISIONS = [

@@ -19,7 +19,7 @@ from training_runs import (
     weights,
 )
 
-from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 KEEP = "dict(type='KeepWeightsHook')"
 ONE_EACH = """
@@ -169,5 +169,5 @@ def test_gradients_are_those_of_one_process_with_the_joint_batch(stage, tmp_path
 
 
 if __name__ == '__main__':
-    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1] / 'helpers')]
     main(*sys.argv[1:])

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from test_checkpoint import RunsCode, getattr_gadget, replace_pickle
+from hostile_pickles import RunsCode, getattr_gadget, replace_pickle
 from training_configs import SIZE, STEP1, STEP2, edit_annotations, write_config
 from training_runs import (
     ENCODING,
@@ -23,8 +23,8 @@ from training_runs import (
     weights,
 )
 
-from labelenc_mm.artefact import load_tensors, save_tensors
-from labelenc_mm.datasets import CLASSES
+from labelenc_mm.handover.artefact import load_tensors, save_tensors
+from labelenc_mm.shape_scenes import CLASSES
 
 TRAIN_JSON = 'annotations/train.json'
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from detection_models import build, data, has_gradient, small_model_config, training_at
+from hostile_pickles import RunsCode
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
-from test_checkpoint import RunsCode
 from training_configs import HOOKS, write_config
 from training_runs import (
     ENCODING,
@@ -22,9 +22,9 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.detection.feature_distillation_head import teacher_model
 from labelenc_mm.networks import feature_distance
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 TYPE = 'FeatureDistillationHead'
 

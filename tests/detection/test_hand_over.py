@@ -7,12 +7,12 @@ import torch
 from detection_models import SMALL_ENCODER, build, small_model_config
 from mmdet.models.necks import FPN
 
-from labelenc_mm.artefact import ArtefactError, load_tensors, save_tensors
 from labelenc_mm.detection.hand_over import (
     check_classes,
     load_label_encoding,
     save_label_encoding,
 )
+from labelenc_mm.handover.artefact import ArtefactError, load_tensors, save_tensors
 
 CLASSES = [f'class {index}' for index in range(80)]
 

@@ -14,8 +14,8 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.artefact import load_tensors
-from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.handover.artefact import load_tensors
+from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 MAX_ITERS = 9
 ITERATIONS = f"""

@@ -14,8 +14,8 @@ from mmengine.structures import InstanceData
 from training_configs import SIZE, edit_annotations
 from training_runs import shared_data
 
-from labelenc_mm.datasets import CLASSES
 from labelenc_mm.detection import LabelEncValLoop
+from labelenc_mm.shape_scenes import CLASSES
 
 META = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 LOAD = dict(type='LoadImageFromFile')

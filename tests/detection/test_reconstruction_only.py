@@ -20,9 +20,9 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.artefact import load_tensors
 from labelenc_mm.detection import export_detector
 from labelenc_mm.detection.export import ExportError
+from labelenc_mm.handover.artefact import load_tensors
 
 RECONSTRUCTION = """
 model = dict(

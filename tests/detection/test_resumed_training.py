@@ -18,8 +18,8 @@ from training_runs import (
     weights,
 )
 
-from labelenc_mm.artefact import load_tensors
-from labelenc_mm.checkpoint import load_checkpoint_file
+from labelenc_mm.handover.artefact import load_tensors
+from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 WORKERS = """
 train_dataloader = dict(num_workers=2, persistent_workers={persistent})

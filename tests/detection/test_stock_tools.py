@@ -10,7 +10,7 @@ import mmdet
 import pytest
 from training_runs import ENCODING, EXPORTED, ROOT
 
-from labelenc_mm.datasets import write_shape_scenes
+from labelenc_mm.shape_scenes import write_shape_scenes
 
 TRAIN = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'train.py'
 CONFIGS = ROOT / 'configs' / 'labelenc' / 'demo'

@@ -30,9 +30,9 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.artefact import load_tensors
-from labelenc_mm.checkpoint import load_checkpoint_file
-from labelenc_mm.datasets import CLASSES
+from labelenc_mm.handover.artefact import load_tensors
+from labelenc_mm.shape_scenes import CLASSES
+from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 
 @pytest.fixture(scope='module')

@@ -20,7 +20,7 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.artefact import load_tensors
+from labelenc_mm.handover.artefact import load_tensors
 
 
 @pytest.fixture(scope='module')

@@ -11,11 +11,11 @@ from pathlib import Path
 import mmdet
 import pytest
 import torch
-from test_packaging import make_environment, source, wheel  # noqa: F401  (fixtures)
-from test_packaging import run as run_pip
+from built_packages import make_environment
+from built_packages import run as run_pip
 from training_runs import ENCODING, EXPORTED, TRAIN, run_script
 
-from labelenc_mm.artefact import load_tensors
+from labelenc_mm.handover.artefact import load_tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 MMDET_TEST = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'test.py'
@@ -111,7 +111,7 @@ def test_from_the_clone(project, monkeypatch):
 
 
 @pytest.mark.slow
-def test_from_the_wheel(project, wheel, tmp_path):  # noqa: F811
+def test_from_the_wheel(project, wheel, tmp_path):
     python, packages = make_environment(tmp_path / 'environment')
     pip = (python, '-m', 'pip', 'install', '--no-build-isolation', '--no-compile')
     run_pip(*pip, wheel, cwd=tmp_path)

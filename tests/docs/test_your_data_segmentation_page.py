@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from PIL import Image
 from training_runs import ROOT, train, weights
 
-from labelenc_mm.artefact import load_tensors
+from labelenc_mm.handover.artefact import load_tensors
 
 PAGE = (ROOT / 'docs' / 'your_data_segmentation.md').read_text('utf-8')
 BLOCKS = {

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from labelenc_mm.engine.reseed_hook import WorkerReseeder
 
-TOY = Path(__file__).parents[1] / 'toy.py'
-ROOT = TOY.parents[1]
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / 'tests' / 'helpers' / 'toy.py'
 
 
 def run(jobs, tmp_path):

@@ -14,8 +14,9 @@ import torch
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from labelenc_mm.checkpoint import CheckpointError, load_checkpoint_file, packaged_weights
 from labelenc_mm.networks import EfficientNetLite
+from labelenc_mm.toolbox.checkpoint_sources import packaged_weights
+from labelenc_mm.toolbox.safe_loading import CheckpointError, load_checkpoint_file
 
 ARCHS = ('lite0', 'lite1', 'lite2')
 ALL = (0, 1, 2, 3, 4)

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from labelenc_mm.checkpoint import CheckpointError
 from labelenc_mm.networks import TappedDenseNet, TappedVGG
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 BN = dict(type='BN')
 WIDTH, FC = 2, 6

@@ -77,7 +77,7 @@ def test_label_structure_is_all_that_differs_from_the_baseline(tmp_path):
 
 
 def test_its_classes_are_those_of_the_data(plan):
-    from labelenc_mm.datasets import CLASSES
+    from labelenc_mm.shape_scenes import CLASSES
 
     wanted = plan.runs['baseline-seed=0'].wanted()
     classes = ast.literal_eval(wanted['val_dataloader.dataset.metainfo.classes'])

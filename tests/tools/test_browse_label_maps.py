@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from labelenc_mm.datasets import CLASSES, ShapeScenes, write_shape_scenes
 from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.shape_scenes import CLASSES, ShapeScenes, write_shape_scenes
 
 pytest.importorskip('mmdet')
 

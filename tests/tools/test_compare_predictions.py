@@ -31,7 +31,7 @@ def write_inputs(folder, config, scope):
     from mmengine.config import Config
     from mmengine.registry import MODELS, init_default_scope
 
-    from labelenc_mm.datasets import write_shape_scenes
+    from labelenc_mm.shape_scenes import write_shape_scenes
 
     write_shape_scenes(folder / 'shapes', 1, 2, (64, 96), 0)
     init_default_scope(scope)
@@ -119,7 +119,7 @@ PAD = dict(type='Pad', size=(224, 160))
 )
 def test_ground_truth_lies_on_its_objects(tool, inputs, drawn, steps):
     """Boxes and masks in the picture, whatever the network input is and where they were loaded."""
-    from labelenc_mm.datasets import ShapeScenes
+    from labelenc_mm.shape_scenes import ShapeScenes
 
     options = ['--num', '1', '--score-thr', '1.0', '--out-dir', str(inputs / 'out')]
     tool.main([str(write_config(inputs, *steps)), str(inputs / 'a.pth'), *options])

@@ -10,17 +10,17 @@ import runpy
 import authors_checkpoint as authors
 import pytest
 import torch
+from hostile_pickles import RunsCode
 from mmdet.datasets import CocoDataset
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from test_checkpoint import RunsCode
 from training_runs import ROOT
 
-from labelenc_mm.artefact import load_tensors
 from labelenc_mm.detection import load_label_encoding
+from labelenc_mm.handover.artefact import load_tensors
 
 TOOL = ROOT / 'tools' / 'convert_authors_checkpoint.py'
 tool = runpy.run_path(str(TOOL))

@@ -4,10 +4,10 @@ import re
 
 import pytest
 import torch
+from hostile_pickles import RunsCode
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from test_checkpoint import RunsCode
 from training_configs import HOOKS, STEP1, write_config
 from training_runs import (
     ENCODING,
@@ -24,9 +24,9 @@ from training_runs import (
     weights,
 )
 
-from labelenc_mm.artefact import load_tensors
-from labelenc_mm.checkpoint import load_checkpoint_file
-from labelenc_mm.datasets import CLASSES
+from labelenc_mm.handover.artefact import load_tensors
+from labelenc_mm.shape_scenes import CLASSES
+from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 TOOL = ROOT / 'tools' / 'export.py'
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labelenc_mm.datasets import ShapeScenes, write_shape_scenes
+from labelenc_mm.shape_scenes import ShapeScenes, write_shape_scenes
 
 main = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'make_shape_scenes.py'))['main']
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hostile_pickles import RunsCode
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -22,7 +23,6 @@ from segmentation_training import (
     shared_scenes,
     write_config,
 )
-from test_checkpoint import RunsCode
 from training_runs import ROOT
 
 tool = runpy.run_path(str(ROOT / 'tools' / 'retrieve_label_regions.py'))

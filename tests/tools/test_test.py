@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from labelenc_mm.datasets import write_shape_scenes
+from labelenc_mm.shape_scenes import write_shape_scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 

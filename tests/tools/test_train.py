@@ -15,7 +15,7 @@ from mmengine.device import get_device
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
-TOY_FOLDER = ROOT / 'tests'
+TOY_FOLDER = ROOT / 'tests' / 'helpers'
 
 CONFIG = """
 # Nothing random in the samples and in the model: then two processes can be compared with one.

@@ -5,16 +5,16 @@ import runpy
 import numpy as np
 import pytest
 import torch
+from hostile_pickles import RunsCode
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
-from test_checkpoint import RunsCode
 from training_configs import STEP1, STEP2, write_config
 from training_runs import ROOT, shared_data
 
-from labelenc_mm.datasets import ShapeScenes
 from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.shape_scenes import ShapeScenes
 
 tool = runpy.run_path(str(ROOT / 'tools' / 'visualize_features.py'))
 SIZE = (80, 120)  # images of 64 x 96 as the pipeline enlarges them

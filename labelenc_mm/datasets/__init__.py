@@ -1,9 +1,0 @@
-"""Embedded data: shape scenes, drawn images with boxes, masks and label maps.
-
-Every demonstration and test that must learn something runs on them; nothing is downloaded.
-"""
-
-from labelenc_mm.datasets.shape_scenes import CLASSES, PALETTE, Scene, ShapeScenes
-from labelenc_mm.datasets.writers import write_shape_scenes
-
-__all__ = ['CLASSES', 'PALETTE', 'Scene', 'ShapeScenes', 'write_shape_scenes']

@@ -1,0 +1,1 @@
+"""Label maps on their way to a segmentor: pipelines, sizes, void labels."""

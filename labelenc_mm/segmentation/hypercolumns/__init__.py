@@ -1,0 +1,1 @@
+"""Hypercolumn networks: one head for three papers, and any backbone with taps."""

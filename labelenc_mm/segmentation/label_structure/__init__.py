@@ -1,0 +1,1 @@
+"""Label structure (CVPR 2018): the label autoencoder and what it supervises."""

@@ -1,0 +1,151 @@
+"""A tiny data set and detector for whole trainings in tests, as config files."""
+
+import json
+
+from labelenc_mm.shape_scenes import CLASSES, write_shape_scenes
+
+SIZE = (64, 96)  # (H, W) of the images; the network sees them 1.25 times as large
+NUM_IMAGES = 8
+DETECTOR = """
+_base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
+model = dict(
+    backbone=dict(base_channels=8, frozen_stages=-1, norm_eval=False, init_cfg=None),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
+    bbox_head=dict(
+        num_classes={num_classes},
+        in_channels=16,
+        feat_channels=16,
+        stacked_convs=1,
+        anchor_generator=dict(octave_base_scale=2),
+    ),
+    # So few iterations find nothing with confidence: let the metrics see every box, so that they are
+    # numbers to compare and not zeros.
+    test_cfg=dict(score_thr=0.0, max_per_img=300),
+)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomResize', scale=(120, 80), ratio_range=(0.8, 1.2), keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(120, 80), keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+    ),
+]
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(
+        data_root='{data}',
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/train/'),
+        metainfo=dict(classes={classes}),
+        filter_cfg=None,
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(
+        data_root='{data}',
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='images/val/'),
+        metainfo=dict(classes={classes}),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    ann_file='{data}/annotations/val.json', metric_items=['mAP', 'mAP_50', 'AR@100', 'AR@300']
+)
+test_evaluator = val_evaluator
+train_cfg = dict(max_epochs=4, val_interval=4)
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='AdamW', lr=0.002, weight_decay=0.05),
+)
+param_scheduler = [dict(type='MultiStepLR', begin=0, end=4, by_epoch=True, milestones=[3])]
+default_hooks = dict(
+    logger=dict(interval=1),
+    reseed=dict(type='ReseedHook'),
+    labelenc=dict(type='LabelEncHook'),
+)
+model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel', find_unused_parameters=True)
+env_cfg = dict(dist_cfg=dict(timeout=60))
+randomness = dict(seed=0)
+"""
+STEP1 = """
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='autoencode',
+        encoder=dict(stem_channels=8, out_channels=(16, 32, 48, 64)),
+    ),
+)
+val_cfg = dict(type='LabelEncValLoop')
+"""
+STEP2 = """
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='supervise',
+        init_from='{step1}',
+        encoder=dict(stem_channels=8, out_channels=(16, 32, 48, 64)),
+    ),
+)
+"""
+HOOKS = """
+custom_imports = dict(imports=['labelenc_mm', 'training_hooks'], allow_failed_imports=False)
+custom_hooks = [{hooks}]
+"""
+
+
+def write_data(root):
+    """The tiny data set of shape scenes, with an image without objects in either split."""
+    write_shape_scenes(root, NUM_IMAGES, NUM_IMAGES, SIZE, progress=False)
+    for split in ('train', 'val'):
+        edit_annotations(
+            root / 'annotations' / f'{split}.json',
+            lambda coco: coco.update(
+                annotations=[a for a in coco['annotations'] if a['image_id'] != 2]
+            ),
+        )
+    return root
+
+
+def edit_annotations(path, edit, out=None):
+    """Apply a function to the content of a COCO file."""
+    coco = json.loads(path.read_text())
+    edit(coco)
+    (out or path).write_text(json.dumps(coco))
+    return out or path
+
+
+def write_config(path, data, *parts, num_classes=None, classes=CLASSES, **values):
+    """Write the tiny detector's config and a child of it with the given parts, each merged in turn.
+
+    Returns:
+        The path of the last child.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    base = path.with_name(f'{path.stem}_base.py')
+    num_classes = num_classes or len(classes)
+    base.write_text(DETECTOR.format(data=data, num_classes=num_classes, classes=tuple(classes)))
+    for index, part in enumerate(parts):
+        child = path.with_name(f'{path.stem}_{index}.py')
+        text = part
+        for key, value in values.items():
+            text = text.replace(f'{{{key}}}', str(value))
+        child.write_text(f"_base_ = './{base.name}'\n{text}")
+        base = child
+    path.write_text(f"_base_ = './{base.name}'\n")
+    return path
