@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from built_packages import ROOT, make_environment, run
+from built_packages import CONTENT, ROOT, make_environment, run
 from packaging.requirements import Requirement
 
 import labelenc_mm
