@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What tools/precompiling_cxx.sh saves: compiles mmcv ordinarily and with it, prints the CPU time (user +
-# system) of both builds, their ratio, and whether the machine code of every operator is the same.
+# system) of both builds, their ratio, and which functions differ in their machine code.
 #
 #   source tools/setup_env.sh && bash dev/benchmark_mmcv_build.sh [REQUIREMENT] [FOLDER]
 #
@@ -30,10 +30,10 @@ print(round(used.ru_utime + used.ru_stime, 1))
 PYTHON
 }
 
-# The instructions of every function, by name: addresses differ from build to build.
+# Unpacks what a build made and disassembles it.
 code() {
   python -m zipfile -e "$folder/$1"/*.whl "$folder/$1/unpacked"
-  objdump -d --no-addresses --no-show-raw-insn "$folder/$1"/unpacked/mmcv/_ext.*.so
+  objdump -d --demangle --no-addresses --no-show-raw-insn "$folder/$1"/unpacked/mmcv/_ext.*.so >"$folder/$1/code"
 }
 
 ordinary=$(build "$folder/ordinary" CXX="${CXX:-c++}")
@@ -44,10 +44,27 @@ import sys
 ordinary, precompiled = map(float, sys.argv[1:])
 print(f'CPU time of the build: {ordinary} s ordinary, {precompiled} s precompiled, ratio {ordinary / precompiled:.2f}')
 PYTHON
-code ordinary >"$folder/ordinary/code"
-code precompiled >"$folder/precompiled/code"
-if cmp -s "$folder/ordinary/code" "$folder/precompiled/code"; then
-  echo 'machine code: identical'
-else
-  echo "machine code: differs ($folder/{ordinary,precompiled}/code)"
-fi
+code ordinary && code precompiled
+python - "$folder/ordinary/code" "$folder/precompiled/code" <<'PYTHON'
+import re, sys
+
+
+def functions(path):
+    """Name -> instructions, without the addresses, which differ from build to build."""
+    found, body = {}, None
+    for line in open(path, errors='replace'):
+        if line.startswith('<') and line.rstrip().endswith('>:'):
+            body = found.setdefault(line.strip(), [])
+        elif body is not None and line.strip():
+            text = re.sub(r'<.*>', '', line.split('#')[0])
+            body.append(re.sub(r'-?(0x)?[0-9a-f]+(?=\(%rip\))|0x[0-9a-f]+|\b[0-9a-f]{4,}\b', 'N', text).split())
+    return found
+
+
+ordinary, precompiled = map(functions, sys.argv[1:])
+names = ordinary.keys() | precompiled.keys()
+differing = sorted(name for name in names if ordinary.get(name) != precompiled.get(name))
+print(f'machine code: {len(names) - len(differing)} of {len(names)} functions are identical')
+for name in differing:
+    print(f'  differs: {name[:150]}')
+PYTHON
