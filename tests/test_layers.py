@@ -8,19 +8,20 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'labelenc_mm'
 TOOLBOXES = {'mmengine', 'mmcv', 'mmdet', 'mmseg'}
 # Room -> what it may import of ours beside itself, and of the toolboxes.
-BELOW = {'files', 'labels', 'toolbox', 'networks', 'engine', 'handover'}
+BELOW = {'errors', 'files', 'labels', 'toolbox', 'networks', 'engine', 'handover'}
 ROOMS = {
+    'errors': (set(), set()),
     'files': (set(), set()),
     'labels': (set(), set()),
-    'toolbox': ({'files'}, {'mmengine'}),
+    'toolbox': ({'errors', 'files'}, {'mmengine'}),
     'shape_scenes': ({'files', 'labels'}, set()),
-    'networks': ({'labels', 'toolbox'}, {'mmengine', 'mmcv'}),
-    'engine': ({'files', 'labels', 'toolbox', 'networks'}, {'mmengine', 'mmcv'}),
+    'networks': ({'errors', 'labels', 'toolbox'}, {'mmengine', 'mmcv'}),
+    'engine': ({'errors', 'files', 'labels', 'toolbox', 'networks'}, {'mmengine', 'mmcv'}),
     'handover': (BELOW - {'handover'}, {'mmengine', 'mmcv'}),
     'detection': (BELOW, TOOLBOXES - {'mmseg'}),
     'segmentation': (BELOW, TOOLBOXES - {'mmdet'}),
     'command_line': (BELOW, {'mmengine', 'mmcv'}),
-    'recipes': ({'files', 'toolbox', 'command_line'}, {'mmengine'}),
+    'recipes': ({'errors', 'files', 'toolbox', 'command_line'}, {'mmengine'}),
     'benchmark': (BELOW | {'detection', 'segmentation', 'command_line'}, TOOLBOXES),
     'analysis': (BELOW | {'detection', 'segmentation', 'command_line'}, TOOLBOXES),
 }

@@ -50,7 +50,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from labelenc_mm.detection.authors_checkpoint import LayoutError, convert_authors_checkpoint
-from labelenc_mm.detection.hand_over import compare_label_encoding, describe
+from labelenc_mm.detection.label_encoding import compare_label_encoding, describe
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.handover.artefact import save_tensors

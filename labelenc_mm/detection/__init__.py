@@ -13,8 +13,12 @@ from mmdet.registry import MODELS
 from labelenc_mm.detection.export import export_detector, stock_config, stock_state_dict
 from labelenc_mm.detection.feature_distillation_head import FeatureDistillationHead
 from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead
-from labelenc_mm.detection.hand_over import load_label_encoding, save_label_encoding
+from labelenc_mm.detection.label_encoding import load_label_encoding, save_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
+from labelenc_mm.detection.label_encoding_stages import (
+    FrozenLabelEncodingHead,
+    LabelEncodingLearner,
+)
 from labelenc_mm.detection.labelenc_detector import (
     LabelEncMixin,
     labelenc_detector,
@@ -39,10 +43,12 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     'FeatureDistillationHead',
     'FeatureSupervisionHead',
+    'FrozenLabelEncodingHead',
     'LabelEncHook',
     'LabelEncMixin',
     'LabelEncValLoop',
     'LabelEncodingHead',
+    'LabelEncodingLearner',
     'LoadBlankImage',
     'export_detector',
     'labelenc_detector',

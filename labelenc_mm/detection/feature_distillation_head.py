@@ -59,10 +59,11 @@ class FeatureDistillationHead(FeatureSupervisionHead):
     """
 
     mismatch_advice = 'Choose a teacher whose neck gives the same levels as the student'
-    init_advice = (
+    missing = (
         'the teacher has no trained weights: set labelenc.init_from to its checkpoint, a path or an '
         'address'
     )
+    taken = ('teacher',)
 
     def __init__(
         self,
@@ -98,16 +99,10 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         channels = common_width(widths, source_of_levels(detector), neck)
         return {'channels': channels, 'data_preprocessor': detector.data_preprocessor}
 
-    @property
-    def frozen_parts(self) -> Sequence[nn.Module]:
-        """The teacher."""
-        return (self.teacher,)
-
-    def load(self, detector: Any) -> None:
+    def take(self, owner: nn.Module, again: bool = False) -> None:
         """Load the teacher."""
         assert self.init_from is not None
         self.teacher.load(self.init_from)
-        self.encoder_is_loaded.fill_(1)
 
     def targets(
         self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]

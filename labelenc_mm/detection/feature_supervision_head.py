@@ -10,14 +10,12 @@ of pyramid level l.
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from labelenc_mm.engine.schedule import Limit, TrainingWindow
-from labelenc_mm.handover.checkpoint_fit import lacks_tensors
+from labelenc_mm.handover.frozen_part import FrozenPart
 from labelenc_mm.networks import FeatureAdaptationBlock, feature_distance
 
 # The network itself knows no toolbox.
@@ -27,7 +25,7 @@ DISTANCE_END: dict[bool, Limit] = {True: -1, False: 8 / 9}
 """Where the distance ends while a detector trains, by epoch or not (sec. 4.1: 10k of 90k iterations)."""
 
 
-class FeatureSupervisionHead(BaseModule):
+class FeatureSupervisionHead(FrozenPart):
     """Base of the ``labelenc`` subtree of a detector: adapter, distance and schedule.
 
     Args:
@@ -38,11 +36,15 @@ class FeatureSupervisionHead(BaseModule):
         init_from: File that the source of the targets is loaded from when training starts.
     """
 
-    stage = 'supervise'
-    joint = True  # whether the detector learns from images
-    # What to do where the levels of the two sides differ, and where `init_from` is missing.
+    loaded_flag = 'encoder_is_loaded'
+    draws_labels = False
+    """Whether the targets are made of label maps, so that they can be looked at and reconstructed."""
+    learns_labels = False
+    """Whether the detector's head also learns from the targets."""
+    joint = True
+    """Whether the detector learns from images."""
+    # What to do where the levels of the two sides differ.
     mismatch_advice: str
-    init_advice: str
     # Replaced where another form of the same function is compared.
     distance = staticmethod(feature_distance)
 
@@ -54,16 +56,11 @@ class FeatureSupervisionHead(BaseModule):
         loss_weight: float = 1.0,
         init_from: str | None = None,
     ) -> None:
-        super().__init__()
-        self.init_from = init_from
+        super().__init__(init_from)
         self.loss_weight = loss_weight
         self.distance_window = TrainingWindow(
             distance_begin, distance_end, distance_by_epoch, prefix='labelenc.distance_'
         )
-        # Part of every checkpoint: says after a resume, without the file, whether the frozen encoder
-        # (or the teacher in its place) holds learned weights.
-        self.register_buffer('encoder_is_loaded', torch.zeros((), dtype=torch.int64))
-        self._has_checked_encoder = False
 
     @classmethod
     def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
@@ -75,14 +72,6 @@ class FeatureSupervisionHead(BaseModule):
             given: What the config says.
         """
         raise NotImplementedError
-
-    def load(self, detector: Any) -> None:
-        """Load ``init_from``; the detector may start from parts of it, too."""
-        raise NotImplementedError
-
-    def load_frozen_parts(self, detector: Any) -> None:
-        """Load ``init_from`` once more, where a checkpoint may have replaced it, but not the detector's."""
-        self.load(detector)
 
     def targets(
         self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
@@ -98,11 +87,6 @@ class FeatureSupervisionHead(BaseModule):
         """
         raise NotImplementedError
 
-    @property
-    def frozen_parts(self) -> Sequence[nn.Module]:
-        """The children that do not learn."""
-        raise NotImplementedError
-
     def complete(self, channels: int, adapter: dict | None) -> None:
         """End of the constructor: build the adapter, freeze what does not learn.
 
@@ -113,32 +97,7 @@ class FeatureSupervisionHead(BaseModule):
         self.adapter = MODELS.build(
             {'type': 'FeatureAdaptationBlock', 'channels': channels, **(adapter or {})}
         )
-        for part in self.frozen_parts:
-            part.requires_grad_(False)
-        self.train()
-
-    def train(self, mode: bool = True) -> 'FeatureSupervisionHead':
-        """Switch to training mode; frozen parts stay in evaluation mode."""
-        super().train(mode)
-        for part in self.frozen_parts:
-            part.eval()
-        return self
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Load; that weights are learned a checkpoint says of all of them, not of those that fit."""
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        if f'{prefix}encoder_is_loaded' in state_dict and lacks_tensors(self, state_dict, prefix):
-            self.encoder_is_loaded.zero_()
-
-    def check_is_loaded(self) -> None:
-        """Raise RuntimeError if the targets would come from weights that nobody has trained."""
-        if self._has_checked_encoder or self.stage == 'autoencode':
-            return
-        if not int(self.encoder_is_loaded):
-            raise RuntimeError(self.init_advice)
-        self._has_checked_encoder = True
+        self.freeze()
 
     def is_distance_active(self) -> bool:
         """Whether the distance counts at the iteration that the MessageHub tells."""

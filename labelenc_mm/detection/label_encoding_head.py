@@ -4,40 +4,31 @@ Shape legend: N images, K classes present in an image, C channels of the neck, (
 batch in pixels, (h_l, w_l) size of pyramid level l.
 """
 
-import copy
-import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
-from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
-from labelenc_mm.detection.feature_supervision_head import (
-    DISTANCE_END,
-    FeatureSupervisionHead,
-)
+from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead
 from labelenc_mm.detection.ground_truth import inclusive_boxes
-from labelenc_mm.detection.hand_over import load_label_encoding
 from labelenc_mm.detection.introspection import (
     common_width,
     count_classes,
     find_encoder_outputs,
-    level_widths,
     measure_features,
     predicts_masks,
     source_of_levels,
 )
-from labelenc_mm.engine.built_models import drop_pretrained
+from labelenc_mm.detection.label_encoding import LABEL_ENCODING
+from labelenc_mm.detection.label_pyramid import build_pyramid, measure_width
 from labelenc_mm.engine.schedule import Limit
 from labelenc_mm.labels import draw_label_maps, sample_label_scales
 from labelenc_mm.networks import LabelEncoder
 from labelenc_mm.networks.autocast import without_float16
-
-STAGES = ('autoencode', 'supervise')
 
 # The network itself knows no toolbox.
 MODELS.register_module(module=LabelEncoder)
@@ -49,24 +40,18 @@ class LabelEncodingHead(FeatureSupervisionHead):
 
     It is the ``labelenc`` subtree of a detector that :class:`LabelEncMixin` extends, which also fills
     in ``num_classes``, ``neck``, ``encoder_outputs`` and ``backbone_channels``; users write the other
-    arguments.
+    arguments. What differs between the steps is a class a stage, which ``stage`` chooses and which has
+    options of its own: :class:`.LabelEncodingLearner` and :class:`.FrozenLabelEncodingHead`.
 
     Args:
         stage: 'autoencode' (step 1: learn the label encoding function together with a detector) or
             'supervise' (step 2: train a detector under the frozen function).
-        joint: Whether step 1 learns from the images, too. With False only the reconstruction loss is
-            left (Table 2 and 5, 'reconstruction loss only'): backbone, neck and adapter rest, and no
-            image is needed, see :class:`~labelenc_mm.detection.LoadBlankImage`.
         num_classes: Number of classes of the detector.
         neck: The detector's own neck config, or list of them; it is built once more on top of the
             label encoder. None for a detector without a neck.
         encoder_outputs: Which of the encoder's 4 outputs (strides 4, 8, 16, 32) feed the pyramid.
         backbone_channels: Channels of the backbone's outputs, as the detector measures them: they tell
             in which order the neck lists them.
-        init_from: ``label_encoding.safetensors`` of step 1, loaded when step 2 starts.
-        init_head: Whether step 2 also starts from the head of step 1 (Table 5, 'initialization').
-        init_neck: Whether step 2 starts its neck from the pyramid of step 1 (as the released code, which
-            does so together with the head: both are 'initialization' here).
         encoder: Options of :class:`~labelenc_mm.networks.LabelEncoder`.
         adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1). With 0 step 2 draws and encodes nothing
@@ -86,18 +71,40 @@ class LabelEncodingHead(FeatureSupervisionHead):
             :func:`~labelenc_mm.detection.ground_truth.inclusive_boxes`.
     """
 
+    artefact = LABEL_ENCODING
+    taken = ('encoder', 'pyramid')
+    draws_labels = True
     mismatch_advice = (
         "Choose the outputs of the label encoder (strides 4, 8, 16, 32) that match the backbone's with "
         'labelenc.encoder_outputs'
     )
-    init_advice = (
-        'step 2 has no label encoding: set labelenc.init_from to the label_encoding.safetensors of '
-        'step 1 (and do not give a checkpoint of step 1 to load_from, which would bring its backbone, '
-        'neck and adapter as well)'
-    )
+    stage: str
+    foreign: ClassVar[dict[str, tuple[Any, str]]] = {}
+    """Options of other stages: the value that says nothing, and what to say of another."""
+    stages: ClassVar[dict[str, type['LabelEncodingHead']]] = {}
 
     # Replaced where another form of the same function is compared.
     draw_maps = staticmethod(draw_label_maps)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if 'stage' in vars(cls):
+            cls.stages[cls.stage] = cls
+
+    def __new__(cls, stage: str | None = None, **options: Any) -> 'LabelEncodingHead':
+        """The class of the stage, which the constructor then builds."""
+        if hasattr(cls, 'stage'):
+            return super().__new__(cls)
+        if stage not in cls.stages:
+            raise ValueError(
+                f"labelenc.stage={stage!r} is unknown; write 'autoencode' for step 1 or 'supervise' "
+                'for step 2'
+            )
+        of_stage = cls.stages[stage]
+        # One that derives from this class, whatever the stage, goes before it.
+        bases = (of_stage,) if cls is LabelEncodingHead else (cls, of_stage)
+        kind = of_stage if len(bases) == 1 else type(cls.__name__, bases, {})
+        return super().__new__(kind)
 
     def __init__(
         self,
@@ -106,10 +113,6 @@ class LabelEncodingHead(FeatureSupervisionHead):
         neck: dict | list[dict] | None,
         encoder_outputs: Sequence[int] = (0, 1, 2, 3),
         backbone_channels: Sequence[int] | None = None,
-        joint: bool = True,
-        init_from: str | None = None,
-        init_head: bool = True,
-        init_neck: bool = True,
         encoder: dict | None = None,
         adapter: dict | None = None,
         loss_weight: float = 1.0,
@@ -119,36 +122,24 @@ class LabelEncodingHead(FeatureSupervisionHead):
         label_source: str = 'box',
         pixel_offset: float | None = None,
         pixel_convention: str = 'exclusive',
+        **foreign: Any,
     ) -> None:
-        if stage not in STAGES:
-            raise ValueError(
-                f"labelenc.stage={stage!r} is unknown; write 'autoencode' for step 1 or 'supervise' "
-                'for step 2'
-            )
+        for name, value in foreign.items():
+            if name not in self.foreign:
+                raise TypeError(f'{type(self).__name__} has no option {name!r}')
+            silent, text = self.foreign[name]
+            if value != silent:
+                raise ValueError(text)
         if label_source not in ('box', 'mask'):
             raise ValueError(f"labelenc.label_source must be 'box' or 'mask', got {label_source!r}")
-        if stage == 'autoencode' and init_from is not None:
-            raise ValueError(
-                "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds"
-            )
-        if stage == 'supervise' and not joint:
-            raise ValueError(
-                "labelenc.joint=False belongs to stage='autoencode'; step 2 trains a detector and "
-                'needs the images'
-            )
-        is_step2 = stage == 'supervise'
-        if distance_begin is None:
-            distance_begin = 0 if is_step2 else 0.25
-        if distance_end is None and is_step2:
-            distance_end = DISTANCE_END[distance_by_epoch]
-        super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
-        self.stage = stage
-        self.joint = joint
+        super().__init__(
+            0 if distance_begin is None else distance_begin,
+            distance_end,
+            distance_by_epoch,
+            loss_weight,
+        )
         self.num_classes = num_classes
         self.neck_config = neck
-        self.step1_classes: list[str] | None = None
-        self.init_head = init_head
-        self.init_neck = init_neck
         self.label_source = label_source
         self.pixel_convention = pixel_convention
         self.pixel_offset = sampling_offset(pixel_convention, pixel_offset)
@@ -179,30 +170,6 @@ class LabelEncodingHead(FeatureSupervisionHead):
             known['label_source'] = 'mask' if predicts_masks(detector) else 'box'
         return known
 
-    @property
-    def is_frozen(self) -> bool:
-        """Whether encoder and pyramid are frozen, i.e. this is step 2."""
-        return self.stage == 'supervise'
-
-    @property
-    def frozen_parts(self) -> Sequence[nn.Module]:
-        """Encoder and pyramid in step 2."""
-        return (self.encoder, self.pyramid) if self.is_frozen else ()
-
-    def load(self, detector: Any) -> None:
-        """Load what step 1 left; the detector's head and neck start from it, too."""
-        assert self.init_from is not None
-        load_label_encoding(detector, self.init_from)
-
-    def load_frozen_parts(self, detector: Any) -> None:
-        """Load encoder and pyramid alone."""
-        assert self.init_from is not None
-        load_label_encoding(detector, self.init_from, only_frozen=True)
-
-    def is_distance_active(self) -> bool:
-        """Whether the distance counts: never without images, else by the schedule."""
-        return self.joint and super().is_distance_active()
-
     def targets(
         self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
     ) -> tuple[Tensor, ...]:
@@ -222,11 +189,11 @@ class LabelEncodingHead(FeatureSupervisionHead):
         Returns:
             Levels of shape (N, C, h_l, w_l), like the image features; without gradient in step 2.
         """
-        augment = self.training and not self.is_frozen  # step 1 only, as in the released code
+        augment = self.training and self.learns  # step 1 only, as in the released code
         device = self.encoder.stem.weight.device
         label_maps = [self.draw(sample, size, augment, device) for sample in data_samples]
         with (
-            torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen),
+            torch.set_grad_enabled(torch.is_grad_enabled() and self.learns),
             without_float16(device.type),
         ):
             features = self.encoder(label_maps)
@@ -295,83 +262,3 @@ def sampling_offset(pixel_convention: str, pixel_offset: float | None = None) ->
             'pixel centres lie at whole numbers; leave pixel_offset out'
         )
     return 0.0
-
-
-class _Levels(BaseModule):
-    """The pyramid of a detector without a neck: the encoder's outputs as they are."""
-
-    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(features)
-
-
-def build_pyramid(
-    neck: dict | list[dict] | None,
-    in_channels: Sequence[int],
-    backbone_channels: Sequence[int] | None = None,
-) -> nn.Module:
-    """Build a detector's neck once more for the channels of the label encoder.
-
-    Args:
-        neck: Config of the neck, or a list of configs in order, or None.
-        in_channels: Channels of the encoder outputs that feed it.
-        backbone_channels: Channels of the backbone's outputs, in whose place they are. By default the
-            neck is taken to list them in their order, or, if it takes one of them, the last one.
-    """
-    if neck is None:
-        if backbone_channels is not None and list(in_channels) != list(backbone_channels):
-            raise ValueError(
-                "without a neck the head gets the label encoder's outputs as they are, with channels "
-                f"{list(in_channels)} in place of the backbone's {list(backbone_channels)}. Set "
-                'labelenc.encoder.out_channels or labelenc.encoder_outputs so that they are the same'
-            )
-        return _Levels()
-    configs = copy.deepcopy(list(neck) if isinstance(neck, Sequence) else [neck])
-    if 'in_channels' in configs[0]:
-        configs[0]['in_channels'] = _in_the_place_of(
-            configs[0]['in_channels'], in_channels, backbone_channels
-        )
-    for config in configs:
-        drop_pretrained(config)  # weights for image features
-    return MODELS.build(configs if isinstance(neck, Sequence) else configs[0])
-
-
-def _in_the_place_of(
-    listed: int | Sequence[int], ours: Sequence[int], theirs: Sequence[int] | None
-) -> int | list[int]:
-    """``in_channels`` of a neck with our channels where it lists those of the backbone.
-
-    Some necks list the deepest output first, and one that takes a single output need not take the last.
-    """
-    theirs = list(theirs or ())
-    if not isinstance(listed, Sequence):
-        return ours[theirs.index(listed)] if listed in theirs else ours[-1]
-    if list(listed) == theirs[::-1]:
-        return list(ours)[::-1]
-    return list(ours)
-
-
-def measure_width(
-    pyramid: nn.Module, in_channels: Sequence[int], strides: Sequence[int], neck: Any
-) -> int:
-    """The number of channels of all levels that a pyramid makes of label features.
-
-    Args:
-        pyramid: The pyramid.
-        in_channels: Channels of the encoder outputs that feed it.
-        strides: Their strides.
-        neck: Its config, which is asked where it does not run on a CPU.
-
-    Raises:
-        ValueError: There is no such number.
-    """
-
-    def run(image: Tensor) -> Sequence[Tensor]:
-        height, width = image.shape[-2:]
-        return pyramid(
-            [
-                image.new_zeros(1, channels, math.ceil(height / s), math.ceil(width / s))
-                for channels, s in zip(in_channels, strides, strict=True)
-            ]
-        )
-
-    return common_width(level_widths(pyramid, run), type(pyramid).__name__, neck)

@@ -5,7 +5,7 @@ runs on features that it receives through ``extract_feat``. Nothing of the detec
 the subtree ``labelenc``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
+from labelenc_mm.detection.label_encoding import LABEL_ENCODING, describe
 from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
+from labelenc_mm.handover.declaration import HandsOver, Leaves
 
 LABEL_PREFIX = 'ae_'
 """Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
@@ -44,7 +46,7 @@ else:
     _Detector = object
 
 
-class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
+class LabelEncMixin(HandsOver, StopIfNotFiniteMixin, _Detector):
     """Adds LabelEnc to the detector class that follows it in the bases.
 
     Args:
@@ -54,6 +56,7 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
     """
 
     stock_type: str
+    own_prefixes = ('labelenc.',)
 
     def __init__(self, *, labelenc: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -75,8 +78,20 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
     def init_weights(self) -> None:
         """Initialise as the detector does; step 2 then takes over what step 1 learned."""
         super().init_weights()
-        if self.labelenc.init_from is not None:
-            self.labelenc.load(self)
+        self.labelenc.load(self)
+
+    def leaves(self, metainfo: Mapping[str, Any]) -> Leaves | None:
+        """The label encoding, of step 1."""
+        if not self.labelenc.learns_labels:
+            return None
+        return Leaves(LABEL_ENCODING, describe(self, metainfo.get('classes')))
+
+    @property
+    def not_exported(self) -> str | None:
+        """Why there is no detector to export: step 1 has seen no images."""
+        if self.labelenc.joint:
+            return None
+        return 'with labelenc.joint=False backbone and neck are untrained. Export the detector of step 2'
 
     def extract_feat(self, batch_inputs: Tensor) -> Sequence[Tensor]:
         """The detector's features, or those that the running pass was given."""
@@ -98,8 +113,8 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
         """
         head = self.labelenc
         is_active = head.is_distance_active()
-        learns_labels = head.stage == 'autoencode'
-        head.check_is_loaded()
+        learns_labels = head.learns_labels
+        head.check_is_learned()
         targets: Sequence[Tensor] = ()
         if is_active or learns_labels:
             # Before the head sees the samples, which some heads rewrite in place, and before the images

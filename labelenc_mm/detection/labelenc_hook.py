@@ -1,34 +1,23 @@
 """What a label-encoded training leaves behind when it ends."""
 
-import os.path as osp
 from collections.abc import Sequence
 
 from mmdet.registry import HOOKS
-from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor
 
-from labelenc_mm.detection import hand_over
 from labelenc_mm.detection.absent_classes import check_objects
-from labelenc_mm.detection.export import FILE_NAME, export_detector
+from labelenc_mm.detection.export import export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
-from labelenc_mm.engine.runner_state import (
-    averaged_state_dict,
-    has_loaded_from,
-    run_label_names,
-    unwrapped_model,
-)
-from labelenc_mm.handover.after_training import export_after_training, writes_last_weights
-from labelenc_mm.handover.checkpoint_fit import check_checkpoint
+from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
+from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 
 @HOOKS.register_module()
-class LabelEncHook(Hook):
-    """Checks classes before training; afterwards writes the hand-over file and the stock detector.
+class LabelEncHook(HandOverHook):
+    """Checks classes before training; afterwards writes the label encoding and the stock detector.
 
     After every training, also one that a resume finds complete: ``exported_detector.pth``, which the
     stock toolbox loads (not after a step 1 without images, which has no detector to export). After
@@ -40,10 +29,7 @@ class LabelEncHook(Hook):
     """
 
     priority = 'LOWEST'
-
-    def __init__(self, export: bool = True) -> None:
-        self.export = export
-        self._classes: list[str] | None = None
+    exporter = export_detector
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a checkpoint of other classes, of another encoder or, on a resume, of the other step.
@@ -51,13 +37,11 @@ class LabelEncHook(Hook):
         Raises:
             CheckpointError: It does not fit; nothing of it has been loaded.
         """
-        check_checkpoint(runner, checkpoint, ours=('labelenc.',))
+        super().after_load_checkpoint(runner, checkpoint)
         check_is_of_this_step(runner, checkpoint)
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse what would train something else, such as a step-1 file of other classes.
-
-        Of frozen parts ``labelenc.init_from`` wins over what a checkpoint in ``load_from`` has brought.
+        """Refuse what would train something else, such as a label encoding of other classes.
 
         Raises:
             ValueError: The model is not label-encoded, labels are not what ``metainfo.classes`` calls
@@ -71,43 +55,17 @@ class LabelEncHook(Hook):
                 'A baseline inherits from the stock config, which has no such hook; otherwise '
                 'model.type has to be a LabelEnc detector itself, not a model around one'
             )
-        self._classes = run_label_names(runner)
         head = detector.labelenc
         check_activation_checkpointing(detector, runner.cfg.get('activation_checkpointing'))
-        if head.init_from is not None and has_loaded_from(runner):
-            if not int(head.encoder_is_loaded):  # init_from had set it
-                raise ValueError(
-                    f'load_from={runner._load_from!r} is a checkpoint of step 1, which brings its '
-                    'backbone, neck and adapter as well. Leave load_from out: what step 2 takes over '
-                    'is in labelenc.init_from'
-                )
-            head.load_frozen_parts(detector)
-        hand_over.check_classes(detector, self._classes)
-        check_objects(runner.train_dataloader.dataset, self._classes)
-
-    def after_train(self, runner: Runner) -> None:
-        """Write the files on the main process, after the last checkpoint.
-
-        Raises:
-            ExportError: The export failed, for whatever reason; says how to repeat it.
-        """
-        if not is_main_process():
-            return
-        detector = unwrapped_model(runner)
-        if detector.labelenc.stage == 'autoencode':
-            path = osp.join(runner.work_dir, hand_over.FILE_NAME)
-            what = 'label encoding for step 2 (labelenc.init_from)'
-            with writes_last_weights(runner, path, what):
-                state_dict = averaged_state_dict(runner)
-                hand_over.save_label_encoding(detector, state_dict, path, self._classes)
-        if not detector.labelenc.joint:
-            print_log(
-                'No detector is exported: with labelenc.joint=False backbone and neck are untrained',
-                'current',
+        # init_from has marked it as learned.
+        if head.init_from is not None and has_loaded_from(runner) and not head.is_learned:
+            raise ValueError(
+                f'load_from={runner._load_from!r} is a checkpoint of step 1, which brings its '
+                'backbone, neck and adapter as well. Leave load_from out: what step 2 takes over '
+                'is in labelenc.init_from'
             )
-        elif self.export:
-            path = osp.join(runner.work_dir, FILE_NAME)
-            export_after_training(runner, export_detector, path, 'detector')
+        super().before_train(runner)
+        check_objects(runner.train_dataloader.dataset, self.metainfo['classes'])
 
 
 def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:
@@ -120,7 +78,7 @@ def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:
     head = getattr(unwrapped_model(runner), 'labelenc', None)
     if not runner._resume or flag is None or head is None:
         return
-    if bool(flag) != (head.stage == 'supervise'):
+    if bool(flag) == head.learns_labels:
         raise CheckpointError(
             f'{runner._load_from or "the newest checkpoint"} is of step {2 if flag else 1}, but this '
             f'training has labelenc.stage={head.stage!r}. Resume from a checkpoint of its own; step 2 '
@@ -154,7 +112,7 @@ def check_activation_checkpointing(
                 'input is an image or a list of features, so that it would not be trained. Name parts '
                 'that take one tensor, such as backbone.layer1'
             )
-    if detector.labelenc.stage != 'autoencode' or not detector.labelenc.joint:
+    if not (detector.labelenc.learns_labels and detector.labelenc.joint):
         return
     in_head = {m for child in head_children(detector).values() for m in child.modules()}
     for name in names:

@@ -57,7 +57,7 @@ class LabelEncValLoop(ValLoop):
         if getattr(head, 'joint', True):
             super().run_iter(idx, data_batch)
             self.evaluator.has_images = True
-            if hasattr(head, 'encode'):
+            if getattr(head, 'draws_labels', False):
                 self._reconstruct(detector, idx, data_batch)
             return
         self.runner.call_hook('before_val_iter', batch_idx=idx, data_batch=data_batch)

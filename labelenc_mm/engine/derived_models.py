@@ -18,7 +18,8 @@ def derive_model(cls: type, mixin: type, prefix: str, what: str) -> Any:
     """
     namespace = {
         'stock_type': cls.__name__,
-        '__module__': mixin.__module__.rpartition('.')[0],
+        # The room, which has them as attributes.
+        '__module__': '.'.join(mixin.__module__.split('.')[:2]),
         '__doc__': f'{cls.__name__} with {what}, see :class:`{mixin.__name__}`.',
     }
     return type(f'{prefix}{cls.__name__}', (mixin, cls), namespace)

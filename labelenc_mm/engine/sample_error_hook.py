@@ -14,12 +14,13 @@ from mmengine.registry import HOOKS
 from labelenc_mm.engine.data.turned_images import TurnedImageWarning
 from labelenc_mm.engine.data.wrappers import iterate_datasets
 from labelenc_mm.engine.late_workers import start_workers_late
+from labelenc_mm.errors import LabelEncMMError
 
 # What names a sample in the pipelines of mmdet and mmseg.
 _NAMES = ('img_path', 'seg_map_path', 'img_id', 'sample_idx')
 
 
-class SampleError(RuntimeError):
+class SampleError(LabelEncMMError, RuntimeError):
     """A sample could not be prepared; the message names it."""
 
 

@@ -2,7 +2,7 @@
 
 import os.path as osp
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,25 +11,24 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from labelenc_mm.engine.runner_state import averaged_state_dict, train_metainfo, unwrapped_model
-from labelenc_mm.handover.export import ExportError
+from labelenc_mm.handover.export import Exporter, ExportError
 
 
-def export_after_training(runner: Runner, export: Callable[..., str], path: str, noun: str) -> None:
+def export_after_training(runner: Runner, exporter: Exporter, path: str) -> None:
     """Export what a Runner has trained, at the end of its training, on its main process.
 
     Args:
         runner: The Runner.
-        export: ``export_detector`` or ``export_segmentor``.
+        exporter: Of its toolbox.
         path: File to write.
-        noun: What it is, for the log.
 
     Raises:
         ExportError: The export failed, for whatever reason; says how to repeat it.
     """
     device = next(unwrapped_model(runner).parameters()).device
     rng = torch.random.fork_rng(devices=[device] if device.type == 'cuda' else [])
-    with writes_last_weights(runner, path, f'stock {noun}'), rng:
-        export(runner.cfg, averaged_state_dict(runner), path, train_metainfo(runner), device)
+    with writes_last_weights(runner, path, f'stock {exporter.noun}'), rng:
+        exporter(runner.cfg, averaged_state_dict(runner), path, train_metainfo(runner), device)
 
 
 @contextmanager

@@ -14,13 +14,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from labelenc_mm.errors import LabelEncMMError
 from labelenc_mm.files import local_path, replacing
 
 # safetensors allows only strings as metadata: ours is one JSON document under this key.
 METADATA_KEY = 'labelenc_mm'
 
 
-class ArtefactError(ValueError):
+class ArtefactError(LabelEncMMError, ValueError):
     """A tensor file that cannot be used; names the file and a remedy."""
 
 

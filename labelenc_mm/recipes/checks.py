@@ -10,8 +10,10 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from labelenc_mm.errors import LabelEncMMError
 
-class RecipeError(ValueError):
+
+class RecipeError(LabelEncMMError, ValueError):
     """A recipe that cannot be run as it is written, or that does not fit the runs on disk."""
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from packaging.version import Version
 
+from labelenc_mm.errors import LabelEncMMError
 from labelenc_mm.files import local_path
 
 OPT_OUT = 'LABELENC_MM_UNSAFE_LOAD'
@@ -34,7 +35,7 @@ _NUMBER_KINDS = 'biuf'
 _lock = threading.RLock()
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(LabelEncMMError, RuntimeError):
     """A checkpoint that cannot, or must not, be loaded; names the file and a remedy."""
 
 

@@ -1,5 +1,7 @@
 """The stock detector that a training leaves behind."""
 
+import dataclasses
+
 import pytest
 import torch
 from detection_models import SMALL_ENCODER, small_model_config
@@ -10,13 +12,8 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from labelenc_mm.detection import LabelEncHook, export
-from labelenc_mm.detection.export import (
-    ExportError,
-    export_detector,
-    stock_config,
-    stock_state_dict,
-)
+from labelenc_mm.detection import LabelEncHook, export_detector, stock_config, stock_state_dict
+from labelenc_mm.handover.export import Exporter, ExportError
 
 
 def training_config():
@@ -145,21 +142,19 @@ def test_comparison_is_deterministic_and_leaves_the_settings_of_the_process(
 
     def run(*args):
         settings.append((cudnn.deterministic, cudnn.benchmark))
-        return original(*args)
+        return export_detector.run(*args)
 
-    original = export._run
-    monkeypatch.setattr(export, '_run', run)
     config, state_dict = trained
-    export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+    dataclasses.replace(export_detector, run=run)(config, state_dict, str(tmp_path / 'd.pth'))
     assert settings == [(True, False)] * 4  # two detectors, two images
     assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
 
     def fail(*args):
         raise MemoryError
 
-    monkeypatch.setattr(export, '_run', fail)
+    failing = dataclasses.replace(export_detector, run=fail)
     with pytest.raises(MemoryError):
-        export_detector(config, state_dict, str(tmp_path / 'd.pth'))
+        failing(config, state_dict, str(tmp_path / 'd.pth'))
     assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
 
 
@@ -171,23 +166,23 @@ def test_a_wrong_export_is_refused_and_leaves_the_old_file(trained, tmp_path, mo
     with pytest.raises(ExportError, match='retina_cls.bias'):
         export_detector(config, incomplete, str(out))
 
-    def lossy(weights):
+    def lossy(exporter, config, weights):
         stock = stock_state_dict(weights)
         stock['bbox_head.retina_cls.bias'] = stock['bbox_head.retina_cls.bias'] + 1
         return stock
 
-    monkeypatch.setattr('labelenc_mm.detection.export.stock_state_dict', lossy)
+    monkeypatch.setattr(Exporter, 'stock_state_dict', lossy)
     with pytest.raises(ExportError, match='retina_cls.bias differs'):
         export_detector(config, state_dict, str(out))
 
-    def other_backbone_mode(config):
+    def other_backbone_mode(exporter, config):
         stock = stock_config(config)
         stock.model.backbone.style = 'caffe'
         stock.model.neck.upsample_cfg = dict(mode='bilinear')
         return stock
 
     monkeypatch.undo()
-    monkeypatch.setattr('labelenc_mm.detection.export.stock_config', other_backbone_mode)
+    monkeypatch.setattr(Exporter, 'stock_config', other_backbone_mode)
     with pytest.raises(ExportError, match='does not predict the same'):
         export_detector(config, state_dict, str(out))
     assert out.read_bytes() == b'old'

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, LOOPS
 from mmengine.runner import IterBasedTrainLoop
 
-from labelenc_mm.detection import labelenc_hook
+from labelenc_mm.handover.export import Exporter
 
 
 @LOOPS.register_module()
@@ -44,7 +44,7 @@ class SpoilExportHook(Hook):
         def fail(*args, **kwargs):
             raise OSError(28, 'No space left on device')
 
-        labelenc_hook.export_detector = fail
+        Exporter.__call__ = fail
 
 
 @HOOKS.register_module()

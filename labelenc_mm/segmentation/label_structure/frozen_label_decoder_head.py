@@ -104,7 +104,7 @@ class FrozenLabelDecoderHead(FrozenLabelHead):
             inputs: Features of the segmentor, each (N, c, h, w).
             label_maps: (N, H, W) integers, checked.
         """
-        self.check_loaded()
+        self.check_is_learned()
         logits = self.forward(inputs, label_maps.shape[-2:]).float()
         loss = self.loss_decode(logits, label_maps, ignore_index=self.ignore_index)
         return {

@@ -112,7 +112,7 @@ class FrozenLabelEncoderHead(FrozenLabelHead):
             inputs: Features of the segmentor, each (N, c, h, w).
             label_maps: (N, H, W) integers, checked.
         """
-        self.check_loaded()
+        self.check_is_learned()
         predicted = self.forward(inputs, label_maps.shape[-2:]).float()
         error = (predicted - self.encode(label_maps).float()).square().mean(1)
         is_valid = label_maps != self.ignore_index

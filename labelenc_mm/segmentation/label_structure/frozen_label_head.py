@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
-from labelenc_mm.handover.checkpoint_fit import lacks_tensors
+from labelenc_mm.handover.frozen_part import FrozenPart
 from labelenc_mm.labels import VOID
 from labelenc_mm.segmentation.data.label_maps import stack_label_maps
-from labelenc_mm.segmentation.label_structure.label_code import load_label_code
+from labelenc_mm.segmentation.label_structure.label_code import LABEL_AUTOENCODER, load_label_code
 
 
-class FrozenLabelHead(BaseModule):
+class FrozenLabelHead(FrozenPart):
     """An auxiliary head around one half of a label autoencoder.
 
     It serves below ``label_structure`` (features by name, see :class:`LabelStructureMixin`) and as a
@@ -32,8 +30,13 @@ class FrozenLabelHead(BaseModule):
         ignore_index: Label of void pixels.
     """
 
+    artefact = LABEL_AUTOENCODER
     part: str
     """'encoder' or 'decoder': which half."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.taken = (cls.part,)
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class FrozenLabelHead(BaseModule):
         random_init: bool = False,
         ignore_index: int = VOID,
     ) -> None:
-        super().__init__()
+        super().__init__(init_from)
         if random_init and init_from is not None:
             raise ValueError(
                 f'{type(self).__name__}: random_init=True and init_from={init_from!r} exclude each '
@@ -58,20 +61,13 @@ class FrozenLabelHead(BaseModule):
                 f'{type(self).__name__}: {len(self.in_channels)} in_channels for '
                 f'{len(self.in_index)} features'
             )
-        self.init_from = init_from
-        self.freeze = freeze
+        self.learns = not freeze
         self.random_init = random_init
         self.ignore_index = ignore_index
         self.num_classes: int = coder.num_classes
-        self.metadata: dict[str, Any] = {}
         setattr(self, self.part, coder)
-        # Part of every checkpoint: says after a resume, without the file, whether the half is learned.
-        self.register_buffer('is_loaded', torch.zeros((), dtype=torch.int64))
-        self._has_checked = False
         self._has_logged_resize = False
-        if freeze:
-            coder.requires_grad_(False)
-        self.train()
+        self.freeze()
 
     @property
     def coder(self) -> Any:
@@ -79,37 +75,35 @@ class FrozenLabelHead(BaseModule):
         return getattr(self, self.part)
 
     @property
-    def is_learned(self) -> bool:
-        """Whether the half has the weights of a training, not those that it was built with.
-
-        With ``random_init`` these are of this training once it has begun.
-        """
-        return bool(self.is_loaded)
-
-    def train(self, mode: bool = True) -> 'FrozenLabelHead':
-        """Switch to training mode; a frozen half stays in evaluation mode."""
-        super().train(mode)
-        if self.freeze:
-            self.coder.eval()
-        return self
+    def missing(self) -> str:
+        """What is missing where the half is not learned."""
+        return (
+            f'{type(self).__name__} has no label {self.part}: set init_from to the '
+            'label_autoencoder.safetensors of a trained LabelAutoEncoder, or random_init=True for '
+            'the ablation'
+        )
 
     def init_weights(self) -> None:
         """Initialise; the half takes over what the autoencoder learned."""
         super().init_weights()
-        self.load()
+        self.load(self)
 
-    def load(self, again: bool = False) -> None:
-        """Read ``init_from`` unless the half holds learned weights already.
+    def take(self, owner: nn.Module, again: bool = False) -> None:
+        """Load the half; nothing else starts from the file."""
+        assert self.init_from is not None
+        self.metadata = load_label_code(self.part, self.coder, self.init_from)
 
-        Segmentors do not initialise heads in a list of auxiliary heads: there, the hook calls this
-        before the training, or the first loss does.
+    def check_is_learned(self) -> None:
+        """Refuse a half that was never learned, unless it is to be random.
 
-        Args:
-            again: Whether to read it all the same, for other weights may have been put in its place.
+        Segmentors do not initialise heads in a list of auxiliary heads: there, the hook calls
+        :meth:`load` before the training, or this does so.
         """
-        if self.init_from is not None and (again or not int(self.is_loaded)):
-            self.metadata = load_label_code(self.part, self.coder, self.init_from)
-            self.is_loaded.fill_(1)
+        if not self._has_checked:
+            self.load(self)
+            if self.random_init:
+                self.mark_learned()
+        super().check_is_learned()
 
     def loss(
         self, inputs: Sequence[Tensor], batch_data_samples: Sequence[SegDataSample], train_cfg: Any
@@ -150,33 +144,6 @@ class FrozenLabelHead(BaseModule):
                 )
             features.append(inputs[index])
         return features
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Load; that weights are learned a checkpoint says of all of them, not of those that fit."""
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        if f'{prefix}is_loaded' in state_dict and lacks_tensors(self, state_dict, prefix):
-            self.is_loaded.zero_()
-
-    def check_loaded(self) -> None:
-        """Refuse to supervise by weights that were never learned.
-
-        Raises:
-            RuntimeError: There is neither a file, nor a resumed checkpoint, nor ``random_init``.
-        """
-        if self._has_checked:
-            return
-        self.load()
-        if self.random_init:
-            self.is_loaded.fill_(1)
-        if not int(self.is_loaded):
-            raise RuntimeError(
-                f'{type(self).__name__} has no label {self.part}: set init_from to the '
-                'label_autoencoder.safetensors of a trained LabelAutoEncoder, or random_init=True for '
-                'the ablation'
-            )
-        self._has_checked = True
 
     def log_resize(self, found: Sequence[int], wanted: Sequence[int], what: str) -> None:
         """Say once that a feature does not have the size of the code."""

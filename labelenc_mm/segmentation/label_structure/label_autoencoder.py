@@ -1,6 +1,6 @@
 """The label autoencoder (Label structure, CVPR 2018, sec. 3.1): ground-truth map in, logits out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,10 +13,15 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
+from labelenc_mm.handover.declaration import HandsOver, Leaves
 from labelenc_mm.labels import VOID
 from labelenc_mm.networks import LabelMapDecoder, LabelMapEncoder
 from labelenc_mm.networks.label_map_coder import CHANNELS
 from labelenc_mm.segmentation.data.label_maps import label_map_of_input, stack_label_maps
+from labelenc_mm.segmentation.label_structure.label_code import (
+    LABEL_AUTOENCODER,
+    describe_autoencoder,
+)
 
 # The networks themselves know no toolbox.
 for _network in (LabelMapEncoder, LabelMapDecoder):
@@ -26,7 +31,7 @@ _OWNER = 'model'
 
 
 @MODELS.register_module()
-class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
+class LabelAutoEncoder(HandsOver, StopIfNotFiniteMixin, BaseSegmentor):
     """Reconstruct label maps from a small code.
 
     It is a segmentor whose input is the ground truth of its samples, so that every metric of mmseg
@@ -53,6 +58,9 @@ class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
         init_cfg: ``dict(type='Pretrained', checkpoint=...)``: what to start from. Other kinds give way to the
             networks' own initialisation.
     """
+
+    own_prefixes = ('encoder.', 'decoder.')
+    not_exported = 'a label autoencoder is no stock segmentor'
 
     def __init__(
         self,
@@ -81,6 +89,10 @@ class LabelAutoEncoder(StopIfNotFiniteMixin, BaseSegmentor):
         # As every segmentor of mmseg tells them.
         self.num_classes = self.out_channels = num_classes
         self.align_corners = False
+
+    def leaves(self, metainfo: Mapping[str, Any]) -> Leaves:
+        """Both halves, for segmentors."""
+        return Leaves(LABEL_AUTOENCODER, describe_autoencoder(self, metainfo))
 
     def extract_feat(self, label_maps: Tensor) -> Tensor:
         """Encode (N, H, W) label maps into the (N, C, h, w) code."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from labelenc_mm.engine.blank_image import pass_blank_image, undisturbed
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
+from labelenc_mm.handover.declaration import HandsOver
 from labelenc_mm.segmentation.data.label_maps import stack_label_maps
 from labelenc_mm.segmentation.feature_names import FeatureRecorder, expand_names
 
@@ -32,7 +33,7 @@ else:
     _Segmentor = object
 
 
-class LabelStructureMixin(StopIfNotFiniteMixin, _Segmentor):
+class LabelStructureMixin(HandsOver, StopIfNotFiniteMixin, _Segmentor):
     """Adds label structure to the segmentor class that follows it in the bases.
 
     Args:
@@ -45,6 +46,7 @@ class LabelStructureMixin(StopIfNotFiniteMixin, _Segmentor):
     """
 
     stock_type: str
+    own_prefixes = ('label_structure.',)
 
     def __init__(self, *, label_structure: dict | list[dict], **kwargs: Any) -> None:
         super().__init__(**kwargs)

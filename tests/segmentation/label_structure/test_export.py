@@ -16,12 +16,8 @@ from segmentation_models import (
     stock_model_config,
 )
 
-from labelenc_mm.segmentation.label_structure import export
-from labelenc_mm.segmentation.label_structure.export import (
-    ExportError,
-    export_segmentor,
-    stock_config,
-)
+from labelenc_mm.handover.export import Exporter, ExportError
+from labelenc_mm.segmentation.label_structure.export import export_segmentor, stock_config
 
 DECODER = dict(channels=CHANNELS, random_init=True)
 PLAIN = dict(
@@ -206,24 +202,24 @@ def test_a_wrong_export_is_refused_and_leaves_the_old_file(tmp_path, monkeypatch
     with pytest.raises(ExportError, match='decode_head.conv_seg.bias'):
         export_segmentor(config, incomplete, str(out))
 
-    original = export.stock_state_dict
+    original = Exporter.stock_state_dict
 
     def lossy(*args):
         stock = original(*args)
         stock['decode_head.conv_seg.bias'] = stock['decode_head.conv_seg.bias'] + 1
         return stock
 
-    monkeypatch.setattr(export, 'stock_state_dict', lossy)
+    monkeypatch.setattr(Exporter, 'stock_state_dict', lossy)
     with pytest.raises(ExportError, match='conv_seg.bias differs'):
         export_segmentor(config, state, str(out))
     monkeypatch.undo()
 
-    def other_function(config):
+    def other_function(exporter, config):
         stock = stock_config(config)
         stock.model.decode_head.align_corners = True
         return stock
 
-    monkeypatch.setattr(export, 'stock_config', other_function)
+    monkeypatch.setattr(Exporter, 'stock_config', other_function)
     with pytest.raises(ExportError, match='does not predict the same'):
         export_segmentor(config, state, str(out))
     assert out.read_bytes() == b'old'

@@ -6,8 +6,9 @@ from mmseg.registry import MODELS
 from segmentation_models import CHANNELS, NUM_CLASSES, build_autoencoder
 
 from labelenc_mm.handover.artefact import ArtefactError, load_tensors, save_tensors
+from labelenc_mm.handover.frozen_part import check_labels
 from labelenc_mm.segmentation import load_label_code, save_label_autoencoder
-from labelenc_mm.segmentation.label_structure.label_code import check_labels, load_label_encoder
+from labelenc_mm.segmentation.label_structure.label_code import load_label_encoder
 
 METAINFO = dict(classes=('sky', 'road', 'car', 'tree', 'sea'), reduce_zero_label=True)
 
@@ -37,7 +38,7 @@ def test_each_half_comes_back_from_the_file(part, autoencoder, path):
         assert torch.equal(half.state_dict()[key], value)
     assert metadata['classes'] == list(METAINFO['classes'])
     assert metadata['channels'] == list(CHANNELS) and metadata['stride'] == 16
-    check_labels(path, metadata, METAINFO)
+    check_labels(path, metadata, METAINFO, 'autoencoder')
 
 
 @pytest.mark.parametrize(
@@ -47,9 +48,13 @@ def test_each_half_comes_back_from_the_file(part, autoencoder, path):
         (
             'encoder',
             dict(channels=(4, 6, 8, 10), pool_last=True),
-            ['channels: [4, 6, 8, 10] here, [4, 6, 8, 10, 12] in the file', 'pool_last: True here'],
+            ['channels: [4, 6, 8, 10] here, [4, 6, 8, 10, 12] in the file', 'pool_last: true here'],
         ),
-        ('decoder', dict(upsample_mode='nearest'), ['upsample_mode: nearest here, bilinear in']),
+        (
+            'decoder',
+            dict(upsample_mode='nearest'),
+            ['upsample_mode: "nearest" here, "bilinear" in'],
+        ),
     ],
 )
 def test_a_file_of_another_autoencoder_is_refused_with_the_difference(
@@ -95,8 +100,8 @@ def test_a_half_must_be_whole(path):
 def test_other_labels_are_refused_with_the_difference(change, message):
     metadata = dict(METAINFO, classes=list(METAINFO['classes']))
     with pytest.raises(ArtefactError, match=message):
-        check_labels('a.safetensors', metadata, METAINFO | change)
-    check_labels('a.safetensors', {}, METAINFO)  # resumed without the file
+        check_labels('a.safetensors', metadata, METAINFO | change, 'autoencoder')
+    check_labels('a.safetensors', {}, METAINFO, 'autoencoder')  # resumed without the file
 
 
 @pytest.mark.parametrize(

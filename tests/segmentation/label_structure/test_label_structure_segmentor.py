@@ -352,7 +352,7 @@ def test_one_class_is_refused(autoencoder):
 
 
 def test_sizes_that_differ_are_resized_and_logged_once(autoencoder, monkeypatch):
-    from labelenc_mm.segmentation import frozen_label_head
+    from labelenc_mm.segmentation.label_structure import frozen_label_head
 
     messages = []
     monkeypatch.setattr(

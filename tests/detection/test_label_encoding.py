@@ -7,8 +7,7 @@ import torch
 from detection_models import SMALL_ENCODER, build, small_model_config
 from mmdet.models.necks import FPN
 
-from labelenc_mm.detection.hand_over import (
-    check_classes,
+from labelenc_mm.detection.label_encoding import (
     load_label_encoding,
     save_label_encoding,
 )
@@ -197,7 +196,7 @@ def test_missing_foreign_and_truncated_files(tmp_path):
         load_label_encoding(detector, str(tmp_path / 'missing.safetensors'))
     foreign = str(tmp_path / 'foreign.safetensors')
     save_tensors(foreign, {'x': torch.zeros(1)}, {'kind': 'something else'})
-    with pytest.raises(ArtefactError, match='not a label encoding.*something else'):
+    with pytest.raises(ArtefactError, match='no label encoding.*something else'):
         load_label_encoding(detector, foreign)
     broken = tmp_path / 'broken.safetensors'
     broken.write_bytes(Path(foreign).read_bytes()[:-2])
@@ -207,12 +206,12 @@ def test_missing_foreign_and_truncated_files(tmp_path):
 
 def test_classes_are_compared_by_name_and_order(path):
     detector = build('small', 'supervise', init_from=path)
-    check_classes(detector, CLASSES)
+    detector.labelenc.check_labels(dict(classes=CLASSES))
     swapped = [CLASSES[1], CLASSES[0], *CLASSES[2:]]
     with pytest.raises(ArtefactError, match=r"0: 'class 1' \(step 1: 'class 0'\)"):
-        check_classes(detector, swapped)
+        detector.labelenc.check_labels(dict(classes=swapped))
     with pytest.raises(ArtefactError, match=r'79 classes \(step 1: 80\)'):
-        check_classes(detector, CLASSES[:-1])
+        detector.labelenc.check_labels(dict(classes=CLASSES[:-1]))
 
 
 def test_a_checkpoint_of_step_1_in_load_from_is_noticed(step1):
@@ -220,7 +219,7 @@ def test_a_checkpoint_of_step_1_in_load_from_is_noticed(step1):
     step2 = build('small', 'supervise')
     step2.load_state_dict(step1.state_dict())
     with pytest.raises(RuntimeError, match='load_from'):
-        step2.labelenc.check_is_loaded()
+        step2.labelenc.check_is_learned()
 
 
 @pytest.mark.parametrize('classes', [5, 'cat', [1, 2]])
