@@ -58,9 +58,10 @@ class HandOverHook(Hook):
             ValueError: Labels are not what ``metainfo.classes`` calls them, or not those of an artefact.
         """
         model = unwrapped_model(runner)
-        self.metainfo = {**train_metainfo(runner), 'classes': run_label_names(runner)}
+        names = run_label_names(runner)  # first: it says best what is wrong with them
+        self.metainfo = {**train_metainfo(runner), 'classes': names}
         for _, part in named_frozen_parts(model):
-            part.load(model, again=has_loaded_from(runner))
+            part.load(model, again=part.init_from is not None and has_loaded_from(runner))
             part.check_labels(self.metainfo)
 
     def after_train(self, runner: Runner) -> None:
