@@ -126,7 +126,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
     ) -> None:
         for name, value in foreign.items():
             if name not in self.foreign:
-                raise TypeError(f'{type(self).__name__} has no option {name!r}')
+                raise TypeError(f'labelenc got an unexpected keyword argument {name!r}')
             silent, text = self.foreign[name]
             if value != silent:
                 raise ValueError(text)

@@ -82,15 +82,15 @@ class FrozenPart(BaseModule):
         """
         raise NotImplementedError
 
-    def load(self, owner: nn.Module, again: bool = False) -> None:
+    def load(self, owner: nn.Module | None = None, again: bool = False) -> None:
         """Take what ``init_from`` has, unless the children hold learned weights already.
 
         Args:
-            owner: The model that the part belongs to.
+            owner: The model that the part belongs to, for parts from which it starts, too.
             again: Whether to do so all the same, because other weights may have been put in their place.
         """
         if self.init_from is not None and (again or not self.is_learned):
-            self.take(owner, again)
+            self.take(self if owner is None else owner, again)
             self.mark_learned()
 
     def check_labels(self, metainfo: Mapping[str, Any]) -> None:

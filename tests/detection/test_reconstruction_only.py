@@ -21,7 +21,7 @@ from training_runs import (
 )
 
 from labelenc_mm.detection import export_detector
-from labelenc_mm.detection.export import ExportError
+from labelenc_mm.handover.export import ExportError
 from labelenc_mm.handover.artefact import load_tensors
 
 RECONSTRUCTION = """

@@ -86,7 +86,7 @@ class FrozenLabelHead(FrozenPart):
     def init_weights(self) -> None:
         """Initialise; the half takes over what the autoencoder learned."""
         super().init_weights()
-        self.load(self)
+        self.load()
 
     def take(self, owner: nn.Module, again: bool = False) -> None:
         """Load the half; nothing else starts from the file."""
@@ -100,7 +100,7 @@ class FrozenLabelHead(FrozenPart):
         :meth:`load` before the training, or this does so.
         """
         if not self._has_checked:
-            self.load(self)
+            self.load()
             if self.random_init:
                 self.mark_learned()
         super().check_is_learned()

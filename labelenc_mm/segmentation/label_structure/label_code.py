@@ -32,7 +32,7 @@ LABEL_AUTOENCODER = ArtefactKind(
     file_name='label_autoencoder.safetensors',
     origin='Train a LabelAutoEncoder first',
     parts={'encoder.': Under('encoder.'), 'decoder.': Under('decoder.')},
-    labels_of='label autoencoder',
+    labels_of='autoencoder',
     checks={
         'num_classes': (_is_count, 'a whole number'),
         'channels': (_are_counts, 'a list of whole numbers'),
