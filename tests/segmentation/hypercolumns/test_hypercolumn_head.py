@@ -138,19 +138,6 @@ def test_normals_are_learned_where_they_are_known(sampler):
     torch.testing.assert_close(losses['decode.loss_normal'], expected)
 
 
-def test_hard_pixels_of_mmseg_weigh_all_pixels_as_they_do_in_its_heads():
-    hard = dict(type='OHEMPixelSampler', thresh=0.3, min_kept=50)
-    model = segmentor(sampler=hard)
-    images, samples = batch((32, 48))
-    found = model.loss(images, samples)
-    logits = model.encode_decode(images, [s.metainfo for s in samples])
-    expected = model.decode_head.loss_by_feat(logits, samples)  # mmseg's own
-    assert found.keys() == {f'decode.{key}' for key in expected}
-    for key, value in expected.items():
-        torch.testing.assert_close(found[f'decode.{key}'], value)
-    assert model.decode_head.point_sampler is None
-
-
 @pytest.mark.parametrize('options', [{}, dict(num_points=40), dict(MLP, num_points=40)])
 def test_images_without_any_label_give_zero_loss_and_zero_gradients(options):
     model = segmentor(**options)
@@ -199,34 +186,11 @@ def test_test_stride_evaluates_the_centres_of_squares():
     torch.testing.assert_close(coarse[:, :, 3, 3], expected[..., 0])
 
 
-def test_sliding_windows_of_any_size():
-    test_cfg = dict(mode='slide', crop_size=(30, 26), stride=(17, 13))
-    model = segmentor(test_cfg=test_cfg).eval()
-    images, samples = batch((43, 38), count=1)
-    window = model.encode_decode(images[..., :30, :26], [dict(img_shape=torch.Size((30, 26)))])
-    logits = model.inference(images, [samples[0].metainfo])
-    assert logits.shape == (1, K, 43, 38)
-    # The corner that only the first window covers.
-    torch.testing.assert_close(logits[..., :13, :12], window[..., :13, :12])
-
-
-def test_padded_input_is_scored_whole():
-    model = segmentor().eval()
-    images, _ = batch((48, 48), count=1)
-    meta = dict(img_shape=(43, 38), ori_shape=(43, 38), pad_shape=(48, 48))
-    assert model.encode_decode(images, [meta]).shape == (1, K, 48, 48)
-
-
 def test_linear_head_has_no_second_classifier_and_an_mlp_ends_in_mmsegs():
     assert not any('conv_seg' in key for key in segmentor().state_dict())
     head = segmentor(**MLP).decode_head
     assert head.conv_seg.weight.shape == (K, 7, 1, 1)
     assert head.projection.projections[0].weight.shape == (12, 2, 1, 1)
-
-
-def test_default_output_covers_the_finest_tap():
-    model = segmentor(dict(VGG, taps=('conv2_1', 'conv4_1')))
-    assert model(torch.randn(1, 3, 43, 38)).shape == (1, K, 42, 38)
 
 
 @pytest.mark.parametrize(
