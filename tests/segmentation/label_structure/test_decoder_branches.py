@@ -72,7 +72,6 @@ def test_auxiliary_heads_read_the_neck_where_there_is_one(decoder):
     model.neck = dict(type='FPN', in_channels=[8, 16, 32, 64], out_channels=6, num_outs=4)
     model.decode_head.in_channels = 6
     segmentor = build(model).eval()
-    segmentor.auxiliary_head.load()
     inputs = data(segmentor, training=False)['inputs']
     _, codes = DecoderBranches(segmentor).predict_codes(lambda: segmentor(inputs), SIZE)
     expected = segmentor.auxiliary_head.predict_code(segmentor.extract_feat(inputs), SIZE)
