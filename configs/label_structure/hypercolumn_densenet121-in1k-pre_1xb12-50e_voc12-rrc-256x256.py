@@ -11,9 +11,5 @@ model = dict(
             checkpoint='https://download.pytorch.org/models/densenet121-a639ec97.pth',
         ),
     ),
-    decode_head=dict(
-        in_channels=[64, 256, 512, 1024, 1024],
-        strides=[2, 4, 8, 16, 32],
-        tap_norm_cfg=dict(type='SyncBN', affine=False),
-    ),
+    decode_head=dict(tap_norm_cfg=dict(type='SyncBN', affine=False)),
 )

@@ -1,6 +1,6 @@
 _base_ = './hypercolumn_densenet67_1xb12-100e_voc12-256x256.py'
 model = dict(
-    type='LabelStructureEncoderDecoder',
+    type='LabelStructureHypercolumnEncoderDecoder',
     label_structure=dict(
         features='backbone.block4',
         init_from='work_dirs/label-autoencoder-128_1xb12-100e_voc12-256x256/label_autoencoder.safetensors',

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from labelenc_mm.engine.blank_image import pass_blank_image
+from labelenc_mm.networks.blank_image import map_shapes, pass_blank_image
+from labelenc_mm.networks.named_features import FeatureError, FeatureRecorder
 
 NOT_HEAD = ('backbone', 'neck', 'labelenc', 'data_preprocessor')
 """Children of a detector that do not belong to its head in the sense of LabelEnc, sec. 3.1."""
@@ -69,26 +70,31 @@ def measure_features(detector: Any, remedy: str) -> Features:
     Raises:
         ValueError: There is no image that the detector takes, or its backbone has no part in it.
     """
-    outputs: list[Tensor] = []
+    recorder = FeatureRecorder(detector, ['backbone.*'])
 
-    def keep(module: nn.Module, inputs: tuple, output: Any) -> None:
-        outputs[:] = [output] if isinstance(output, Tensor) else output
+    def recorded(extract: Callable[[Tensor], Any]) -> Callable[[Tensor], tuple[list[Tensor], Any]]:
+        def run(image: Tensor) -> tuple[list[Tensor], Any]:
+            with recorder.record() as features:
+                levels = extract(image)
+            return features['backbone.*'], levels
 
-    handle = detector.backbone.register_forward_hook(keep)
-    levels: Sequence[Tensor] | None
+        return run
+
     try:
-        image, levels = pass_blank_image(detector, detector.extract_feat, remedy)
-    except ValueError:
-        (image, _), levels = pass_blank_image(detector, detector.backbone, remedy), None
-    finally:
-        handle.remove()
-    if not outputs:
+        image, (outputs, levels) = pass_blank_image(
+            detector, recorded(detector.extract_feat), remedy
+        )
+    except FeatureError as error:
         raise ValueError(
             f'{type(detector).__name__}.extract_feat does not run its backbone. {remedy}'
-        )
+        ) from error
+    except ValueError:
+        image, (outputs, _) = pass_blank_image(detector, recorded(detector.backbone), remedy)
+        levels = None
+    shapes = map_shapes(image, outputs)
     return Features(
-        [round(image.shape[-1] / output.shape[-1]) for output in outputs],
-        [output.shape[1] for output in outputs],
+        [shape.stride for shape in shapes],
+        [shape.channels for shape in shapes],
         None if levels is None else [level.shape[1] for level in levels],
     )
 

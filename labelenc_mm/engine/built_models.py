@@ -1,4 +1,4 @@
-"""What the config of a training builds: its model, whether that is ours, and what images it takes."""
+"""What the config of a training builds: its model, and whether that is ours."""
 
 import copy
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, Registry
-from torch import nn
 
 
 def model_config(config: Config) -> ConfigDict:
@@ -65,16 +64,6 @@ def drop_pretrained(config: dict) -> None:
         del config['init_cfg']  # what the class does by itself, unless something is left
         if kept:
             config['init_cfg'] = kept
-
-
-def image_channels(model: nn.Module) -> int:
-    """The number of channels of the images that a model, or a backbone, takes."""
-    for module in model.modules():
-        if type(module).__name__ == 'Focus':  # YOLOX: first folds 2x2 pixels into the channels
-            return module.conv.conv.in_channels // 4  # type: ignore[union-attr, operator, return-value]
-        if isinstance(module, nn.Conv2d):
-            return module.in_channels
-    return 3
 
 
 def build_model(model: Mapping[str, Any], models: Registry, scope: str) -> Any:

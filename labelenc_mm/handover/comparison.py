@@ -8,9 +8,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from labelenc_mm.engine.blank_image import image_sizes
-from labelenc_mm.engine.built_models import image_channels
 from labelenc_mm.errors import LabelEncMMError
+from labelenc_mm.networks.blank_image import image_channels, image_sizes
 
 # The name of a tensor in the stock model, None for one that is ours.
 StockName = Callable[[str], str | None]

@@ -1,4 +1,4 @@
-"""Feature maps read at image points (PixelNet, arXiv 1609.06694, sec. 3.1), and points to read them at.
+"""Feature maps read at image points (PixelNet, arXiv 1609.06694, sec. 3.1).
 
 One convention for all: cell i of a map of stride s covers the pixels s i to s i + s - 1, so its centre is
 at (i + 1/2) s - 1/2 in the coordinates of pixel centres. Between centres maps are interpolated
@@ -86,33 +86,3 @@ def pixel_grid(
     """
     y, x = ((torch.arange(0, length, stride, device=device) + (stride - 1) / 2) for length in size)
     return torch.stack(torch.meshgrid(x, y, indexing='xy'), dim=-1).view(1, -1, 2)
-
-
-def draw_points(
-    labels: Tensor, num_points: int, ignore_index: int = 255, border: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Draw pixels that have a label, uniformly and without replacement.
-
-    The shapes depend on nothing but the arguments' shapes, and nothing waits for a GPU.
-
-    Args:
-        labels: (N, H, W) int64 label maps.
-        num_points: Points an image, P; at most H W.
-        ignore_index: Label of pixels that are not to be drawn.
-        border: Width in pixels of a margin without points.
-
-    Returns:
-        (N, P, 2) coordinates (x, y) and (N, P) labels. An image that has fewer labelled pixels than P
-        has them all, and further points whose label is ``ignore_index``.
-    """
-    height, width = labels.shape[-2:]
-    keys = torch.rand(labels.shape, device=labels.device)
-    excluded = labels == ignore_index
-    if border > 0:
-        inside = torch.zeros_like(excluded)
-        inside[:, border : height - border, border : width - border] = True
-        excluded |= ~inside
-    drawn = keys.masked_fill(excluded, -1).flatten(1).topk(min(num_points, height * width))
-    cells = drawn.indices
-    points = torch.stack([cells % width, cells // width], dim=-1).to(keys.dtype)
-    return points, labels.flatten(1).gather(1, cells).masked_fill(drawn.values < 0, ignore_index)

@@ -14,7 +14,19 @@ from labelenc_mm.networks import EfficientNetLite, TappedDenseNet, TappedVGG
 from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
-from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import FCNSkipHead, HypercolumnHead
+from labelenc_mm.segmentation.hypercolumns.fcn_skip_head import FCNSkipHead
+from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import HypercolumnHead
+from labelenc_mm.segmentation.hypercolumns.hypercolumn_segmentor import HypercolumnEncoderDecoder
+from labelenc_mm.segmentation.hypercolumns.pixel_targets import (
+    LabelMapTargets,
+    PixelTargets,
+    VectorMapTargets,
+)
+from labelenc_mm.segmentation.hypercolumns.point_samplers import (
+    BalancedPointSampler,
+    PointSampler,
+    UniformPointSampler,
+)
 from labelenc_mm.segmentation.hypercolumns.tapped_backbone import tapped_backbone
 from labelenc_mm.segmentation.label_structure.export import export_segmentor
 from labelenc_mm.segmentation.label_structure.frozen_label_decoder_head import (
@@ -52,18 +64,25 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    'BalancedPointSampler',
     'BlankImageLikeLabelMap',
     'CheckLabelMapSize',
     'FCNSkipHead',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
+    'HypercolumnEncoderDecoder',
     'HypercolumnHead',
     'JointRandomResizedCrop',
     'LabelAutoEncoder',
+    'LabelMapTargets',
     'LabelStructureHook',
     'LabelStructureMixin',
     'LabelStructureVisualizationHook',
     'OneHotMSELoss',
+    'PixelTargets',
+    'PointSampler',
+    'UniformPointSampler',
+    'VectorMapTargets',
     'export_segmentor',
     'label_only',
     'label_structure_segmentor',

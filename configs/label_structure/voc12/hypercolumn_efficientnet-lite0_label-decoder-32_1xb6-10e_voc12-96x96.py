@@ -1,6 +1,6 @@
 _base_ = './hypercolumn_efficientnet-lite0_1xb6-10e_voc12-96x96.py'
 model = dict(
-    type='LabelStructureEncoderDecoder',
+    type='LabelStructureHypercolumnEncoderDecoder',
     label_structure=dict(
         features='backbone.stage4',
         channels=(32,) * 5,

@@ -1,6 +1,6 @@
 _base_ = './hypercolumn_vgg16-narrow_1xb6-10e_voc12-96x96.py'
 model = dict(
-    type='LabelStructureEncoderDecoder',
+    type='LabelStructureHypercolumnEncoderDecoder',
     label_structure=dict(
         type='FrozenLabelEncoderHead',
         features='backbone.*',

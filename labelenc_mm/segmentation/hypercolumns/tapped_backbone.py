@@ -1,17 +1,13 @@
 """Named taps for any backbone that a toolbox registers."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from labelenc_mm.engine.blank_image import undisturbed
-
-OUTPUT = 'output'
-"""Taps ``output0``, ``output1``, … are the outputs that the backbone gives by itself."""
+from labelenc_mm.networks.blank_image import measure_maps
+from labelenc_mm.networks.named_features import FeatureRecorder, own_output, pick_output
 
 # The mixin stands before a backbone's class in the bases; type checkers see a module.
 if TYPE_CHECKING:
@@ -26,61 +22,19 @@ class TapMixin(_Backbone):
     taps: tuple[str, ...]
     tap_channels: tuple[int, ...]
     tap_strides: tuple[int, ...]
+    recorder: FeatureRecorder
+    """Of those taps that are modules."""
 
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
         """Run the backbone; one (N, C, h, w) map a tap."""
-        with self._watched() as maps:
+        with self.recorder.record() as maps:
             outputs = super().forward(*args, **kwargs)
-        outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-        maps.update({f'{OUTPUT}{index}': (output, None) for index, output in enumerate(outputs)})
-        return tuple(self._pick(name, maps) for name in self.taps)
-
-    @contextmanager
-    def _watched(self) -> Iterator[dict[str, tuple[Any, int | None]]]:
-        """Collect outputs, with a count of the changes in place that they have seen by then."""
-        maps: dict[str, tuple[Any, int | None]] = {}
-
-        def keep(name: str, output: Any) -> None:
-            if name in maps:
-                raise ValueError(
-                    f'tap {name!r} of {type(self).__name__} runs more than once in a forward pass: tap '
-                    'the module that uses it'
-                )
-            maps[name] = (output, _version(output))
-
-        # Only while it runs: a copy of the model (EMA) would take permanent hooks along, and they
-        # would collect into the original's dict.
-        modules = dict(self.named_modules())
-        handles = [
-            modules[name].register_forward_hook(lambda _, __, out, name=name: keep(name, out))
-            for name in self.taps
-            if name in modules
-        ]
-        try:
-            yield maps
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _pick(self, name: str, maps: dict[str, tuple[Any, int | None]]) -> Tensor:
-        owner = f'tap {name!r} of {type(self).__name__}'
-        if name not in maps:
-            raise ValueError(f'{owner}: the backbone does not run it; it gives {sorted(maps)}')
-        output, version = maps[name]
-        if not isinstance(output, Tensor) or output.dim() != 4:
-            what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f'{owner} must be a (N, C, h, w) map, got {what}')
-        if version is not None and version != _version(output):
-            raise ValueError(
-                f'{owner} is changed in place after it was computed, as by an in-place ReLU: tap the '
-                'module that does so'
-            )
-        return output
-
-
-def _version(output: Any) -> int | None:
-    """How often a tensor was changed in place; unknown in inference mode."""
-    return output._version if isinstance(output, Tensor) and not output.is_inference() else None
+        for name in self.taps:
+            index = own_output(name)
+            if index is not None:
+                title = f'tap {name!r} of {type(self).__name__}'
+                maps[name] = pick_output(outputs, index, title, self)
+        return tuple(maps[name] for name in self.taps)
 
 
 @MODELS.register_module(name='TappedBackbone')
@@ -97,11 +51,11 @@ def tapped_backbone(
     Args:
         backbone: Config of a registered backbone; one of MMDetection as ``mmdet.<Type>``.
         taps: Paths of modules, as in ``named_modules()``, whose outputs are wanted (``relu``,
-            ``layer3.5``, …), or ``output0``, ``output1``, … for the backbone's own.
+            ``layer3.5``, …), or ``output0``, ``output1``, … for the backbone's own: the names of
+            :mod:`labelenc_mm.networks.named_features` without ``backbone.``.
         in_channels: Channels of the images.
-        probe_size: Side in pixels of an image of zeros that the backbone sees in evaluation mode, and
-            another of twice the side, so that ``tap_channels`` and ``tap_strides`` are known. Must be a
-            multiple of all strides.
+        probe_size: Side in pixels of the first image of zeros that the backbone sees in evaluation mode,
+            so that ``tap_channels`` and ``tap_strides`` are known. Must be a multiple of all strides.
 
     Returns:
         The backbone, with ``taps``, ``tap_channels`` and ``tap_strides``.
@@ -112,38 +66,24 @@ def tapped_backbone(
     """
     model = MODELS.build(backbone)
     modules = [name for name, _ in model.named_modules() if name]
-    unknown = [name for name in taps if name not in modules and not _is_output(name)]
+    unknown = [name for name in taps if name not in modules and own_output(name) is None]
     if isinstance(taps, str) or unknown or not taps or len(set(taps)) < len(taps):
         children = ', '.join(name for name in modules if '.' not in name)
         raise ValueError(
             f'taps={taps!r} must be different paths of modules of {type(model).__name__}, or '
-            f'{OUTPUT}0 and so on; unknown: {unknown}. Its children are {children}'
+            f'output0 and so on; unknown: {unknown}. Its children are {children}'
         )
     stock = type(model)
     model.__class__ = type(f'Tapped{stock.__name__}', (TapMixin, stock), {})
     model.taps = tuple(taps)
-    model.tap_channels, model.tap_strides = _probe(model, in_channels, probe_size)
+    model.recorder = FeatureRecorder(model, [n for n in taps if own_output(n) is None], inside=True)
+    shapes = measure_maps(
+        model,
+        lambda image: model(image.new_zeros(1, in_channels, *image.shape[-2:])),
+        'Try another probe_size of TappedBackbone',
+        taps,
+        [(probe_size, probe_size)],
+    )
+    model.tap_channels = tuple(shape.channels for shape in shapes)
+    model.tap_strides = tuple(shape.stride for shape in shapes)
     return model
-
-
-def _is_output(name: str) -> bool:
-    return name.startswith(OUTPUT) and name[len(OUTPUT) :].isdigit()
-
-
-def _probe(model: TapMixin, in_channels: int, size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Find channels and strides of the taps."""
-    with undisturbed(model):
-        # Of two sizes: 3 cells of 72 pixels are 24 a cell, or 32 rounded up.
-        probes = [model(torch.zeros(1, in_channels, side, side)) for side in (size, 2 * size)]
-    strides = []
-    for name, small, large in zip(model.taps, *probes, strict=True):
-        stride = size // small.shape[-1]
-        sizes = [(size // stride,) * 2, (2 * size // stride,) * 2]
-        if size % stride or [feature.shape[-2:] for feature in (small, large)] != sizes:
-            raise ValueError(
-                f'tap {name!r} of {type(model).__name__} has {tuple(small.shape[-2:])} cells for '
-                f'{size} x {size} pixels and {tuple(large.shape[-2:])} for twice as many, which is no '
-                'whole stride: try another probe_size'
-            )
-        strides.append(stride)
-    return tuple(feature.shape[1] for feature in probes[0]), tuple(strides)

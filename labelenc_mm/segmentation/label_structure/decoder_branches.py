@@ -5,7 +5,7 @@ features of the segmentor's own pass: nothing is computed twice, and the pass do
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from labelenc_mm.networks.named_features import FeatureRecorder
 from labelenc_mm.segmentation.label_structure.frozen_label_decoder_head import (
     FrozenLabelDecoderHead,
 )
@@ -71,15 +72,20 @@ class DecoderBranches:
         Returns:
             What ``run`` returns, and name -> (N, C, ceil(H / s), ceil(W / s)) code.
         """
-        with _record_outputs(self.segmentor) as outputs:
+        with ExitStack() as recording:
             if isinstance(self.segmentor, LabelStructureMixin):
-                with self.segmentor.record_features() as features:
-                    result = run()
-                read = dict(zip(self.segmentor.head_names, features, strict=True))
-            else:
-                result, read = run(), {}
+                ours = recording.enter_context(self.segmentor.record_features())
+            if self._auxiliary:
+                # What auxiliary heads read: the outputs of the last part before them.
+                part = 'neck.*' if self.segmentor.with_neck else 'backbone.*'
+                recorder = FeatureRecorder(self.segmentor, [part])
+                outputs = recording.enter_context(recorder.record())
+            result = run()
+        read: dict[str, list[Tensor]] = {}
+        if isinstance(self.segmentor, LabelStructureMixin):
+            read.update(zip(self.segmentor.head_names, ours, strict=True))
         if self._auxiliary:
-            read.update(dict.fromkeys(self._auxiliary, outputs[0]))
+            read.update(dict.fromkeys(self._auxiliary, outputs[part]))
         return result, {n: head.predict_code(read[n], size) for n, head in self.heads.items()}
 
     @contextmanager
@@ -147,20 +153,6 @@ class DecoderBranches:
 
 def _decoder_heads(named: Iterable[tuple[str, Any]]) -> dict[str, FrozenLabelDecoderHead]:
     return {name: head for name, head in named if isinstance(head, FrozenLabelDecoderHead)}
-
-
-@contextmanager
-def _record_outputs(segmentor: Any) -> Iterator[list[Any]]:
-    """Keep what ``extract_feat`` returns, which is what auxiliary heads read."""
-    outputs: list[Any] = []
-    extract_feat = segmentor.extract_feat
-
-    def keep(inputs: Tensor) -> Any:
-        outputs.append(extract_feat(inputs))
-        return outputs[-1]
-
-    with replaced(segmentor, 'extract_feat', keep):
-        yield outputs
 
 
 @contextmanager

@@ -6,7 +6,7 @@ our heads read are recorded by name. Nothing of the segmentor moves; ours lives 
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,12 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from labelenc_mm.engine.blank_image import pass_blank_image, undisturbed
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.handover.declaration import HandsOver
+from labelenc_mm.networks.blank_image import pass_blank_image
+from labelenc_mm.networks.named_features import FeatureRecorder, as_list
 from labelenc_mm.segmentation.data.label_maps import stack_label_maps
-from labelenc_mm.segmentation.feature_names import FeatureRecorder, expand_names
 
 PREFIX = 'label_structure'
 """Of our losses in the log; without 'loss', which would sum accuracies up."""
@@ -39,7 +39,7 @@ class LabelStructureMixin(HandsOver, StopIfNotFiniteMixin, _Segmentor):
     Args:
         label_structure: Config of a :class:`FrozenLabelDecoderHead` (the default ``type``) or
             :class:`FrozenLabelEncoderHead`, or a list of such. Beside the arguments of the head it has
-            ``features``, one name or a list, as :mod:`labelenc_mm.segmentation.feature_names` describes
+            ``features``, one name or a list, as :mod:`labelenc_mm.networks.named_features` describes
             them; by default what enters the classifier of the decode head. ``num_classes`` and
             ``in_channels`` are filled in.
         kwargs: Of the segmentor.
@@ -58,12 +58,9 @@ class LabelStructureMixin(HandsOver, StopIfNotFiniteMixin, _Segmentor):
         several = not isinstance(label_structure, dict)
         configs = [label_structure] if isinstance(label_structure, dict) else list(label_structure)
         configs = copy.deepcopy(configs)
-        names = [
-            expand_names(self, _names(config.pop('features', 'decode_head.classifier')))
-            for config in configs
-        ]
+        names = [as_list(config.pop('features', 'decode_head.classifier')) for config in configs]
         self._recorder = FeatureRecorder(self, [name for group in names for name in group])
-        widths: dict[str, int] = {}
+        widths: dict[str, list[int]] = {}
         if any('in_channels' not in config for config in configs):
             widths = self._measure_channels()
         decode_head = self.decode_head
@@ -80,8 +77,11 @@ class LabelStructureMixin(HandsOver, StopIfNotFiniteMixin, _Segmentor):
                 )
             if decode_head.ignore_index is not None:
                 config.setdefault('ignore_index', decode_head.ignore_index)
-            config.setdefault('in_channels', [widths.get(name) for name in group])
-            config['in_index'] = list(range(len(group)))
+            if 'in_channels' not in config:
+                config['in_channels'] = [width for name in group for width in widths[name]]
+            of_all = any(name.endswith('.*') for name in group)
+            number = len(as_list(config['in_channels'])) if of_all else len(group)
+            config['in_index'] = list(range(number))
             heads.append(MODELS.build(config))
         self.label_structure = ModuleList(heads)
         self.head_names = [f'{PREFIX}_{i}' if several else PREFIX for i in range(len(heads))]
@@ -124,24 +124,30 @@ class LabelStructureMixin(HandsOver, StopIfNotFiniteMixin, _Segmentor):
         features_of_heads: list[list[Tensor]] = []
         with self._recorder.record() as features:
             yield features_of_heads
-        features_of_heads += [[features[name] for name in names] for names in self._features]
+        for head, names in zip(self.label_structure, self._features, strict=True):
+            read = [feature for name in names for feature in as_list(features[name])]
+            if len(read) != len(head.in_index):
+                raise ValueError(
+                    f'{", ".join(names)} are {len(read)} features, label_structure.in_channels has '
+                    f'{len(head.in_index)}; leave it out, or give one number a feature'
+                )
+            features_of_heads.append(read)
 
-    def _measure_channels(self) -> dict[str, int]:
+    def _measure_channels(self) -> dict[str, list[int]]:
         """Channels of the named features: of outputs by a pass over a blank image."""
-        widths = self._recorder.classifier_channels()
-        outputs = FeatureRecorder(self, [n for n in self._recorder.names if n not in widths])
-        if not outputs.names:
+        widths = {name: [width] for name, width in self._recorder.classifier_channels().items()}
+        recorder = FeatureRecorder(self, [n for n in self._recorder.names if n not in widths])
+        if not recorder.names:
             return widths
+
+        def run(image: Tensor) -> dict[str, Any]:
+            with recorder.record() as features:
+                self.extract_feat(image)
+            return features
+
         remedy = 'Give label_structure.in_channels, one number a feature'
-        blank, _ = pass_blank_image(self, self.extract_feat, remedy)
-        # Once more: what is wrong with a name, the recorder says, whatever the size.
-        with undisturbed(self), outputs.record() as features:
-            self.extract_feat(blank)
-        return widths | {name: feature.shape[1] for name, feature in features.items()}
-
-
-def _names(features: str | Sequence[str]) -> list[str]:
-    return [features] if isinstance(features, str) else list(features)
+        _, features = pass_blank_image(self, run, remedy)
+        return widths | {n: [each.shape[1] for each in as_list(f)] for n, f in features.items()}
 
 
 def label_structure_segmentor(cls: type[BaseSegmentor]) -> type[BaseSegmentor]:

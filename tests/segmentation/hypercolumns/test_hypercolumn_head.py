@@ -1,65 +1,17 @@
-"""Hypercolumn heads inside mmseg's EncoderDecoder: losses, sparse and dense forms, sizes, FCN."""
+"""Hypercolumn heads inside mmseg's EncoderDecoder: losses, sparse and dense forms, targets, sizes."""
 
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.config import ConfigDict
+from hypercolumn_models import DENSENET, MLP, MMDET, NORM, RESNET, VGG, K, batch, segmentor
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
 
-from labelenc_mm.networks import upsample_by_stride
+from labelenc_mm.networks.point_drawing import DrawnPoints
+from labelenc_mm.segmentation import UniformPointSampler
 
-K = 5
-VGG = dict(type='TappedVGG', base_channels=2, taps=('conv1_2', 'conv3_3', 'conv5_3'))
-CROSS_ENTROPY = dict(type='CrossEntropyLoss', avg_non_ignore=True)
-MLP = dict(mlp_channels=(12, 7))
-NORM = dict(type='BN', affine=False)
-DENSENET = dict(
-    type='TappedDenseNet',
-    arch=dict(depths=(1, 1), growth_rate=4, stem_channels=4, transitions=(2,)),
-)
-RESNET = dict(
-    type='TappedBackbone',
-    backbone=dict(type='ResNet', depth=18, base_channels=4, num_stages=2, strides=(1, 2),
-                  dilations=(1, 1), out_indices=(0, 1)),
-    taps=('relu', 'layer1', 'output1'),
-)  # fmt: skip
-MMDET = dict(RESNET, backbone=dict(RESNET['backbone'], type='mmdet.ResNet', frozen_stages=-1))
-
-
-def segmentor(backbone=VGG, type='HypercolumnHead', test_cfg=None, **options):
-    """Built from a config that reads channels and strides off the backbone."""
-    taps = MODELS.build(backbone)
-    config = dict(
-        type='EncoderDecoder',
-        backbone=backbone,
-        decode_head=dict(
-            type=type,
-            in_channels=taps.tap_channels,
-            strides=taps.tap_strides,
-            num_classes=K,
-            **{'loss_decode': CROSS_ENTROPY, **options},
-        ),
-        train_cfg=dict(),
-        test_cfg=test_cfg or dict(mode='whole'),
-    )
-    model = MODELS.build(ConfigDict(config))
-    model.init_weights()
-    return model
-
-
-def batch(size, count=2, void=0.2):
-    labels = torch.randint(0, K, (count, 1, *size))
-    labels[torch.rand(labels.shape) < void] = 255
-    samples = [
-        SegDataSample(
-            metainfo=dict(img_shape=size, ori_shape=size, pad_shape=size),
-            gt_sem_seg=PixelData(data=image),
-        )
-        for image in labels
-    ]
-    return torch.randn(count, 3, *size), samples
+UNIFORM = dict(type='UniformPointSampler', num_points=20)
+BALANCED = dict(type='BalancedPointSampler', num_points=20)
 
 
 @pytest.mark.parametrize('backbone', [VGG, DENSENET, RESNET, MMDET])
@@ -92,8 +44,8 @@ def test_all_labelled_points_give_the_dense_loss_and_gradients(options):
     model = segmentor(**options, mlp_dropout=0.0)
     images, samples = batch((32, 48))
     results = []
-    for num_points in (None, 32 * 48):
-        model.decode_head.num_points = num_points
+    for sampler in (None, UniformPointSampler(32 * 48)):
+        model.decode_head.point_sampler = sampler
         losses = model.loss(images, samples)
         gradients = torch.autograd.grad(losses['decode.loss_ce'], list(model.parameters()))
         results.append((*losses.values(), *gradients))
@@ -101,21 +53,89 @@ def test_all_labelled_points_give_the_dense_loss_and_gradients(options):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_sparse_loss_is_the_cross_entropy_at_the_drawn_points(monkeypatch):
+def test_sparse_loss_is_the_cross_entropy_at_the_drawn_points():
     model = segmentor(num_points=20)
     images, samples = batch((32, 48))
-    x, y = torch.randint(0, 48, (2, 20)), torch.randint(0, 32, (2, 20))
-    labels = torch.stack([s.gt_sem_seg.data[0] for s in samples])[torch.arange(2).view(2, 1), y, x]
-    points = torch.stack([x, y], -1).float()
-    monkeypatch.setattr(
-        'labelenc_mm.segmentation.hypercolumns.hypercolumn_head.draw_points',
-        lambda *_: (points, labels),
-    )
+    cells = torch.randint(0, 32 * 48, (2, 20))
+    is_drawn = torch.rand(2, 20) < 0.8
+    model.decode_head.point_sampler.draw = lambda *_: DrawnPoints(cells, is_drawn)
     found = model.loss(images, samples)['decode.loss_ce']
     logits = model.eval().encode_decode(images, [s.metainfo for s in samples])
-    chosen = logits[torch.arange(2).view(2, 1), :, y, x]  # (N, P, K)
-    expected = F.cross_entropy(chosen.flatten(0, 1), labels.flatten(), ignore_index=255)
+    image, x, y = torch.arange(2).view(2, 1), cells % 48, cells // 48
+    labels = torch.stack([s.gt_sem_seg.data[0] for s in samples])[image, y, x]
+    is_counted = is_drawn & (labels != 255)
+    expected = F.cross_entropy(logits[image, :, y, x][is_counted], labels[is_counted])
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize('border', [0, 4])
+def test_num_points_is_short_for_a_uniform_sampler(border):
+    images, samples = batch((32, 48))
+    losses = []
+    for options in (
+        dict(num_points=30, point_border=border),
+        dict(sampler=dict(UNIFORM, num_points=30, border=border)),
+    ):
+        torch.manual_seed(0)
+        losses.append(segmentor(**MLP, **options).loss(images, samples))
+    assert all(torch.equal(losses[0][key], losses[1][key]) for key in losses[0])
+
+
+def test_edges_are_learned_at_balanced_points():
+    """PixelNet's second task: one logit a pixel, half of the points on the few edges."""
+    model = segmentor(
+        num_classes=2,
+        out_channels=1,
+        threshold=0.5,
+        sampler=BALANCED,
+        targets=dict(type='LabelMapTargets', field='gt_edge_map'),
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True),
+    )
+    images, samples = batch((32, 48))
+    for sample in samples:
+        edges = torch.zeros(1, 32, 48, dtype=torch.int64)
+        edges[:, 7] = 1
+        edges[:, 9] = 255
+        sample.gt_edge_map = PixelData(data=edges)
+        del sample.gt_sem_seg
+    seen = []
+    model.decode_head.loss_decode.register_forward_hook(lambda _, inputs, __: seen.append(inputs))
+    loss = model.loss(images, samples)['decode.loss_ce']
+    (scores, labels), *_ = seen
+    assert scores.shape == (2, 1, 20, 1) and labels.shape == (2, 20, 1)
+    assert (labels == 1).sum(1).tolist() == (labels == 0).sum(1).tolist() == [[10], [10]]
+    expected = F.binary_cross_entropy_with_logits(scores.flatten(), labels.flatten().float())
+    torch.testing.assert_close(loss, expected)
+
+
+@MODELS.register_module(force=True)
+class SquaredDistance(torch.nn.Module):
+    loss_name = 'loss_normal'
+
+    def forward(self, scores, values, weight=None, **kwargs):
+        return ((scores - values).square().sum(1) * weight).sum() / weight.sum()
+
+
+@pytest.mark.parametrize('sampler', [None, UNIFORM])
+def test_normals_are_learned_where_they_are_known(sampler):
+    """PixelNet's third task: vectors instead of labels, with a loss of one's own."""
+    model = segmentor(
+        num_classes=3,
+        sampler=sampler and dict(sampler, num_points=32 * 48),
+        targets=dict(type='VectorMapTargets', field='gt_normals'),
+        loss_decode=dict(type='SquaredDistance'),
+    )
+    images, samples = batch((32, 48))
+    for sample in samples:
+        normals = F.normalize(torch.randn(3, 32, 48), dim=0)
+        normals[:, :9] = 0
+        sample.gt_normals = PixelData(data=normals)
+    losses = model.loss(images, samples)
+    assert list(losses) == ['decode.loss_normal']
+    scores = model.encode_decode(images, [s.metainfo for s in samples])
+    wanted = torch.stack([sample.gt_normals.data for sample in samples])
+    expected = (scores - wanted)[:, :, 9:].square().sum(1).mean()
+    torch.testing.assert_close(losses['decode.loss_normal'], expected)
 
 
 @pytest.mark.parametrize('options', [{}, dict(num_points=40), dict(MLP, num_points=40)])
@@ -166,72 +186,11 @@ def test_test_stride_evaluates_the_centres_of_squares():
     torch.testing.assert_close(coarse[:, :, 3, 3], expected[..., 0])
 
 
-def test_sliding_windows_of_any_size():
-    test_cfg = dict(mode='slide', crop_size=(30, 26), stride=(17, 13))
-    model = segmentor(test_cfg=test_cfg).eval()
-    images, samples = batch((43, 38), count=1)
-    window = model.encode_decode(images[..., :30, :26], [dict(img_shape=torch.Size((30, 26)))])
-    logits = model.inference(images, [samples[0].metainfo])
-    assert logits.shape == (1, K, 43, 38)
-    # The corner that only the first window covers.
-    torch.testing.assert_close(logits[..., :13, :12], window[..., :13, :12])
-
-
-def test_padded_input_is_scored_whole():
-    model = segmentor().eval()
-    images, _ = batch((48, 48), count=1)
-    meta = dict(img_shape=(43, 38), ori_shape=(43, 38), pad_shape=(48, 48))
-    assert model.encode_decode(images, [meta]).shape == (1, K, 48, 48)
-
-
-def test_fcn_8s_is_the_published_sum_of_skips():
-    vgg = dict(VGG, taps=('pool3', 'pool4', 'fc7'), fc_channels=6, fc_dropout=0.0)
-    model = segmentor(vgg, type='FCNSkipHead')
-    projection = model.decode_head.projection
-    assert projection.strides == (8, 16, 32)
-    torch.nn.init.normal_(projection.bias)
-    images, samples = batch((64, 96))
-    pool3, pool4, fc7 = (
-        conv(feature) for conv, feature in zip(projection.projections, model.extract_feat(images))
-    )
-
-    def up(scores, factor):
-        return F.interpolate(scores, scale_factor=factor, mode='bilinear', align_corners=False)
-
-    expected = up(up(up(fc7, 2) + pool4, 2) + pool3, 8) + projection.bias.view(1, -1, 1, 1)
-    found = model.encode_decode(images, [s.metainfo for s in samples])
-    torch.testing.assert_close(found, expected)
-    # Rounded down, 70 pixels are 8, 4 and 2 cells: coarser scores stay in place.
-    images, samples = batch((70, 70))
-    pool3, pool4, fc7 = (
-        conv(feature) for conv, feature in zip(projection.projections, model.extract_feat(images))
-    )
-    expected = upsample_by_stride(up(up(fc7, 2) + pool4, 2) + pool3, 8, (70, 70))
-    found = model.encode_decode(images, [s.metainfo for s in samples])
-    torch.testing.assert_close(found, expected + projection.bias.view(1, -1, 1, 1))
-
-
-def test_fcn_32s_is_the_linear_hypercolumn_of_one_tap():
-    vgg = dict(VGG, taps=('fc7',), fc_channels=6, fc_dropout=0.0)
-    skip, linear = segmentor(vgg, type='FCNSkipHead'), segmentor(vgg)
-    linear.load_state_dict(skip.state_dict())
-    images, samples = batch((70, 70))
-    metas = [s.metainfo for s in samples]
-    torch.testing.assert_close(
-        skip.encode_decode(images, metas), linear.encode_decode(images, metas)
-    )
-
-
 def test_linear_head_has_no_second_classifier_and_an_mlp_ends_in_mmsegs():
     assert not any('conv_seg' in key for key in segmentor().state_dict())
     head = segmentor(**MLP).decode_head
     assert head.conv_seg.weight.shape == (K, 7, 1, 1)
     assert head.projection.projections[0].weight.shape == (12, 2, 1, 1)
-
-
-def test_default_output_covers_the_finest_tap():
-    model = segmentor(dict(VGG, taps=('conv2_1', 'conv4_1')))
-    assert model(torch.randn(1, 3, 43, 38)).shape == (1, K, 42, 38)
 
 
 @pytest.mark.parametrize(
@@ -241,23 +200,13 @@ def test_default_output_covers_the_finest_tap():
         (dict(test_stride=4), 'test_stride=4 saves nothing'),
         (dict(num_points=0), 'num_points=0'),
         (dict(num_points=5, ignore_index=None), 'ignore_index=None'),
-        (dict(type='FCNSkipHead', num_points=5), 'trains at all pixels'),
-        (dict(type='FCNSkipHead', **MLP), 'is linear'),
+        (dict(num_points=5, sampler=UNIFORM), 'drop one'),
+        (
+            dict(sampler=BALANCED, targets=dict(type='VectorMapTargets', field='gt_normals')),
+            'BalancedPointSampler draws positive pixels, and VectorMapTargets knows none',
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         segmentor(**options)
-
-
-def test_strides_that_do_not_divide_each_other_are_refused():
-    with pytest.raises(ValueError, match='each must be a multiple of the next finer one'):
-        MODELS.build(
-            dict(
-                type='FCNSkipHead',
-                in_channels=(3, 3),
-                strides=(2, 3),
-                num_classes=K,
-                loss_decode=CROSS_ENTROPY,
-            )
-        )

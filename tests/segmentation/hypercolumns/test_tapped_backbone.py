@@ -95,7 +95,7 @@ def test_gradients_pass_through_taps():
         (('layer1', 'layer1'), 'must be different paths'),
         (('bn1',), "'bn1' of TappedResNet is changed in place .* in-place ReLU"),
         (('layer1.0.relu',), 'runs more than once'),
-        (('output7',), 'the backbone does not run it'),
+        (('output7',), "'output7' of TappedResNet: TappedResNet has 4 outputs, 0 to 3"),
     ],
 )
 def test_wrong_taps_are_refused_when_built(taps, message):
@@ -104,5 +104,5 @@ def test_wrong_taps_are_refused_when_built(taps, message):
 
 
 def test_stride_that_is_no_whole_number_is_refused():
-    with pytest.raises(ValueError, match='no whole stride: try another probe_size'):
+    with pytest.raises(ValueError, match='no whole stride. Try another probe_size'):
         tapped(('layer4',), probe_size=72)

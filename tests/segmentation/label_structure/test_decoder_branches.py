@@ -15,6 +15,7 @@ from segmentation_models import (
     random_maps,
     segmentor_with,
     stock_model_config,
+    with_auxiliary,
     write_autoencoder,
 )
 
@@ -60,6 +61,21 @@ def test_predictions_through_the_decoder_and_unchanged_ones_beside_them(kind, de
             assert torch.equal(sample.pred_sem_seg.data, logits[0].argmax(0, keepdim=True))
     assert len(passes) == 1
     assert vars(segmentor) == before and segmentor.out_channels == NUM_CLASSES
+
+
+@torch.no_grad()
+def test_auxiliary_heads_read_the_neck_where_there_is_one(decoder):
+    model = with_auxiliary(
+        stock_model_config('FCN'),
+        dict(decoder, num_classes=NUM_CLASSES, in_channels=6, in_index=2),
+    )
+    model.neck = dict(type='FPN', in_channels=[8, 16, 32, 64], out_channels=6, num_outs=4)
+    model.decode_head.in_channels = 6
+    segmentor = build(model).eval()
+    inputs = data(segmentor, training=False)['inputs']
+    _, codes = DecoderBranches(segmentor).predict_codes(lambda: segmentor(inputs), SIZE)
+    expected = segmentor.auxiliary_head.predict_code(segmentor.extract_feat(inputs), SIZE)
+    assert torch.equal(codes['auxiliary_head'], expected)
 
 
 @torch.no_grad()

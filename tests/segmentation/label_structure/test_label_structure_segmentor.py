@@ -404,8 +404,9 @@ def test_an_autoencoder_of_other_classes_or_channels_is_refused(autoencoder):
     ('features', 'message'),
     [
         ('backbone.4', "'backbone.4': ResNetV1c has 4 outputs, 0 to 3"),
-        ('backbone.layer4', "no output 'layer4'; its outputs have no names"),
-        ('backbone.*', "ResNetV1c has no named taps. Name its outputs one by one: 'backbone.0'"),
+        ('backbone.layer5', "no output or module 'layer5'; its outputs have no names"),
+        ('backbone.layer4.0.relu', "'backbone.layer4.0.relu' runs more than once"),
+        ('backbone.*', 'FrozenLabelDecoderHead reads one feature, got 4'),
         ('neck.0', 'has no neck'),
         ('decode_head.bottleneck', "'decode_head.bottleneck' is unknown. Features are called"),
         (['backbone.2', 'backbone.3'], 'FrozenLabelDecoderHead reads one feature, got 2'),
@@ -415,6 +416,29 @@ def test_missing_features_are_refused_at_once(features, message, autoencoder):
     with pytest.raises(ValueError) as error:
         build(stock_model_config('FCN'), decoder_config(autoencoder, features=features))
     assert message in str(error.value)
+
+
+def test_modules_inside_and_all_outputs_of_a_stock_backbone(autoencoder):
+    segmentor = build(
+        stock_model_config('FCN'),
+        [
+            decoder_config(autoencoder, features='backbone.layer2.0'),
+            encoder_config(autoencoder, features='backbone.*'),
+        ],
+    )
+    assert [head.in_channels for head in segmentor.label_structure] == [(16,), (8, 16, 32, 64)]
+    batch = data(segmentor)
+    (inner,), outputs = features_of_heads(segmentor.eval(), batch['inputs'])
+    backbone = segmentor.backbone
+    assert torch.equal(backbone.layer2[1](inner), outputs[1])
+    assert all(map(torch.equal, outputs, backbone(batch['inputs'])))
+
+
+def test_in_channels_of_another_number_of_features_are_refused(autoencoder):
+    options = dict(features='backbone.*', in_channels=[8, 16])
+    segmentor = build(stock_model_config('FCN'), encoder_config(autoencoder, **options))
+    with pytest.raises(ValueError, match=r'backbone\.\* are 4 features, .*in_channels has 2'):
+        segmentor(**data(segmentor), mode='loss')
 
 
 def test_in_channels_that_do_not_fit_the_feature_are_refused(autoencoder):

@@ -307,7 +307,7 @@ model = dict(
     refused = run_script(
         tool, config.with_name('c_0.py'), out, out, work_dir=tmp_path / 'tool', expect=1
     )
-    assert 'no state_dict with a auxiliary_head.1.decoder.* part' in refused.output
+    assert 'no state_dict with a' in refused.output
 
 
 def test_reduce_zero_label_in_both_trainings(tmp_path):

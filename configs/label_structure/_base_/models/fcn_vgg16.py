@@ -3,7 +3,5 @@ _base_ = './hypercolumn_vgg16.py'
 model = dict(
     # conv5_3 is what label structure reads: it has the stride of the code.
     backbone=dict(taps=['pool3', 'pool4', 'fc7', 'conv5_3']),
-    decode_head=dict(
-        type='FCNSkipHead', in_channels=[256, 512, 4096], strides=[8, 16, 32], in_index=[0, 1, 2]
-    ),
+    decode_head=dict(type='FCNSkipHead', in_index=[0, 1, 2]),
 )

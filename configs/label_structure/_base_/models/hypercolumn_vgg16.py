@@ -9,13 +9,11 @@ data_preprocessor = dict(
     size=(256, 256),
 )
 model = dict(
-    type='EncoderDecoder',
+    type='HypercolumnEncoderDecoder',
     data_preprocessor=data_preprocessor,
     backbone=dict(type='TappedVGG'),
     decode_head=dict(
         type='HypercolumnHead',
-        in_channels=[64] * 2 + [128] * 2 + [256] * 3 + [512] * 6,
-        strides=[1] * 2 + [2] * 2 + [4] * 3 + [8] * 3 + [16] * 3,
         num_classes=21,
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
     ),

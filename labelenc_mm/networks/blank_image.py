@@ -5,15 +5,15 @@ measures one asks here, so that the sizes that are tried are the same everywhere
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from labelenc_mm.engine.built_models import image_channels
+from labelenc_mm.networks.named_features import FeatureError
 
 T = TypeVar('T')
 
@@ -85,34 +85,109 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def pass_blank_image(model: nn.Module, run: Callable[[Tensor], T], remedy: str) -> tuple[Tensor, T]:
+class MapShape(NamedTuple):
+    """What is to be known of a feature map beforehand."""
+
+    channels: int
+    stride: int
+    """Pixels of the image a cell."""
+
+
+def map_shapes(image: Tensor, maps: Sequence[Tensor]) -> list[MapShape]:
+    """Channels and strides, to the nearest whole number, of maps that were made of an image."""
+    return [MapShape(each.shape[1], round(image.shape[-1] / each.shape[-1])) for each in maps]
+
+
+def measure_maps(
+    model: nn.Module,
+    run: Callable[[Tensor], Sequence[Tensor]],
+    remedy: str,
+    names: Sequence[str] = (),
+    sizes: Sequence[tuple[int, int]] = (),
+) -> list[MapShape]:
+    """Channels and strides of the maps that a model makes, where strides must be exact.
+
+    Two images are passed, the second one of twice the side unless the model takes none such: 3 cells of
+    72 pixels are 24 a cell, or 32 rounded up.
+
+    Args:
+        model: A model, or a backbone.
+        run: Makes the maps of a (1, channels, H, W) image.
+        remedy: What to do where that fails, for the message.
+        names: Of the maps, for the message.
+        sizes: (H, W) to try before all others.
+
+    Raises:
+        ValueError: The model takes no blank image, or a stride is no whole number.
+    """
+    image, maps = pass_blank_image(model, run, remedy, sizes)
+    probes = [(image, maps)]
+    with undisturbed(model), suppress(Exception):  # a network of one size takes no other
+        larger = image.new_zeros(1, image.shape[1], *(2 * side for side in image.shape[-2:]))
+        probes.append((larger, run(larger)))
+    shapes = map_shapes(image, maps)
+    for index, shape in enumerate(shapes):
+        found = [tuple(maps[index].shape[-2:]) for _, maps in probes]
+        expected = [
+            tuple(side / max(shape.stride, 1) for side in pixels.shape[-2:]) for pixels, _ in probes
+        ]
+        if found != expected:
+            name = repr(names[index]) if names else str(index)
+            raise ValueError(
+                f'map {name} of {type(model).__name__} has {found} cells (height, width) for images of '
+                f'{[tuple(pixels.shape[-2:]) for pixels, _ in probes]} pixels, which is no whole stride. '
+                f'{remedy}'
+            )
+    return shapes
+
+
+def pass_blank_image(
+    model: nn.Module,
+    run: Callable[[Tensor], T],
+    remedy: str,
+    sizes: Sequence[tuple[int, int]] = (),
+) -> tuple[Tensor, T]:
     """Pass a blank image of the first size that a model takes.
 
     Args:
         model: A model, or a backbone.
         run: What to run on a (1, channels, H, W) image of zeros.
         remedy: What to do where it takes none, for the message.
+        sizes: (H, W) to try before all others.
 
     Returns:
         The image, and what ``run`` has made of it.
 
     Raises:
-        ValueError: The model takes none; has what the first one, 128 x 128, has raised.
+        FeatureError: A feature that is to be recorded is not there, whatever the size.
+        ValueError: The model takes none; has what the first one has raised.
     """
     backbone = getattr(model, 'backbone', model)
-    sizes = image_sizes(model)
+    sizes = list(dict.fromkeys([*sizes, *image_sizes(model)]))
     failure = None
     with undisturbed(model):
         for size in sizes:
             image = torch.zeros(1, image_channels(backbone), *size, device=device_of(model))
             try:
                 return image, run(image)
+            except FeatureError:
+                raise
             except Exception as error:  # whatever a network says to a size that it does not take
                 failure = failure or error
     raise ValueError(
         f'{type(backbone).__name__} takes a blank image of none of the (height, width) '
         f'{", ".join(map(str, sizes))}. {remedy}. The first ended in {type(failure).__name__}: {failure}'
     ) from failure
+
+
+def image_channels(model: nn.Module) -> int:
+    """The number of channels of the images that a model, or a backbone, takes."""
+    for module in model.modules():
+        if type(module).__name__ == 'Focus':  # YOLOX: first folds 2x2 pixels into the channels
+            return module.conv.conv.in_channels // 4  # type: ignore[union-attr, operator, return-value]
+        if isinstance(module, nn.Conv2d):
+            return module.in_channels
+    return 3
 
 
 def device_of(model: nn.Module) -> torch.device:

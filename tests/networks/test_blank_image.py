@@ -7,7 +7,13 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from labelenc_mm.engine.blank_image import image_sizes, pass_blank_image, undisturbed
+from labelenc_mm.networks.blank_image import (
+    image_sizes,
+    measure_maps,
+    pass_blank_image,
+    undisturbed,
+)
+from labelenc_mm.networks.named_features import FeatureRecorder
 
 
 class Picky(nn.Module):
@@ -66,6 +72,37 @@ def test_a_network_that_takes_none_is_told_with_the_first_reason_and_the_remedy(
     )
     with pytest.raises(ValueError, match=message):
         pass_blank_image(model, model, 'Set x by hand')
+
+
+def test_a_feature_that_is_not_there_is_told_at_once_and_not_a_matter_of_sizes():
+    model = Picky(lambda height, width: True)
+    recorder = FeatureRecorder(model, ['backbone.1'])
+
+    def run(image):
+        with recorder.record():
+            model(image)
+
+    with pytest.raises(ValueError, match="^feature 'backbone.1': Conv2d has 1 outputs, 0 to 0$"):
+        pass_blank_image(model, run, 'remedy')
+
+
+def test_measured_channels_and_strides():
+    model = Picky(only(90, 60), img_size=(90, 60))
+    maps = [nn.AvgPool2d(3), nn.AvgPool2d(15), nn.AvgPool2d(90, ceil_mode=True)]
+    run = lambda image: [pool(model(image)[0].expand(-1, 5, -1, -1)) for pool in maps]  # noqa: E731
+    assert measure_maps(model, lambda x: run(x)[:2], 'remedy') == [(5, 3), (5, 15)]
+    with pytest.raises(ValueError, match=r'map 2 of Picky has .* no whole stride. remedy'):
+        measure_maps(model, run, 'remedy')
+
+
+def test_a_stride_that_rounding_hides_is_found_with_a_second_image():
+    """72 pixels are 3 cells of 24, or of 32 rounded up."""
+    model = Picky(lambda height, width: True)
+    pool = nn.AvgPool2d(32, ceil_mode=True)
+    run = lambda image: [pool(model(image)[0])]  # noqa: E731
+    assert measure_maps(model, run, '') == [(1, 32)]
+    with pytest.raises(ValueError, match=r"map 'pooled' of Picky .*\(72, 72\), \(144, 144\)"):
+        measure_maps(model, run, '', ['pooled'], [(72, 72)])
 
 
 def test_nothing_is_disturbed():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from labelenc_mm.segmentation.feature_names import FeatureRecorder
+from labelenc_mm.networks.named_features import FeatureError, FeatureRecorder
 
 
 class Backbone(nn.Module):
@@ -75,6 +75,47 @@ def test_outputs_by_index_and_by_tap():
     assert torch.equal(features['neck.1'], 2 * second)
 
 
+def test_all_outputs_and_modules_inside():
+    model = Model().eval()
+    image = torch.rand(2, 3, 9, 9)
+    names = ('backbone.*', 'neck.*', 'backbone.convs.0', 'backbone.output1')
+    features, _ = record(model, *names, image=image)
+    outputs = model.backbone(image)
+    assert all(map(torch.equal, features['backbone.*'], outputs))
+    assert all(map(torch.equal, features['neck.*'], [2 * output for output in outputs]))
+    assert torch.equal(features['backbone.convs.0'], outputs[0])
+    assert torch.equal(features['backbone.output1'], outputs[1])
+    inside = FeatureRecorder(model.backbone, ['convs.1'], inside=True)
+    with inside.record() as features:
+        model(image)
+    assert torch.equal(features['convs.1'], outputs[1])
+
+
+def test_a_number_is_an_output_even_of_a_backbone_whose_modules_have_numbers():
+    model = Model(neck=False).eval()
+    model.backbone = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1))
+    model.backbone.add_module('last', Neck())
+    model.backbone.register_forward_hook(lambda *args: (args[2], 3 * args[2]))
+    model.backbone.last = nn.Identity()
+    image = torch.rand(1, 3, 9, 9)
+    features, _ = record(model, 'backbone.1', 'backbone.last', image=image)
+    assert torch.equal(features['backbone.1'], 3 * features['backbone.last'])
+
+
+def test_modules_inside_run_once_and_keep_what_they_gave():
+    model = Model().eval()
+    convs = model.backbone.convs
+    model.backbone.forward = lambda x: (convs[0](x).relu_(),) * 2
+    model.decode_head = Head(4)
+    with pytest.raises(FeatureError, match="'backbone.convs.0' is changed in place after"):
+        record(model, 'backbone.convs.0')
+    with pytest.raises(FeatureError, match="'backbone.convs.1': the model does not run its Conv2d"):
+        record(model, 'backbone.convs.1')
+    model.backbone.forward = lambda x: (convs[0](x), convs[0](x))
+    with pytest.raises(FeatureError, match="'backbone.convs.0' runs more than once"):
+        record(model, 'backbone.convs.0')
+
+
 def test_classifier_feature_is_what_the_classifier_gets_dropout_included():
     model = Model()
     features, (logits,) = record(model, 'decode_head.classifier')
@@ -132,8 +173,10 @@ def test_the_first_run_counts_and_a_copy_records_its_own():
         ('backbone.', "'backbone.' is unknown"),
         ('decode_head.0', "'decode_head.0' is unknown"),
         (3, '3 is unknown'),
-        ('backbone.conv3', "no output 'conv3'; its taps are ['conv1', 'conv2']"),
-        ('neck.top', "no output 'top'; its outputs have no names"),
+        ('backbone.conv3', "no output or module 'conv3'; its taps are ['conv1', 'conv2']"),
+        ('backbone.output0', "no output or module 'output0'; its taps are"),  # whose outputs?
+        ('backbone.convs.2', "no output or module 'convs.2'"),
+        ('neck.top', "no output or module 'top'; its outputs have no names"),
     ],
 )
 def test_unknown_names_are_refused_at_once(name, message):

@@ -1,0 +1,101 @@
+"""Points of images to train at (PixelNet, arXiv 1609.06694, sec. 3): uniform, or with a share of positives.
+
+Nothing here waits for a GPU, and shapes depend on nothing but the arguments' shapes.
+
+Shape legend: N images of (H, W) pixels, P points an image, or H W if that is less.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class DrawnPoints(NamedTuple):
+    """Pixels that were drawn, all different; where an image has fewer candidates, the rest is filler."""
+
+    cells: Tensor
+    """(N, P) int64 numbers of pixels, row by row."""
+    is_drawn: Tensor
+    """(N, P) bool; False for filler, which is not to be learned from."""
+
+    def coordinates(self, width: int) -> Tensor:
+        """(N, P, 2) coordinates (x, y) in images of this width."""
+        xy = torch.stack([self.cells % width, self.cells // width], dim=-1)
+        return xy.to(torch.get_default_dtype())
+
+
+def draw_uniform(candidates: Tensor, num_points: int) -> DrawnPoints:
+    """Draw pixels uniformly and without replacement.
+
+    Args:
+        candidates: (N, H, W) bool, the pixels that may be drawn.
+        num_points: P.
+    """
+    return _draw(torch.rand(candidates.shape, device=candidates.device), candidates, num_points)
+
+
+def draw_balanced(
+    candidates: Tensor, positive: Tensor, num_points: int, share: float
+) -> DrawnPoints:
+    """Draw pixels of which a share is positive, uniformly within both kinds.
+
+    Args:
+        candidates: (N, H, W) bool, the pixels that may be drawn.
+        positive: (N, H, W) bool.
+        num_points: P.
+        share: Of the points, those that are positive. Where an image has too few of one kind, more of the
+            other are drawn in their place.
+    """
+    keys = torch.rand(candidates.shape, device=candidates.device)
+    positives = _draw(keys, candidates & positive, num_points)
+    negatives = _draw(keys, candidates & ~positive, num_points)
+    number = positives.cells.shape[1]
+    found = positives.is_drawn.sum(1, keepdim=True)
+    missing = number - negatives.is_drawn.sum(1, keepdim=True)
+    taken = torch.minimum(missing.clamp(min=round(share * number)), found)
+    rank = torch.arange(number, device=candidates.device).expand_as(positives.cells)
+    rest = (rank - taken).clamp(min=0)
+    return DrawnPoints(
+        *(
+            torch.where(rank < taken, of_positives, of_negatives.gather(1, rest))
+            for of_positives, of_negatives in zip(positives, negatives, strict=True)
+        )
+    )
+
+
+def without_border(candidates: Tensor, border: int) -> Tensor:
+    """The (N, H, W) candidates without those in a margin of so many pixels."""
+    if border <= 0:
+        return candidates
+    height, width = candidates.shape[-2:]
+    inside = torch.zeros_like(candidates)
+    inside[:, border : height - border, border : width - border] = True
+    return candidates & inside
+
+
+def draw_points(
+    labels: Tensor, num_points: int, ignore_index: int = 255, border: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Draw pixels that have a label, uniformly and without replacement.
+
+    Args:
+        labels: (N, H, W) int64 label maps.
+        num_points: P.
+        ignore_index: Label of pixels that are not to be drawn.
+        border: Width in pixels of a margin without points.
+
+    Returns:
+        (N, P, 2) coordinates (x, y) and (N, P) labels. An image that has fewer labelled pixels than P
+        has them all, and further points whose label is ``ignore_index``.
+    """
+    points = draw_uniform(without_border(labels != ignore_index, border), num_points)
+    drawn = labels.flatten(1).gather(1, points.cells).masked_fill(~points.is_drawn, ignore_index)
+    return points.coordinates(labels.shape[-1]), drawn
+
+
+def _draw(keys: Tensor, candidates: Tensor, num_points: int) -> DrawnPoints:
+    """The candidates with the largest keys, all of which are positive."""
+    number = min(num_points, candidates[0].numel())
+    drawn = keys.masked_fill(~candidates, -1).flatten(1).topk(number)
+    return DrawnPoints(drawn.indices, drawn.values >= 0)
