@@ -3,8 +3,8 @@ model = dict(
     type='LabelEncFCOS',
     labelenc=dict(
         stage='autoencode',
-        # A quarter as wide as the paper's, like the detector.
-        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+        # As wide as the backbone, as in the paper.
+        encoder=dict(stem_channels=8, out_channels=[16, 32, 64, 128]),
     ),
 )
 default_hooks = dict(labelenc=dict(type='LabelEncHook'))

@@ -3,7 +3,7 @@ model = dict(
     type='LabelEncRetinaNet',
     labelenc=dict(
         stage='autoencode',
-        # A sixteenth as wide as the paper's, like the backbone.
+        # As wide as the backbone, as in the paper.
         encoder=dict(stem_channels=8, out_channels=(16, 32, 64, 128)),
     ),
 )
