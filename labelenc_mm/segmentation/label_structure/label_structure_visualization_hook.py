@@ -43,8 +43,9 @@ class LabelStructureVisualizationHook(SegVisualizationHook):
     if the image is drawn.
 
     Args:
-        draw: Whether to draw.
-        interval: Batches from one picture to the next.
+        draw: Whether to draw; ``tools/test.py --show-dir`` sets it.
+        interval: In validation, batches from one picture to the next; in testing mmseg's hook decides
+            (the fork draws every image).
         show: Whether to show pictures in a window instead of saving them.
         wait_time: Seconds that each is shown.
         backend_args: Of the file backend through which images are read.
