@@ -105,7 +105,10 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
         try:
             model.load_state_dict(state_dict, strict=True)
         except RuntimeError as error:
-            raise ExportError(f'the weights do not fit the config: {error}') from error
+            raise ExportError(
+                f'the weights do not fit the config: {error}\nGive the config that the training left in its '
+                'work dir'
+            ) from error
         toolbox.save_hand_over(model, state_dict, out, dataset_meta)
     else:
         toolbox.export_model(config, state_dict, out, dataset_meta, device)

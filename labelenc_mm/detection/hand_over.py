@@ -87,7 +87,8 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
         ) from error
     if metadata.get('kind') != _KIND:
         raise ArtefactError(
-            f'{path} is not a label encoding of step 1 (kind: {metadata.get("kind")})'
+            f'{path} is not a label encoding of step 1 (kind: {metadata.get("kind")}): give the {FILE_NAME} '
+            'that step 1 left in its work dir'
         )
     check_metadata(path, metadata, {'classes': CLASSES})
 

@@ -137,7 +137,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             raise ValueError(f"labelenc.label_source must be 'box' or 'mask', got {label_source!r}")
         if stage == 'autoencode' and init_from is not None:
             raise ValueError(
-                "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds"
+                "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds: leave it out"
             )
         if stage == 'supervise' and not joint:
             raise ValueError(
@@ -255,7 +255,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         if boxes.shape[-1] != 4:
             raise ValueError(
                 f'{path}: boxes have {boxes.shape[-1]} values; label maps need axis-aligned '
-                '(x1, y1, x2, y2) boxes'
+                '(x1, y1, x2, y2) boxes; rotated ones are not supported'
             )
         if self.pixel_convention == 'inclusive':
             boxes = inclusive_boxes(boxes, data_sample.metainfo)

@@ -190,7 +190,10 @@ def _read(path: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f'{FILE_NAME} in its work dir'
         ) from error
     if metadata.get('kind') != _KIND:
-        raise ArtefactError(f'{path} is no label autoencoder (kind: {metadata.get("kind")})')
+        raise ArtefactError(
+            f'{path} is no label autoencoder (kind: {metadata.get("kind")}): give the {FILE_NAME} that its '
+            'training left in its work dir'
+        )
     check_metadata(path, metadata, _METADATA)
     return tensors, metadata
 

@@ -175,7 +175,10 @@ def _nothing_to_show(branches: DecoderBranches) -> str | None:
     """Why pictures of a run are those of mmseg's hook; None if they are not."""
     model = branches.segmentor
     if isinstance(model, BaseTTAModel):
-        return 'test-time augmentation merges several passes; its prediction alone is drawn'
+        return (
+            'test-time augmentation merges several passes; its prediction alone is drawn. Test without it '
+            "to see the decoder's"
+        )
     if not branches.heads:
         if any(isinstance(module, FrozenLabelEncoderHead) for module in model.modules()):
             return 'an encoder head predicts features and no labels; there is nothing more to draw'
