@@ -88,7 +88,10 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
     try:
         model.load_state_dict(state_dict, strict=True)
     except RuntimeError as error:
-        raise ExportError(f'the weights do not fit the config: {error}') from error
+        raise ExportError(
+            f'the weights do not fit the config: {error}\nGive the config that the training left in its '
+            'work dir'
+        ) from error
     leaves.kind.save(out, state_dict, leaves.metadata)
 
 

@@ -103,7 +103,10 @@ def build_coders(args: argparse.Namespace, config: Config, metainfos: list[Any])
     coders: dict[str, Any] = {}
     if 'labels' in wanted:
         if not args.autoencoder:
-            raise ValueError('codes of label maps need --autoencoder label_autoencoder.safetensors')
+            raise ValueError(
+                'codes of label maps need --autoencoder label_autoencoder.safetensors; without one, '
+                '--queries images --gallery images'
+            )
         encoder, metadata = load_label_encoder(args.autoencoder, ignore_index_of(config))
         for metainfo in metainfos:
             check_labels(args.autoencoder, metadata, metainfo)
@@ -111,7 +114,8 @@ def build_coders(args: argparse.Namespace, config: Config, metainfos: list[Any])
     if 'images' in wanted:
         if not args.checkpoint:
             raise ValueError(
-                'codes of images need --checkpoint of a segmentor with a decoder branch'
+                'codes of images need --checkpoint of a segmentor with a decoder branch; without one, '
+                '--queries labels --gallery labels'
             )
         hint = 'an exported segmentor has no decoder branch'
         segmentor, meta = load_trained(config, args.checkpoint, MODELS, 'mmseg', args.device, hint)

@@ -64,7 +64,8 @@ class PredictedCodes:
         if not self.branches.heads:
             raise ValueError(
                 f'{type(segmentor).__name__} has no decoder branch: neither label_structure nor the '
-                'auxiliary heads have a FrozenLabelDecoderHead'
+                'auxiliary heads have a FrozenLabelDecoderHead. Give config and checkpoint of a training '
+                'with one'
             )
         self.name, self.head = next(iter(self.branches.heads.items()))
         if not self.head.is_learned:

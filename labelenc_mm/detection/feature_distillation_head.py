@@ -40,14 +40,16 @@ class FeatureDistillationHead(FeatureSupervisionHead):
     checkpoint and needs no file of the teacher.
 
     Args:
-        teacher: Model config of the teacher, or where to find it: a config of a toolbox
-            (``'mmdet::retinanet/retinanet_r101_fpn_1x_coco.py'``) or the path of one.
-        init_from: Checkpoint of the teacher, a path or whatever address mmengine knows; loaded when
-            training starts.
+        teacher: Model config of the teacher (sec. 4.4), of which backbone and neck are used, or where
+            to find it: a config of a toolbox (``'mmdet::retinanet/retinanet_r101_fpn_1x_coco.py'``) or
+            the path of one.
+        init_from: Checkpoint of the teacher (sec. 4.4), a path or whatever address mmengine knows;
+            loaded when training starts.
         channels: Channels of the student's levels, filled in by the detector.
-        data_preprocessor: The student's data preprocessor, filled in by the detector.
+        data_preprocessor: The student's data preprocessor, filled in by the detector; the teacher must
+            normalise images alike.
         adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
-        loss_weight: Weight of the distance.
+        loss_weight: Weight of the distance (sec. 4.4).
         distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.
         distance_end: When it stops. By default for the last epoch, as in step 2 of LabelEnc, or, with
             ``distance_by_epoch=False``, for the last ninth.

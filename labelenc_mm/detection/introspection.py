@@ -154,7 +154,8 @@ def common_width(widths: Sequence[int] | None, whose: str, neck: Any) -> int:
     if len(set(widths)) != 1:
         raise ValueError(
             'the feature adaptation block is shared by all levels and needs levels of one width; those '
-            f'of {whose} have {list(widths)} channels'
+            f'of {whose} have {list(widths)} channels. Use a detector whose neck gives one '
+            'width, such as an FPN'
         )
     return widths[0]
 

@@ -44,14 +44,16 @@ class LabelEncodingHead(FeatureSupervisionHead):
     options of its own: :class:`.LabelEncodingLearner` and :class:`.FrozenLabelEncodingHead`.
 
     Args:
-        stage: 'autoencode' (step 1: learn the label encoding function together with a detector) or
-            'supervise' (step 2: train a detector under the frozen function).
-        num_classes: Number of classes of the detector.
-        neck: The detector's own neck config, or list of them; it is built once more on top of the
-            label encoder. None for a detector without a neck.
-        encoder_outputs: Which of the encoder's 4 outputs (strides 4, 8, 16, 32) feed the pyramid.
-        backbone_channels: Channels of the backbone's outputs, as the detector measures them: they tell
-            in which order the neck lists them.
+        stage: 'autoencode' (step 1, sec. 3.2: learn the label encoding function together with a
+            detector) or 'supervise' (step 2, sec. 3.3: train a detector under the frozen function).
+        num_classes: Number of classes, filled in by the detector.
+        neck: The detector's own neck config, or list of them, filled in by the detector; it is built
+            once more on top of the label encoder, as in the released code. None for a detector without
+            a neck.
+        encoder_outputs: Which of the encoder's 4 outputs (strides 4, 8, 16, 32) feed the pyramid;
+            measured on the backbone unless written.
+        backbone_channels: Channels of the backbone's outputs, filled in by the detector, which measures
+            them: they tell in which order the neck lists them.
         encoder: Options of :class:`~labelenc_mm.networks.LabelEncoder`.
         adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1). With 0 step 2 draws and encodes nothing
@@ -62,13 +64,15 @@ class LabelEncodingHead(FeatureSupervisionHead):
         distance_end: When it stops. By default step 2 drops it for the last epoch, or, with
             ``distance_by_epoch=False``, for the last ninth (sec. 4.1: 10k of 90k iterations).
         distance_by_epoch: Whether int limits count epochs (else iterations).
-        label_source: 'box' or 'mask' (the box ramp times the instance mask). By default 'mask' for
-            detectors that predict masks.
-        pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`. By
-            default the centre: 0.5 of exclusive, 0 of inclusive boxes.
+        label_source: 'box' (sec. 3.4) or 'mask' (sec. 4.5; the box ramp times the instance mask, the
+            form of the released code). By default 'mask' for detectors that predict masks.
+        pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`.
+            By default the centre: 0.5 of exclusive, 0 of inclusive boxes.
         pixel_convention: 'exclusive' draws MMDetection's boxes, which end behind their last pixel;
-            'inclusive' draws the authors', which end at it: the released drawing, see
-            :func:`~labelenc_mm.detection.ground_truth.inclusive_boxes`.
+            'inclusive' the drawing of the released code: boxes that end at the last pixel of the
+            original image (a box clipped to the image at the image's last pixel, one of a single pixel
+            not at all), also after resize and flip, sampled at whole pixels. Masks cut the same ramp.
+            Both steps must agree. See :func:`~labelenc_mm.detection.ground_truth.inclusive_boxes`.
     """
 
     artefact = LABEL_ENCODING
@@ -214,7 +218,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         if boxes.shape[-1] != 4:
             raise ValueError(
                 f'{path}: boxes have {boxes.shape[-1]} values; label maps need axis-aligned '
-                '(x1, y1, x2, y2) boxes'
+                '(x1, y1, x2, y2) boxes; rotated ones are not supported'
             )
         if self.pixel_convention == 'inclusive':
             boxes = inclusive_boxes(boxes, data_sample.metainfo)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mmdet.registry import MODELS
 from torch import nn
 
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END
@@ -10,6 +11,7 @@ from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
 from labelenc_mm.engine.schedule import Limit
 
 
+@MODELS.register_module()
 class LabelEncodingLearner(LabelEncodingHead):
     """Step 1: the label encoding function is learned together with a detector (sec. 3.2).
 
@@ -17,8 +19,8 @@ class LabelEncodingLearner(LabelEncodingHead):
         joint: Whether it learns from the images, too. With False only the reconstruction loss is left
             (Table 2 and 5, 'reconstruction loss only'): backbone, neck and adapter rest, and no image is
             needed, see :class:`~labelenc_mm.detection.LoadBlankImage`.
-        distance_begin: As in :class:`LabelEncodingHead`.
-        options: Likewise.
+        distance_begin: When the distance starts to count, by default after a quarter (sec. 4.1).
+        options: As in :class:`LabelEncodingHead`.
     """
 
     stage = 'autoencode'
@@ -27,7 +29,7 @@ class LabelEncodingLearner(LabelEncodingHead):
     foreign = {
         'init_from': (
             None,
-            "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds",
+            "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds: leave it out",
         ),
         'init_head': (True, "labelenc.init_head belongs to stage='supervise'; leave it out"),
         'init_neck': (True, "labelenc.init_neck belongs to stage='supervise'; leave it out"),
@@ -49,17 +51,22 @@ class LabelEncodingLearner(LabelEncodingHead):
         return self.joint and super().is_distance_active()
 
 
+@MODELS.register_module()
 class FrozenLabelEncodingHead(LabelEncodingHead):
     """Step 2: a detector is trained under the frozen function (sec. 3.3).
 
     Args:
-        init_from: ``label_encoding.safetensors`` of step 1, loaded when step 2 starts.
-        init_head: Whether step 2 also starts from the head of step 1 (Table 5, 'initialization').
-        init_neck: Whether step 2 starts its neck from the pyramid of step 1 (as the released code, which
-            does so together with the head: both are 'initialization' here).
-        distance_end: As in :class:`LabelEncodingHead`.
-        distance_by_epoch: Likewise.
-        options: Likewise.
+        init_from: ``label_encoding.safetensors`` of step 1, loaded when step 2 starts (sec. 3.3); our
+            ``--resume`` does without. Encoder and pyramid come from it also where ``load_from`` names a
+            checkpoint that has others.
+        init_head: Whether step 2 also starts from the head of step 1 (sec. 3.3 and Table 5,
+            'initialization').
+        init_neck: Whether step 2 starts its neck from the pyramid of step 1, tensors of equal shape
+            only (the released code, which does so together with the head: both are 'initialization'
+            here).
+        distance_end: When the distance stops, by default for the last epoch or ninth (sec. 4.1).
+        distance_by_epoch: Whether int limits count epochs (else iterations).
+        options: As in :class:`LabelEncodingHead`.
     """
 
     stage = 'supervise'

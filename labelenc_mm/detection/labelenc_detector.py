@@ -229,7 +229,7 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
         raise TypeError(
             f'{cls.__name__} cannot be label-encoded: its loss calls self.extract_feat {own} times '
             f"and another model's {others} times, where exactly one call of its own is needed to "
-            'hand label features to the head'
+            'hand label features to the head; docs/add_a_detector.md says what can be done'
         )
     return derive_model(cls, LabelEncMixin, 'LabelEnc', 'label encoding')
 

@@ -38,6 +38,12 @@ class LabelEncValLoop(ValLoop):
     ``coco/reconstruction_bbox_mAP``, and of the names of the files that they write. Data sets whose
     pipelines do not load what is drawn (boxes, or boxes and masks), and models without a label branch,
     are validated as usual. A step 1 without images (``labelenc.joint=False``) has these metrics alone.
+
+    Args:
+        runner: Given by the Runner.
+        dataloader: Given by the Runner (``val_dataloader``).
+        evaluator: Given by the Runner (``val_evaluator``), as a config.
+        fp16: Whether to validate in half precision, as in mmengine.
     """
 
     def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:

@@ -26,9 +26,10 @@ class FrozenPhaseHook(Hook):
     needs to know nothing more. Nothing that needs a gradient may come before the parts.
 
     Args:
-        modules: Paths of the parts, as in ``named_modules()``; of a ``ModuleList`` all modules are frozen.
+        modules: Paths of the parts, as in ``named_modules()``; of a ``ModuleList``
+            (``backbone.encoder`` of UNet) all modules are frozen.
         begin: First epoch (or iteration) of the phase, as in :class:`TrainingWindow`.
-        end: First epoch (or iteration) after it.
+        end: First epoch (or iteration) after it; None for the end of the training.
         by_epoch: Whether ``begin`` and ``end`` count epochs.
 
     Raises:

@@ -234,7 +234,10 @@ class ArtefactKind:
                 f'{name}: no such file. {self.origin}; it leaves {self.file_name} in its work dir'
             ) from error
         if metadata.get('kind') != self.kind:
-            raise ArtefactError(f'{path} is no {self.noun} (kind: {metadata.get("kind")})')
+            raise ArtefactError(
+                f'{path} is no {self.noun} (kind: {metadata.get("kind")}): give the {self.file_name} that a '
+                f'training left in its work dir. {self.origin}'
+            )
         written = metadata.get('format', 1)
         if type(written) is not int or written > FORMAT:
             raise ArtefactError(

@@ -73,11 +73,13 @@ class EfficientNetLite(CompleteWeights):
 
     Args:
         arch: ``'lite0'``, ``'lite1'`` or ``'lite2'``.
-        out_indices: Which maps are given out, as in the table. What follows the last is not built.
+        out_indices: Which of the maps of strides 2, 4, 8, 16 and 32 are given out. Their channels are
+            16, 24, 40, 112 and 320 (lite2: 16, 24, 48, 120, 352). What follows the last is not built.
         frozen_stages: Parts without gradients and in evaluation mode: -1 none, 0 the stem, n also the stages
             1 to n, as in the toolboxes' ResNet.
         norm_cfg: Norm layers. The authors' epsilon, and their momentum in PyTorch's terms.
-        norm_eval: Whether all batch normalisation stays in evaluation mode.
+        norm_eval: Whether all batch normalisation stays in evaluation mode, as small batches want it in
+            fine-tuning.
         init_cfg: As in mmengine. None initialises for training from scratch.
 
     Raises:

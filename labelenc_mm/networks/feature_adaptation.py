@@ -13,8 +13,8 @@ class FeatureAdaptationBlock(BaseModule):
     initialisation, as in the released code.
 
     Args:
-        channels: Channels of the features, in and out.
-        num_convs: Number of convolutions (LabelEnc, sec. 3.4: three).
+        channels: Channels of the features, in and out (sec. 3.4), filled in with the width of the neck.
+        num_convs: Number of 3x3 convolutions, with ReLU between them (LabelEnc, sec. 3.4: three).
     """
 
     def __init__(self, channels: int = 256, num_convs: int = 3) -> None:

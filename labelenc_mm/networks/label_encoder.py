@@ -59,10 +59,12 @@ class LabelEncoder(BaseModule):
     Gaussian weights.)
 
     Args:
-        num_classes: Number of classes C of the data set.
-        stem_channels: Output channels of the 7x7 stride-2 stem, which has no activation.
-        num_blocks: Bottlenecks in each of the 4 stages.
-        out_channels: Output channels of each stage; bottlenecks are a quarter as wide inside.
+        num_classes: Number of classes C of the data set, filled in by the detector.
+        stem_channels: Output channels of the 7x7 stride-2 stem (Table 8), which has no activation (the
+            released code).
+        num_blocks: Bottlenecks in each of the 4 stages (Table 8).
+        out_channels: Output channels of each stage, multiples of 4 (Table 8); bottlenecks are a quarter
+            as wide inside.
     """
 
     strides = (4, 8, 16, 32)

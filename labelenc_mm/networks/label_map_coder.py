@@ -55,7 +55,7 @@ class LabelMapEncoder(_LabelMapCoder):
 
     Args:
         num_classes: K, at least 2.
-        channels: Output channels of the convolutions, the last one those of the code.
+        channels: Output channels of the convolutions, the last one those of the code (sec. 3.1).
         pool_last: Whether a pooling follows the last convolution as well: stride 32 instead of 16 for
             five convolutions.
         ignore_index: Label of void pixels, zero in all channels.
@@ -128,7 +128,7 @@ class LabelMapDecoder(_LabelMapCoder):
 
     Args:
         num_classes: K, at least 2.
-        channels: Those of the encoder, in the encoder's order.
+        channels: Those of the encoder, in the encoder's order (sec. 3.1).
         pool_last: That of the encoder.
         upsample_mode: 'bilinear' or 'nearest'.
     """

@@ -76,7 +76,7 @@ class TappedDenseNet(TappedChain):
     torchvision's densenet121 loads, in the present and in the old spelling of its keys.
 
     Args:
-        arch: 67, 121, or the fields of :class:`DenseNetArch` that differ from 121's.
+        arch: 67 (sec. 4; inferred), 121, or the fields of :class:`DenseNetArch` that differ from 121's.
         taps: Names as in the table. By default the stem and all blocks: 2880 channels for 121.
         in_channels: Channels of the images.
         norm_cfg: Norm layers.

@@ -33,7 +33,8 @@ class TappedVGG(TappedChain):
         taps: Names as in the table. By default all 13 convolutions, 4224 channels in total: the "local
             slice of every CNN layer" of Mostajabi et al. (CVPR 2018, sec. 3), who leave open which.
         in_channels: Channels of the images.
-        base_channels: Channels of the first stage; the others are multiples of it.
+        base_channels: Channels of the first stage; the others are multiples of it. VGG's is the
+            default, as is that of fc6 and fc7.
         norm_cfg: Normalisation between convolution and ReLU; None for plain VGG.
         fc_channels: Channels of fc6 and fc7.
         fc_norm_cfg: Their normalisation, which vgg16_bn has not.

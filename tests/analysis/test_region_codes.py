@@ -105,7 +105,7 @@ def test_pointrend_gives_a_code(decoder):
 def test_segmentors_that_predict_no_code_are_refused(decoder):
     stock = stock_model_config('FCN')
     for head in (None, encoder(decoder)):
-        with pytest.raises(ValueError, match='has no decoder branch'):
+        with pytest.raises(ValueError, match='has no decoder branch.*Give config and checkpoint'):
             PredictedCodes(build(stock, head))
     with pytest.raises(ValueError, match='no learned label_structure, as an exported segmentor'):
         PredictedCodes(build(stock, {**decoder, 'init_from': None}))

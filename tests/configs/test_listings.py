@@ -55,7 +55,7 @@ def quoted():
             for kind, figure in zip(('box', 'mask'), figures(cell)):
                 for text in filter(None, ('step 2', baseline)):
                     found[config[text]][f'{source} {kind} AP'][column] = figure
-    for _, what, cell, _, configs in table('Ablations'):
+    for _, what, cell, configs in table('Ablations'):
         if not links(configs):  # Table 4, whose detectors stand in the other table
             detectors = ('RetinaNet R50', 'FCOS R50', 'Faster R-CNN R50')
             for detector, figure in zip(detectors, figures(cell)):
@@ -112,6 +112,30 @@ def test_readme_links_the_baselines_and_steps_of_a_row(name):
     assert f'[step 1]({step1}.py)' in README
     assert ('step 1' in found) == ('that of R50' not in COCO[name][-1])
     assert found.get('step 1', f'{step1}.py') == f'{step1}.py'
+
+
+SMALL = [f'{paper}/{folder}' for paper, folders in OURS.items() for folder in folders]
+
+
+@pytest.mark.parametrize('folder', SMALL)
+def test_small_data_sets_have_a_page_that_tells_how_to_run_their_recipes(folder):
+    paper, _, name = folder.partition('/')
+    assert f']({name}README.md)' in (ROOT / 'configs' / paper / 'README.md').read_text()
+    text = (ROOT / 'configs' / folder / 'README.md').read_text()
+    recipes = list((ROOT / 'configs' / folder).glob('*.yml'))
+    assert recipes and all(recipe.name in text for recipe in recipes)
+
+
+@pytest.mark.parametrize(
+    'path',
+    [ROOT / 'configs' / f / 'README.md' for f in [*OURS, *SMALL]],
+    ids=lambda p: p.parent.name,
+)
+def test_no_column_of_a_table_is_empty(path):
+    for text in re.findall(r'(?:^\|.*\n)+', path.read_text(), re.MULTILINE):
+        head, _, *rows = [line.strip('|').split('|') for line in text.strip().split('\n')]
+        for name, *cells in zip(head, *rows):
+            assert any(cell.strip() for cell in cells), f'{path}: column {name}'
 
 
 def test_index_names_the_metafile_of_every_folder():

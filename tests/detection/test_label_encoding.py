@@ -196,7 +196,9 @@ def test_missing_foreign_and_truncated_files(tmp_path):
         load_label_encoding(detector, str(tmp_path / 'missing.safetensors'))
     foreign = str(tmp_path / 'foreign.safetensors')
     save_tensors(foreign, {'x': torch.zeros(1)}, {'kind': 'something else'})
-    with pytest.raises(ArtefactError, match='no label encoding.*something else'):
+    with pytest.raises(
+        ArtefactError, match='no label encoding.*something else.*give the label_enc'
+    ):
         load_label_encoding(detector, foreign)
     broken = tmp_path / 'broken.safetensors'
     broken.write_bytes(Path(foreign).read_bytes()[:-2])

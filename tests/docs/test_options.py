@@ -1,43 +1,24 @@
-"""The tables of docs/options.md are those of the constructors: every option, with its default."""
+"""The tables of docs/options.md are those of the constructors' docstrings."""
 
 import inspect
 import re
+import runpy
 from pathlib import Path
 
-import mmdet.registry
-import mmengine.registry
-import mmseg.registry
 import pytest
-from torch import nn
 
 from labelenc_mm import detection, engine, networks, segmentation
 
-PAGE = (Path(__file__).resolve().parents[2] / 'docs' / 'options.md').read_text(encoding='utf-8')
+DOCS = Path(__file__).resolve().parents[2] / 'docs'
+generator = runpy.run_path(str(DOCS / 'write_options.py'))
+PAGE = (DOCS / 'options.md').read_text(encoding='utf-8')
 SECTIONS = dict(re.findall(r'^## `(\w+)`\n(.*?)(?=^## |\Z)', PAGE, re.MULTILINE | re.DOTALL))
-TAPPED = segmentation.tapped_backbone  # a part that is no class
-SOURCES = ('paper, ', 'code', 'ours', 'mmengine', 'mmseg', 'VGG')
 
 
 def rows(section):
     """Cells of the table of a section, without its head."""
     lines = re.findall(r'^\| *(.*?) *\|$', SECTIONS[section], re.MULTILINE)
-    return [re.split(r' *\| *', line) for line in lines[2:]]
-
-
-def registered():
-    """What this package registers and a config may build by type, by name."""
-    registries = [
-        each
-        for module in (mmengine.registry, mmdet.registry, mmseg.registry)
-        for each in vars(module).values()
-        if isinstance(each, mmengine.registry.Registry)
-    ]
-    return {
-        name: part
-        for each in registries
-        for name, part in each.module_dict.items()
-        if part.__module__.startswith('labelenc_mm.')
-    }
+    return [re.split(r' *(?<!\\)\| *', line) for line in lines[2:]]
 
 
 def find(name):
@@ -45,42 +26,86 @@ def find(name):
     for module in (detection, segmentation, networks, engine):
         if name in module.__all__:
             return getattr(module, name)
-    if name in registered():
-        return registered()[name]
-    raise AssertionError(f'docs/options.md describes {name}, which nobody can find')
+    return generator['parts']()[name]
 
 
-def options_of(cls):
-    """Option -> default as the page writes it, from the constructor."""
-    parameters = list(inspect.signature(cls).parameters.values())
-    return {
+def test_the_page_is_what_the_generator_writes():
+    wanted = generator['rewrite'](PAGE)
+    assert wanted == PAGE, 'python docs/write_options.py writes it'
+
+
+@pytest.mark.parametrize('section', SECTIONS)
+def test_every_option_has_an_entry_with_default_and_description(section):
+    parameters = inspect.signature(find(section)).parameters.values()
+    expected = {
         p.name: 'required' if p.default is p.empty else f'`{p.default!r}`'
         for p in parameters
         if p.kind is not p.VAR_KEYWORD
     }
+    assert {name.strip('`'): default for name, default, _, _ in rows(section)} == expected
+    assert all(len(text) > 3 for *_, text in rows(section))
 
 
-@pytest.mark.parametrize('section', SECTIONS)
-def test_options_and_defaults(section):
-    table = {name.strip('`'): default for name, default, _, _ in rows(section)}
-    assert table == options_of(find(section))
+@pytest.mark.parametrize(
+    ('section', 'option', 'source'),
+    [
+        ('LabelEncodingHead', 'distance_begin', 'sec. 4.1'),
+        ('LabelEncodingHead', 'init_neck', 'code'),
+        ('LabelEncoder', 'num_blocks', 'Table 8'),
+        ('FrozenLabelDecoderHead', 'loss_decode', 'sec. 4.1 and 4.2'),
+        ('TappedBackbone', 'probe_size', ''),
+    ],
+)
+def test_source_is_what_the_docstring_names(section, option, source):
+    assert {name.strip('`'): cell for name, _, cell, _ in rows(section)}[option] == source
 
 
-@pytest.mark.parametrize('section', SECTIONS)
-def test_every_default_has_a_source(section):
-    for name, default, source, what in rows(section):
-        given = 'given by the Runner' in what or 'filled in' in what or 'options of [' in what
-        given = given or default == 'required'
-        assert source.startswith(SOURCES) or given, f'{section}: {name} = {default} from {source!r}'
+def part(width: int = 3, name: str = 'a|b') -> None:
+    """A part.
+
+    Args:
+        width: Of ``x`` (sec. 2.1 and Table 3), see :class:`~labelenc_mm.networks.LabelEncoder`; in the
+            released code 4.
+        name: Of :class:`.TrainingWindow` or :func:`other`.
+
+    Returns:
+        None: nothing.
+    """
 
 
-def test_every_part_that_a_config_names_has_a_section():
-    """Whatever a config may build by type, but whole stock models with ours in them and plain forms."""
-    parts = {k: v for k, v in registered().items() if inspect.isclass(v) or v is TAPPED}
-    ours = {
-        name
-        for name, part in parts.items()
-        if not (hasattr(part, 'stock_type') and issubclass(part, nn.Module))
-        and not part.__module__.startswith('labelenc_mm.benchmark')
-    }
-    assert ours == set(SECTIONS)
+part.__module__ = 'labelenc_mm.networks.part'
+
+
+def test_a_docstring_becomes_a_table():
+    assert generator['table'](part, {'LabelEncoder'}).split('\n')[2:-2] == [
+        '| `width` | `3` | sec. 2.1; Table 3; code | Of `x`, see '
+        '[LabelEncoder](#labelencoder); in the released code 4. |',
+        "| `name` | `'a|b'` | | Of [limits](#limits) or `other`. |".replace('a|b', r'a\|b'),
+    ]
+
+
+def test_what_is_written_by_hand_stays_and_a_table_is_replaced():
+    hand = PAGE.replace('## `LabelEncoder`\n', '## `LabelEncoder`\n\nBy hand.\n')
+    stale = hand.replace('| `num_blocks` |', '| `blocks` |')
+    assert stale != hand and generator['rewrite'](stale) == hand
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('## `LabelEncoder`\n', '## Encoder\n', 'without a heading.*LabelEncoder'),
+        ('## `LabelEncoder`\n', '## `Encoder`\n\n## `LabelEncoder`\n', 'name no part: Encoder'),
+    ],
+)
+def test_parts_and_headings_agree(old, new, message):
+    with pytest.raises(ValueError, match=message):
+        generator['rewrite'](PAGE.replace(old, new))
+
+
+def undocumented(width: int = 3) -> None:
+    """A part."""
+
+
+def test_an_option_without_a_text_is_named():
+    with pytest.raises(ValueError, match='says nothing of width'):
+        generator['table'](undocumented, set())

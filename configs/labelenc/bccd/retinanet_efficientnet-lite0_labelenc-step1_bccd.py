@@ -13,5 +13,5 @@ val_cfg = dict(type='LabelEncValLoop')
 train_cfg = dict(max_epochs=16)
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=16, milestones=[12, 15], gamma=0.1),
+    dict(_base_.param_scheduler[1], end=16, milestones=[12, 15]),
 ]

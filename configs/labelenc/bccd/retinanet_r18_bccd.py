@@ -1,5 +1,6 @@
-# RetinaNet with ResNet-18 and 64 channels from scratch on BCCD (blood cells, 3 classes, 205 / 87 images):
-# a real data set that two CPU cores can carry. The baseline of this folder.
+# RetinaNet from scratch on BCCD (blood cells, 3 classes, 205 / 87 images), so small that two CPU cores can carry it:
+# ResNet-18 at a quarter of its width, 64 channels in neck and head, two convolutions in the head. The baseline of
+# this folder.
 _base_ = ['mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', '../_base_/labelenc.py']
 
 randomness = dict(seed=0)
@@ -8,9 +9,9 @@ data_root = 'data/bccd/'
 scale = (320, 240)
 
 model = dict(
-    backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    neck=dict(out_channels=64),
-    bbox_head=dict(num_classes=3, in_channels=64, feat_channels=64),
+    backbone=dict(base_channels=16, frozen_stages=-1, norm_eval=False, init_cfg=None),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64),
+    bbox_head=dict(num_classes=3, in_channels=64, feat_channels=64, stacked_convs=2),
 )
 
 train_pipeline = [
@@ -56,11 +57,12 @@ val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
 
 max_epochs = 12
-train_cfg = dict(max_epochs=max_epochs, val_interval=3)
+train_cfg = dict(max_epochs=max_epochs, val_interval=1)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
+    # Fused on a CPU from PyTorch 2.4 on.
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
 )
 param_scheduler = [

@@ -4,7 +4,7 @@ model = dict(
     labelenc=dict(
         stage='supervise',
         init_from='work_dirs/retinanet_r18_labelenc-step1_bccd/label_encoding.safetensors',
-        encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
+        encoder=dict(stem_channels=8, out_channels=[16, 32, 64, 128]),
     ),
 )
 default_hooks = dict(labelenc=dict(type='LabelEncHook'))

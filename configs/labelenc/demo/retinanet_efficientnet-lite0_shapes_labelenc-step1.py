@@ -13,5 +13,5 @@ val_cfg = dict(type='LabelEncValLoop')
 train_cfg = dict(max_epochs=12)
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[9, 11], gamma=0.1),
+    dict(_base_.param_scheduler[1], end=12, milestones=[9, 11]),
 ]

@@ -1,5 +1,5 @@
 # RetinaNet with ResNet-18 from scratch on 1100 / 349 photos of PASCAL VOC 2012 at 224 pixels: 20 classes that
-# two CPU cores can carry. The baseline of this folder; the network is that of BCCD at a quarter of the width.
+# two CPU cores can carry. The baseline of this folder; the network is that of BCCD.
 _base_ = '../bccd/retinanet_r18_bccd.py'
 
 metainfo = dict(
@@ -12,11 +12,7 @@ metainfo = dict(
 data_root = 'data/voc12/'
 scale = (224, 224)
 
-model = dict(
-    backbone=dict(base_channels=16),
-    neck=dict(in_channels=[16, 32, 64, 128]),
-    bbox_head=dict(num_classes=20, stacked_convs=2),
-)
+model = dict(bbox_head=dict(num_classes=20))
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].update(scale=scale)
 train_pipeline[3].update(direction='horizontal')
@@ -33,5 +29,5 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
-optim_wrapper = dict(optimizer=dict(fused=True))  # on a CPU from PyTorch 2.4 on
+train_cfg = dict(val_interval=3)
 auto_scale_lr = dict(base_batch_size=8)

@@ -26,8 +26,8 @@ class JointRandomResizedCrop(Resize):
 
     Args:
         scale: Size of the result as (width, height), or the side of a square.
-        area_range: Area of the box as a share of the image's.
-        aspect_range: Aspect ratio of the box.
+        area_range: Area of the box as a share of the image's, uniform (sec. 4.1).
+        aspect_range: Width / height of the box, uniform in its logarithm (sec. 4.1).
         kwargs: Of mmseg's ``Resize``, e.g. ``interpolation``.
 
     Raises:

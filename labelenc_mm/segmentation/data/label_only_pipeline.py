@@ -25,7 +25,8 @@ class BlankImageLikeLabelMap(BaseTransform):
     The pipeline's own ``LoadAnnotations`` stays where it is, before or after a resize.
 
     Args:
-        loader: What reads the label map: a transform, or its config.
+        loader: What reads the label map: a transform, or its config. By default mmcv's
+            ``LoadAnnotations`` as it is.
     """
 
     def __init__(self, loader: Any = None) -> None:

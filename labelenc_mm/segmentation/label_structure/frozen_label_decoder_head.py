@@ -23,18 +23,20 @@ class FrozenLabelDecoderHead(FrozenLabelHead):
     Gradients pass the decoder and reach the feature; the decoder's weights stay as they are.
 
     Args:
-        num_classes: Number of classes K.
-        in_channels: Channels of the feature.
-        in_index: Which of the features that it is given it reads.
-        channels: Channels of the autoencoder, in the encoder's order.
+        num_classes: Number of classes K, filled in below ``label_structure``.
+        in_channels: Channels of the feature, filled in below ``label_structure``.
+        in_index: As an auxiliary head: which of the features that it is given it reads.
+        channels: Channels of the autoencoder, in the encoder's order (sec. 3.1).
         pool_last: That of the autoencoder (stride 32).
         upsample_mode: That of the autoencoder.
-        init_from: ``label_autoencoder.safetensors`` of the autoencoder.
+        init_from: ``label_autoencoder.safetensors`` of the autoencoder (sec. 3.3); our ``--resume``
+            does without.
         freeze: False trains the decoder as well (Table 2, 'unfrozen').
         random_init: True starts the decoder from random weights (Table 2, 'random init').
-        loss_decode: Config of the loss between (N, K, H, W) logits and labels; the paper's second form
-            is ``dict(type='OneHotMSELoss', loss_weight=...)``.
-        ignore_index: Label of void pixels.
+        loss_decode: Config of the loss between (N, K, H, W) logits and labels (sec. 4.1 and 4.2). By
+            default cross entropy over labelled pixels of weight 0.5; the paper's second form is
+            ``dict(type='OneHotMSELoss', loss_weight=...)``.
+        ignore_index: Label of void pixels; below ``label_structure`` filled in from the decode head.
     """
 
     part = 'decoder'

@@ -24,17 +24,19 @@ class FrozenLabelEncoderHead(FrozenLabelHead):
     a backbone announces; features that are found by name have none, and are resized to the label maps.
 
     Args:
-        num_classes: Number of classes.
-        in_channels: Channels of each of the segmentor's features.
-        in_index: Which of the features that it is given it reads; by default all.
-        channels: Channels of the autoencoder.
+        num_classes: Number of classes, filled in below ``label_structure``.
+        in_channels: Channels of each of the segmentor's features, filled in below ``label_structure``.
+        in_index: As an auxiliary head: which of the features that it is given it reads; by default all.
+        channels: Channels of the autoencoder (sec. 3.1).
         pool_last: That of the autoencoder.
-        targets: Convolutions of the encoder that make its hypercolumn, counted from 1 (the paper:
-            conv1 and conv3).
-        init_from: ``label_autoencoder.safetensors`` of the autoencoder.
+        targets: Convolutions of the encoder that make its hypercolumn, counted from 1 (sec. 3.3: conv1
+            and conv3).
+        init_from: ``label_autoencoder.safetensors`` of the autoencoder (sec. 3.3); our ``--resume``
+            does without.
         random_init: True leaves the frozen encoder at random weights, as an ablation.
         loss_weight: Factor of the loss. The paper gives none.
-        ignore_index: Label of void pixels, which do not count.
+        ignore_index: Label of void pixels, which do not count; below ``label_structure`` filled in from
+            the decode head.
     """
 
     part = 'encoder'

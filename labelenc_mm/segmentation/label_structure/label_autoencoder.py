@@ -45,11 +45,12 @@ class LabelAutoEncoder(HandsOver, StopIfNotFiniteMixin, BaseSegmentor):
 
     Args:
         num_classes: Number of classes K, at least 2.
-        channels: Output channels of the encoder's convolutions: the paper's variant "32" is
-            ``(32,) * 5``, "128" the default, "256" ``(32, 128, 128, 128, 256)``.
+        channels: Output channels of the encoder's convolutions (sec. 3.1): the paper's variant "32" is
+            ``(32,) * 5``, "128" the default, "256" ``(32, 128, 128, 128, 256)``. The last one is the
+            code.
         pool_last: Whether a pooling follows the last convolution as well: a code of stride 32 instead
-            of 16.
-        upsample_mode: 'bilinear' or 'nearest'.
+            of 16. The paper says "between".
+        upsample_mode: 'bilinear' or 'nearest'; the paper does not say.
         loss_decode: Config of the loss between (N, K, H, W) logits and labels; by default cross entropy
             averaged over labelled pixels.
         ignore_index: Label of void pixels: zero in the input, no part of the loss.

@@ -43,8 +43,9 @@ class LabelStructureVisualizationHook(SegVisualizationHook):
     if the image is drawn.
 
     Args:
-        draw: Whether to draw.
-        interval: Batches from one picture to the next.
+        draw: Whether to draw; ``tools/test.py --show-dir`` sets it.
+        interval: In validation, batches from one picture to the next; in testing mmseg's hook decides
+            (the fork draws every image).
         show: Whether to show pictures in a window instead of saving them.
         wait_time: Seconds that each is shown.
         backend_args: Of the file backend through which images are read.
@@ -174,7 +175,10 @@ def _nothing_to_show(branches: DecoderBranches) -> str | None:
     """Why pictures of a run are those of mmseg's hook; None if they are not."""
     model = branches.segmentor
     if isinstance(model, BaseTTAModel):
-        return 'test-time augmentation merges several passes; its prediction alone is drawn'
+        return (
+            'test-time augmentation merges several passes; its prediction alone is drawn. Test without it '
+            "to see the decoder's"
+        )
     if not branches.heads:
         if any(isinstance(module, FrozenLabelEncoderHead) for module in model.modules()):
             return 'an encoder head predicts features and no labels; there is nothing more to draw'

@@ -17,9 +17,10 @@ class OneHotMSELoss(nn.Module):
     """Squared error between predicted and one-hot labels, for the ``loss_decode`` of any head.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Factor of the loss; the paper's are in Figure 5, which is lost to us.
         apply_softmax: Whether the predictions are logits, which softmax turns into probabilities. A
-            decoder that was trained with cross entropy gives logits.
+            decoder that was trained with cross entropy gives logits. The paper does not give the form
+            of its squared error.
         loss_name: Name in the log; it must begin with ``loss_`` for the loss to count.
     """
 

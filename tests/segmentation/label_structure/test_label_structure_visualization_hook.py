@@ -125,7 +125,7 @@ def cases(decoder):
         'stock': (build(stock), 'EncoderDecoder has no FrozenLabelDecoderHead'),
         'unlearned': (unlearned, 'label_structure holds no learned decoder'),
         'random': (random, 'label_structure holds no learned decoder'),
-        'tta': (tta, 'test-time augmentation merges several passes'),
+        'tta': (tta, 'its prediction alone is drawn. Test without it'),
     }
 
 
