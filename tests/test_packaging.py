@@ -112,7 +112,12 @@ def test_installation_beside_a_toolbox(source, wheel, editable, tmp_path):
     added = {path.name for path in packages.iterdir()} - before
     assert added, 'pip has installed something'
     assert not [name for name in added if 'labelenc_mm' not in name]
-    run(python, '-c', CHECK, source if editable else packages, cwd=tmp_path)
+    root = source if editable else packages
+    run(python, '-c', CHECK, root, cwd=tmp_path)
+    # A tool in a folder of its own finds the module beside it.
+    tools = root / 'labelenc_mm' / '.mim' / 'tools'
+    converter = tools / 'model_converters' / 'convert_authors_checkpoint.py'
+    assert '--pixel-offset' in run(python, converter, '--help', cwd=tmp_path)
     if editable:
         mim = source / 'labelenc_mm' / '.mim'
         assert (mim / 'configs').is_symlink()

@@ -23,7 +23,7 @@ def texts(path):
 
 @pytest.fixture(scope='module')
 def source():
-    files = [*(ROOT / 'labelenc_mm').rglob('*.py'), *(ROOT / 'tools').glob('*.py')]
+    files = [*(ROOT / 'labelenc_mm').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]
     return '\n'.join(text for path in files for text in texts(path))
 
 

@@ -45,11 +45,11 @@ import contextlib
 import sys
 from typing import Any
 
+from authors_layout import LayoutError, convert_authors_checkpoint
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from labelenc_mm.detection.authors_checkpoint import LayoutError, convert_authors_checkpoint
 from labelenc_mm.detection.hand_over import compare_label_encoding, describe
 
 # This also makes our models and configs known, before a config is parsed.
