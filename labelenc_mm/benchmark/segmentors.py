@@ -38,7 +38,8 @@ class Segmentors(Task):
         if stock.model == model_config(config):
             raise ValueError(
                 f'{config.filename} has no label head, neither in model.label_structure nor in '
-                'model.auxiliary_head; give configs of segmentors with label structure'
+                'model.auxiliary_head, and thus no stock segmentor beside it; give configs of '
+                'segmentors with label structure, or name by --baseline what to compare with'
             )
         return stock
 

@@ -6,7 +6,6 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 
-from labelenc_mm import toolbox
 from labelenc_mm.benchmark.workload import Workload
 from labelenc_mm.engine.built_models import build_model, drop_pretrained, model_config
 
@@ -71,33 +70,9 @@ class Task(ABC):
         """Whether all losses count at the iteration that the MessageHub tells."""
         return True
 
-    def label_encoding(self, model: Any) -> Any:
-        """The part of a model that draws and encodes label maps in training, if there is one."""
-        return None
-
-
-def find_task(config: Config) -> Task:
-    """The task of a config by its ``default_scope``, or without one by its model.
-
-    Raises:
-        ImportError: If the toolbox is missing or cannot be used.
-        ValueError: If the config is of neither toolbox.
-    """
-    name = config.filename or 'the config'
-    if not config.get('model'):
-        raise ValueError(f'{name} has no model')
-    scope = toolbox.toolbox_of(config)
-    if scope not in ('mmdet', 'mmseg'):
-        raise ValueError(f'{name}: default_scope={scope!r}; mmdet and mmseg can be measured')
-    toolbox.require('mmcv', scope)
-    # Here, because the other toolbox need not be there.
-    if scope == 'mmdet':
-        from labelenc_mm.benchmark.detectors import Detectors
-
-        return Detectors()
-    from labelenc_mm.benchmark.segmentors import Segmentors
-
-    return Segmentors()
+    def further_costs(self, step: Any) -> dict[str, float]:
+        """What else is to be told of the iteration of a model of this task, by column of the report."""
+        return {}
 
 
 def _without_files(config: Any) -> Any:

@@ -75,12 +75,11 @@ def test_every_default_has_a_source(section):
 
 
 def test_every_part_that_a_config_names_has_a_section():
-    """Whatever a config may build by type, but whole stock models with ours in them and plain forms."""
+    """Whatever a config may build by type, but whole stock models with ours in them."""
     parts = {k: v for k, v in registered().items() if inspect.isclass(v) or v is TAPPED}
     ours = {
         name
         for name, part in parts.items()
         if not (hasattr(part, 'stock_type') and issubclass(part, nn.Module))
-        and not part.__module__.startswith('labelenc_mm.benchmark')
     }
     assert ours == set(SECTIONS)

@@ -10,6 +10,9 @@ import pytest
 
 pytest.importorskip('mmseg')
 
+from labelenc_mm.benchmark.forms import load_configs
+from labelenc_mm.benchmark.report import format_table
+
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'benchmark_train.py'
 DETECTOR = ROOT / 'configs' / 'labelenc' / 'bccd' / 'retinanet_r18_labelenc-step2_bccd.py'
@@ -74,7 +77,7 @@ def test_ratios_are_to_the_stock_segmentor(report):
 
 
 def test_columns_of_drawn_label_maps_are_left_out(report):
-    header = tool['format_table'](report['tables'][0]).splitlines()[0]
+    header = format_table(report['tables'][0]).splitlines()[0]
     assert 'CPU time' in header and 'label maps' not in header
 
 
@@ -82,7 +85,7 @@ def test_configs_of_one_file_name_have_rows_of_their_own(configs, tmp_path):
     other = tmp_path / 'narrow' / '128.py'
     other.parent.mkdir()
     other.write_text(Path(configs['128']).read_text().replace('./stock.py', configs['stock']))
-    loaded = tool['load_configs'](tool['parse_args']([configs['128'], str(other)]))
+    loaded = load_configs([configs['128'], str(other)])
     assert list(loaded) == ['128', str(other.with_suffix(''))]
 
 
