@@ -68,7 +68,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         init_neck: Whether step 2 starts its neck from the pyramid of step 1 (as the released code, which
             does so together with the head: both are 'initialization' here).
         encoder: Options of :class:`~labelenc_mm.networks.LabelEncoder`.
-        adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
+        adapter: Another block's type in place of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1). With 0 step 2 draws and encodes nothing
             (Table 5, initialization without supervision).
         distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.
