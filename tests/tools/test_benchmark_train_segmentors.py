@@ -10,9 +10,6 @@ import pytest
 
 pytest.importorskip('mmseg')
 
-from labelenc_mm.benchmark.forms import load_configs
-from labelenc_mm.benchmark.report import format_table
-
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'benchmark_train.py'
 DETECTOR = ROOT / 'configs' / 'labelenc' / 'bccd' / 'retinanet_r18_labelenc-step2_bccd.py'
@@ -74,19 +71,6 @@ def test_ratios_are_to_the_stock_segmentor(report):
         assert row['memory_ratio'] == pytest.approx(row['peak_mib'] / stock['peak_mib'])
         assert row['memory_ratio'] > 1
         assert row['images_per_second'] == pytest.approx(2 / row['seconds'])
-
-
-def test_columns_of_drawn_label_maps_are_left_out(report):
-    header = format_table(report['tables'][0]).splitlines()[0]
-    assert 'CPU time' in header and 'label maps' not in header
-
-
-def test_configs_of_one_file_name_have_rows_of_their_own(configs, tmp_path):
-    other = tmp_path / 'narrow' / '128.py'
-    other.parent.mkdir()
-    other.write_text(Path(configs['128']).read_text().replace('./stock.py', configs['stock']))
-    loaded = load_configs([configs['128'], str(other)])
-    assert list(loaded) == ['128', str(other.with_suffix(''))]
 
 
 @pytest.mark.parametrize(
