@@ -92,12 +92,17 @@ setup(
     python_requires='>=3.10',  # the oldest Python that the fork and current torch support
     # Neither torch nor a toolbox is required here: pip would install one family over the other,
     # or replace a torch that was chosen for the machine's GPU. `python -m labelenc_mm.toolbox`
-    # says what is missing and how to get it.
+    # says what is missing and how to get it. OpenCV is mmcv's to bring: it exists under four names, of
+    # which pip would install a second one.
     install_requires=[
         'numpy>=1.23',  # the first for Python 3.10 and 3.11 alike
         'safetensors>=0.4',  # the first with wheels for Python 3.12
         'tqdm>=4.27',  # progress bars; mmsegmentation and mmengine bring none
         'packaging>=21',  # version comparison; the first without Python 2, nothing newer is used
+        'pillow>=8.3.2',  # label maps; the first with wheels for Python 3.10
+        'pyyaml>=6',  # recipes; the first with wheels for Python 3.10
+        'rich>=10.7',  # progress of recipes; the first whose console has Group
+        'matplotlib>=3.6',  # figures; the first with height_ratios and parse_math
     ],
     extras_require={
         'fork': FORK,

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What tools/precompiling_cxx.sh saves: compiles mmcv ordinarily and with it, prints the CPU time (user +
+# What dev/precompiling_cxx.sh saves: compiles mmcv ordinarily and with it, prints the CPU time (user +
 # system) of both builds, their ratio, and which functions differ in their machine code.
 #
-#   source tools/setup_env.sh && bash dev/benchmark_mmcv_build.sh [REQUIREMENT] [FOLDER]
+#   source dev/setup_env.sh && bash dev/benchmark_mmcv_build.sh [REQUIREMENT] [FOLDER]
 #
 # About 15 minutes of CPU time; needs objdump (binutils).
 set -euo pipefail
@@ -10,7 +10,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 requirement=${1:-onedl-mmcv==2.3.6}
 folder=${2:-$(mktemp -d)}
 mkdir -p "$folder/compiler" "$folder/ordinary" "$folder/precompiled"
-ln -sf "$root/tools/precompiling_cxx.sh" "$folder/compiler/cxx"
+ln -sf "$root/dev/precompiling_cxx.sh" "$folder/compiler/cxx"
 export MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)}
 
 # Prints the seconds of CPU time that the build took, all compilers included.

@@ -68,7 +68,7 @@ def describe(part: Any) -> dict[str, str]:
 def options(part: Any) -> list[inspect.Parameter]:
     """What the constructor takes by name; nothing where it is the toolbox's own."""
     constructor = part.__init__ if inspect.isclass(part) else part
-    if not constructor.__module__.startswith('labelenc_mm.'):
+    if not getattr(constructor, '__module__', '').startswith('labelenc_mm.'):
         return []
     parameters = inspect.signature(part).parameters.values()
     return [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]

@@ -32,9 +32,17 @@ def files_of(room):
     return sorted(folder.rglob('*.py')) if folder.is_dir() else [folder.with_suffix('.py')]
 
 
-def imports(path):
+def nodes_that_run(tree):
+    """All nodes of a syntax tree, those inside functions too, but for what type checkers alone read."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == 'TYPE_CHECKING'):
+            yield node
+            yield from nodes_that_run(node)
+
+
+def imports(path, nodes=ast.walk):
     """Dotted names of all that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+    for node in nodes(ast.parse(path.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -60,28 +68,22 @@ def test_a_room_imports_none_that_stands_above(room):
     assert unwanted == []
 
 
-def imports_of_modules(room):
-    """Module -> the modules of the same package that it imports when it is itself imported."""
+def imports_of_modules():
+    """Module -> the modules of the package that it imports, inside functions, too."""
     modules = {}
     for path in PACKAGE.rglob('*.py'):
         parts = path.relative_to(PACKAGE.parent).with_suffix('').parts
         modules['.'.join(parts[:-1] if parts[-1] == '__init__' else parts)] = path
     graph = {}
-    for name, path in modules.items():
-        graph[name] = set()
-        for node in ast.parse(path.read_text(encoding='utf-8')).body:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    full = f'{node.module}.{alias.name}'
-                    graph[name].add(full if full in modules else node.module)
-        graph[name] &= modules.keys() - {name}
+    for module, path in modules.items():
+        names = imports(path, nodes_that_run)
+        found = {name if name in modules else name.rpartition('.')[0] for name in names}
+        graph[module] = found & modules.keys() - {module}
     return graph
 
 
 def test_no_module_imports_itself_by_way_of_others():
-    graph = imports_of_modules(PACKAGE)
-    # A package's __init__ imports its modules by design; what counts is one module and another.
-    graph = {name: {n for n in found if n in graph} for name, found in graph.items()}
+    graph = imports_of_modules()
     done, circles = set(), []
 
     def visit(name, path):

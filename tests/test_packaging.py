@@ -4,17 +4,20 @@ Such an environment sees all packages of this one, so that pip decides as it wou
 already has a toolbox; whatever pip adds lands in the throwaway folder and is looked at there.
 """
 
+import ast
 import shutil
 import sys
 import tarfile
 import zipfile
 from email.parser import Parser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from built_packages import CONTENT, ROOT, make_environment, run
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import labelenc_mm
 
@@ -55,11 +58,15 @@ def test_source_distribution_holds_what_the_wheel_needs(source, tmp_path):
     assert needed | {'setup.py', 'pyproject.toml', 'model-index.yml', 'README.md'} <= names
 
 
-def test_wheel_requires_neither_torch_nor_a_toolbox(wheel):
+def requirements_of(wheel):
     with zipfile.ZipFile(wheel) as file:
         (name,) = (name for name in file.namelist() if name.endswith('.dist-info/METADATA'))
         metadata = Parser().parsestr(file.read(name).decode())
-    requirements = [Requirement(text) for text in metadata.get_all('Requires-Dist')]
+    return [Requirement(text) for text in metadata.get_all('Requires-Dist')]
+
+
+def test_wheel_requires_neither_torch_nor_a_toolbox(wheel):
+    requirements = requirements_of(wheel)
     hard = [requirement.name for requirement in requirements if requirement.marker is None]
     assert hard
     assert not [name for name in hard if name.startswith(TOOLBOX_OR_TORCH)]
@@ -72,6 +79,51 @@ def test_wheel_requires_neither_torch_nor_a_toolbox(wheel):
         for extra in ('fork', 'upstream')
     }
     assert not extras['fork'] & extras['upstream'], 'no distribution belongs to both families'
+
+
+# What a machine's GPU or mmcv decides: see setup.py.
+BROUGHT_BY_OTHERS = {'torch', 'cv2'}
+
+
+def third_party_imports():
+    """Top-level name -> a file of the package or the tools that imports it, inside functions, too."""
+    found = {}
+    files = [*(ROOT / 'labelenc_mm').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]
+    for path in files:
+        ours = {'labelenc_mm'}
+        if ROOT / 'tools' in path.parents:  # a script finds the modules beside it
+            ours |= {other.stem for other in path.parent.glob('*.py')}
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in {name.partition('.')[0] for name in names}:
+                if name not in ours | sys.stdlib_module_names:
+                    found[name] = path.relative_to(ROOT).as_posix()
+    return found
+
+
+def test_what_is_imported_is_required(wheel):
+    """And nothing else is; the toolboxes and what they bring are extras."""
+    requirements = requirements_of(wheel)
+    hard = {canonicalize_name(r.name) for r in requirements if r.marker is None}
+    toolboxes = {
+        canonicalize_name(r.name)
+        for r in requirements
+        for extra in ('fork', 'upstream')
+        if r.marker and r.marker.evaluate({'extra': extra})
+    }
+    installed = packages_distributions()
+    used, undeclared = set(), {}
+    for name, path in third_party_imports().items():
+        names = {canonicalize_name(dist) for dist in installed.get(name, [name])}
+        used |= names
+        if name not in BROUGHT_BY_OTHERS and not names & (hard | toolboxes):
+            undeclared[name] = path
+    assert undeclared == {}
+    assert hard - used == set()
 
 
 CHECK = """
@@ -112,7 +164,12 @@ def test_installation_beside_a_toolbox(source, wheel, editable, tmp_path):
     added = {path.name for path in packages.iterdir()} - before
     assert added, 'pip has installed something'
     assert not [name for name in added if 'labelenc_mm' not in name]
-    run(python, '-c', CHECK, source if editable else packages, cwd=tmp_path)
+    root = source if editable else packages
+    run(python, '-c', CHECK, root, cwd=tmp_path)
+    # A tool in a folder of its own finds the module beside it.
+    tools = root / 'labelenc_mm' / '.mim' / 'tools'
+    converter = tools / 'model_converters' / 'convert_authors_checkpoint.py'
+    assert '--pixel-offset' in run(python, converter, '--help', cwd=tmp_path)
     if editable:
         mim = source / 'labelenc_mm' / '.mim'
         assert (mim / 'configs').is_symlink()

@@ -171,12 +171,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         unfinished.write_text(text, encoding='utf-8')
 
 
-def write_picture(path: Path, figure: Figure) -> None:
-    """Write what :func:`draw` made; the file is complete or not there."""
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, dpi=100)
-
-
 def _share(share: Tensor) -> float | None:
     """A share as a number, None instead of NaN, which json does not have."""
     return None if share.isnan() else float(share)

@@ -1,11 +1,23 @@
-"""What a training iteration costs beside the stock model's; ``tools/benchmark_train.py`` prints it.
+"""What trainings, models and functions cost beside each other: time, operations and memory.
 
-``detectors`` needs MMDetection and ``segmentors`` MMSegmentation; all else works with either.
+``tools/benchmark_train.py`` and ``tools/benchmark_hypercolumn.py`` print it. ``detectors`` needs MMDetection
+and ``segmentors`` MMSegmentation; all else works with either.
 """
 
-from labelenc_mm.benchmark.costs import Costs, measure_costs
-from labelenc_mm.benchmark.task import Task, find_task
-from labelenc_mm.benchmark.train_step import TrainStep
+from labelenc_mm.benchmark.costs import Call, Costs, Step, measure_costs
+from labelenc_mm.benchmark.known_tasks import find_task
+from labelenc_mm.benchmark.task import Task
+from labelenc_mm.benchmark.train_step import TrainStep, build_train_step
 from labelenc_mm.benchmark.workload import Workload
 
-__all__ = ['Costs', 'Task', 'TrainStep', 'Workload', 'find_task', 'measure_costs']
+__all__ = [
+    'Call',
+    'Costs',
+    'Step',
+    'Task',
+    'TrainStep',
+    'Workload',
+    'build_train_step',
+    'find_task',
+    'measure_costs',
+]

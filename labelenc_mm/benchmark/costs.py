@@ -1,4 +1,4 @@
-"""Time, operations and memory of a training iteration, each measured by running it."""
+"""Time, operations and memory of whatever runs: an iteration of a training, a pass of a model, a function."""
 
 import functools
 import gc
@@ -9,37 +9,61 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from labelenc_mm.benchmark.train_step import TrainStep
+
+class Step(Protocol):
+    """What is measured: it runs on a batch that is made outside of the measurement."""
+
+    device: torch.device
+
+    def fresh_batch(self) -> Any:
+        """What one run needs; runs may change it."""
+
+    def __call__(self, batch: Any) -> object:
+        """The run."""
+
+    def persistent_bytes(self) -> int:
+        """Size of what lives between runs."""
 
 
 @dataclass
-class LabelMapCosts:
-    """What the label maps of a batch cost.
+class Call:
+    """Any function as a step.
 
     Attributes:
-        draw_seconds: To draw them, median.
-        map_bytes: Their size.
-        encoding_peak_bytes: Peak of PyTorch's allocator from drawing to label features; in step 1 with
-            what the backward pass needs.
+        function: Runs on what ``fresh_batch`` gives: ``Call(model, lambda: images)`` is a model's
+            forward pass.
+        fresh_batch: Makes the argument.
+        device: Where the function computes.
+        persistent: Bytes that live between runs, if they are to count.
     """
 
-    draw_seconds: float
-    map_bytes: int
-    encoding_peak_bytes: int
+    function: Callable[[Any], object]
+    fresh_batch: Callable[[], Any]
+    device: torch.device = torch.device('cpu')  # noqa: RUF009  (immutable)
+    persistent: int = 0
+
+    def __call__(self, batch: Any) -> object:
+        """Run the function."""
+        return self.function(batch)
+
+    def persistent_bytes(self) -> int:
+        """What was given."""
+        return self.persistent
 
 
 @dataclass
 class Costs:
-    """What one form of a model's iteration costs.
+    """What one step costs.
 
     Attributes:
         multiply_adds: Of convolutions and matrix products, forward and backward.
-        peak_bytes: Weights, buffers and optimizer state, and on top the peak of PyTorch's allocator.
-        label_maps: None where none are drawn.
+        peak_bytes: What lives between runs (weights, buffers, optimizer state), and on top the peak of
+            PyTorch's allocator.
         seconds: Wall clock, one per round.
         cpu_seconds: Time of all threads on the CPU, one per round. Hardly changes with the load of the
             machine, unlike ``seconds``.
@@ -47,51 +71,46 @@ class Costs:
 
     multiply_adds: int
     peak_bytes: int
-    label_maps: LabelMapCosts | None
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
 
     def ratio(self, base: 'Costs', name: str) -> float:
-        """The median over rounds of this form's share of another's, round by round."""
+        """The median over rounds of this step's share of another's, round by round."""
         pairs = zip(getattr(self, name), getattr(base, name), strict=True)
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
 def measure_costs(
-    steps: Mapping[str, TrainStep], rounds: int, tell: Callable[[str], object] | None = None
+    steps: Mapping[str, Step], rounds: int, tell: Callable[[str], object] | None = None
 ) -> dict[str, Costs]:
-    """Measure forms of a model beside each other.
+    """Measure steps beside each other.
 
-    The forms take turns in every round, so that a change of load meets all of them; counting
-    operations and memory before is their warm-up.
+    They take turns in every round, so that a change of load meets all of them; counting operations and
+    memory before is their warm-up.
 
     Args:
-        steps: Forms by name.
-        rounds: Timed iterations of each.
-        tell: Called with a line of text when something was measured: an iteration can take long.
+        steps: By name.
+        rounds: Timed runs of each.
+        tell: Called with a line of text when something was measured: a run can take long.
     """
     tell = tell or (lambda line: None)
     costs = {}
     for name, step in steps.items():
-        costs[name] = cost = Costs(
-            count_operations(step),
-            measure_peak_memory(step),
-            measure_label_maps(step) if step.draws_label_maps else None,
-        )
+        costs[name] = cost = Costs(count_operations(step), measure_peak_memory(step))
         tell(f'{name}: {cost.multiply_adds / 1e9:.4g} GMAC, {cost.peak_bytes / 2**20:.0f} MiB')
     for index in range(rounds):
         for name, step in steps.items():
             batch = step.fresh_batch()
             gc.collect()
-            wall, cpu = _timed(functools.partial(step, batch), step.device)
+            wall, cpu = time_of(functools.partial(step, batch), step.device)
             costs[name].seconds.append(wall)
             costs[name].cpu_seconds.append(cpu)
             tell(f'round {index + 1}, {name}: {wall:.3g} s, {cpu:.3g} s on the CPU')
     return costs
 
 
-def count_operations(step: TrainStep) -> int:
-    """Multiply-adds of an iteration's convolutions and matrix products, counted while it runs.
+def count_operations(step: Step) -> int:
+    """Multiply-adds of a run's convolutions and matrix products, counted while it runs.
 
     Operators that PyTorch does not know, such as mmcv's deformable convolution, are not counted.
     """
@@ -100,26 +119,14 @@ def count_operations(step: TrainStep) -> int:
     return counter.get_total_flops() // 2
 
 
-def measure_peak_memory(step: TrainStep) -> int:
-    """Bytes that an iteration needs: what persists, and the peak of PyTorch's allocator on top.
+def measure_peak_memory(step: Step) -> int:
+    """Bytes that a run needs: what persists, and the peak of PyTorch's allocator on top.
 
     What libraries take for themselves (workspaces of oneDNN, the CUDA context) and what fragmentation
     costs is not in it; cuDNN's workspaces, which come from PyTorch's allocator, are.
     """
     persistent = step.persistent_bytes()
     return persistent + measure_peak(functools.partial(step, step.fresh_batch()), step.device)
-
-
-def measure_label_maps(step: TrainStep, repeats: int = 5) -> LabelMapCosts:
-    """Draw and encode the label maps of the batch."""
-    data = step.preprocessed()
-    maps = step.draw(data)
-    times = [_timed(lambda: step.draw(data), step.device)[0] for _ in range(repeats)]
-    return LabelMapCosts(
-        statistics.median(times),
-        sum(image.numel() * image.element_size() for _, image in maps),
-        measure_peak(lambda: step.encode(data), step.device),
-    )
 
 
 def measure_peak(function: Callable[[], object], device: torch.device) -> int:
@@ -156,7 +163,7 @@ def _cpu_peak(function: Callable[[], object]) -> int:
     return max(before, *totals) - before
 
 
-def _timed(function: Callable[[], object], device: torch.device) -> tuple[float, float]:
+def time_of(function: Callable[[], object], device: torch.device) -> tuple[float, float]:
     """Seconds by the clock and on the CPU until a function's work is done on the device."""
     _wait(device)
     wall, cpu = time.perf_counter(), time.process_time()

@@ -1,5 +1,6 @@
 """Detectors with label encoding, to be measured beside the stock detector."""
 
+import statistics
 from typing import Any
 
 import torch
@@ -8,7 +9,9 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
+from torch import Tensor
 
+from labelenc_mm.benchmark.costs import measure_peak, time_of
 from labelenc_mm.benchmark.plain_form import plain_config
 from labelenc_mm.benchmark.task import Task
 from labelenc_mm.benchmark.workload import Workload, draw_ellipses, make_scenes
@@ -31,7 +34,8 @@ class Detectors(Task):
         """The stock detector's config."""
         if not config.model.get('labelenc'):
             raise ValueError(
-                f'{config.filename} has no model.labelenc; give configs of label-encoded detectors'
+                f'{config.filename} has no model.labelenc and thus no stock detector beside it; give '
+                'configs of label-encoded detectors, or name by --baseline what to compare with'
             )
         return stock_config(config)
 
@@ -42,12 +46,6 @@ class Detectors(Task):
     def title(self, stock: Config) -> str:
         """The class."""
         return stock.model.type
-
-    def mark_loaded(self, model: Any) -> None:
-        """Let the encoder of step 2 be a random one."""
-        labelenc: Any = getattr(model, 'labelenc', None)
-        if hasattr(labelenc, 'encoder_is_loaded'):
-            labelenc.encoder_is_loaded.fill_(1)
 
     def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
         """Images and objects for the classes of a detector, with masks if it learns them."""
@@ -60,12 +58,37 @@ class Detectors(Task):
             return True
         return labelenc.is_distance_active()
 
-    def label_encoding(self, model: Any) -> Any:
-        """``labelenc``, unless a teacher has the place of the label encoder or step 2 no distance."""
-        labelenc: Any = getattr(model, 'labelenc', None)
-        if not hasattr(labelenc, 'draw') or (labelenc.is_frozen and labelenc.loss_weight == 0):
-            return None
-        return labelenc
+    def further_costs(self, step: Any, repeats: int = 5) -> dict[str, float]:
+        """What the label maps of a batch cost, where the training draws some.
+
+        Returns:
+            Time to draw them (median), their size, and the peak of PyTorch's allocator from drawing to
+            label features; in step 1 with what the backward pass needs.
+        """
+        labelenc: Any = getattr(step.model, 'labelenc', None)
+        # A teacher may have the place of the label encoder, and step 2 may have no distance.
+        if labelenc is None or not labelenc.draws_labels:
+            return {}
+        if not labelenc.learns_labels and labelenc.loss_weight == 0:
+            return {}
+        data = step.model.data_preprocessor(step.fresh_batch(), True)
+        size = data['inputs'].shape[-2:]
+
+        def draw() -> list[tuple[Tensor, Tensor]]:
+            samples, augment = data['data_samples'], labelenc.learns_labels
+            return [labelenc.draw(sample, size, augment, step.device) for sample in samples]
+
+        def encode() -> object:
+            with step.optim_wrapper.optim_context(step.model):
+                return labelenc.targets(data['inputs'], data['data_samples'])
+
+        map_bytes = sum(maps.nbytes for _, maps in draw())
+        seconds = statistics.median(time_of(draw, step.device)[0] for _ in range(repeats))
+        return {
+            'draw_milliseconds': seconds * 1e3,
+            'map_mib': map_bytes / 2**20,
+            'encoding_peak_mib': measure_peak(encode, step.device) / 2**20,
+        }
 
 
 def make_batch(workload: Workload, num_classes: int, with_mask: bool) -> dict[str, list]:

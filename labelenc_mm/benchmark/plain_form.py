@@ -3,7 +3,7 @@
 Every object is drawn over the whole image into a map per class of the data set, all maps of a batch
 are stacked and convolved, and both pyramids are standardised, flattened and concatenated before they
 are compared. The weights have the same names as in the form that the package trains with, and the
-results are the same up to rounding.
+results are the same up to rounding. Configs name these classes by themselves, no registry knows them.
 
 Shape legend: N objects, C classes of the data set, (H, W) size of the network input in pixels.
 """
@@ -31,15 +31,15 @@ def plain_config(config: Config) -> Config:
     config = Config(config.to_dict())
     options = config.model.labelenc
     options.encoder = options.get('encoder') or {}
-    parts: list[tuple[str, Any, type]] = [
-        ('labelenc', options, LabelEncodingHead),
-        ('labelenc.encoder', options.encoder, LabelEncoder),
+    parts: list[tuple[str, Any, type, type]] = [
+        ('labelenc', options, LabelEncodingHead, PlainLabelEncodingHead),
+        ('labelenc.encoder', options.encoder, LabelEncoder, PlainLabelEncoder),
     ]
-    for name, part, stock in parts:
+    for name, part, stock, plain in parts:
         kind = part.get('type', stock)
         if entry_of({'type': kind}, MODELS) is not stock:
             raise ValueError(f'{name} of type {kind} has no plain form; only {stock.__name__} has')
-        part.type = f'Plain{stock.__name__}'
+        part.type = plain
     return config
 
 
@@ -91,7 +91,6 @@ def plain_feature_distance(
     return F.mse_loss(ours, theirs), ours.new_zeros(0)
 
 
-@MODELS.register_module()
 class PlainLabelEncoder(LabelEncoder):
     """The label encoder on dense maps, layer by layer."""
 
@@ -105,7 +104,6 @@ class PlainLabelEncoder(LabelEncoder):
         return tuple(features)
 
 
-@MODELS.register_module()
 class PlainLabelEncodingHead(LabelEncodingHead):
     """The head with plain drawing and plain distance."""
 

@@ -13,7 +13,6 @@ from labelenc_mm.benchmark.workload import Workload, draw_ellipses, make_scenes
 from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.labels import VOID
 from labelenc_mm.segmentation.label_structure.export import stock_config
-from labelenc_mm.segmentation.label_structure.frozen_label_head import FrozenLabelHead
 
 _CORE = 0.9  # share of an ellipse's axes inside its rim of void
 
@@ -38,7 +37,8 @@ class Segmentors(Task):
         if stock.model == model_config(config):
             raise ValueError(
                 f'{config.filename} has no label head, neither in model.label_structure nor in '
-                'model.auxiliary_head; give configs of segmentors with label structure'
+                'model.auxiliary_head, and thus no stock segmentor beside it; give configs of '
+                'segmentors with label structure, or name by --baseline what to compare with'
             )
         return stock
 
@@ -54,12 +54,6 @@ class Segmentors(Task):
         head = stock.model.decode_head
         head = head[-1] if isinstance(head, list | tuple) else head  # a cascade
         return f'{stock.model.type} ({head.type})'
-
-    def mark_loaded(self, model: Any) -> None:
-        """Let the halves of the label autoencoder be random ones."""
-        for module in model.modules():
-            if isinstance(module, FrozenLabelHead):
-                module.is_loaded.fill_(1)
 
     def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
         """Images and label maps for the classes of a segmentor."""

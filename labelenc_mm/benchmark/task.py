@@ -6,9 +6,9 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 
-from labelenc_mm import toolbox
 from labelenc_mm.benchmark.workload import Workload
-from labelenc_mm.engine.built_models import build_model, drop_pretrained, model_config
+from labelenc_mm.engine.built_models import build_model, model_config
+from labelenc_mm.handover.frozen_part import named_frozen_parts, without_files
 
 
 class Task(ABC):
@@ -28,11 +28,12 @@ class Task(ABC):
 
     def build(self, config: Config, workload: Workload) -> Any:
         """A model of a config with random weights, ours as if they had been learned, on the CPU."""
-        options = _without_files(model_config(config))
+        options = without_files(model_config(config))
         self.set_image_size(options, workload.size)
         model = build_model(options, self.models, self.scope)
         model.init_weights()
-        self.mark_loaded(model)
+        for _, part in named_frozen_parts(model):
+            part.mark_learned()
         return model
 
     @abstractmethod
@@ -60,10 +61,6 @@ class Task(ABC):
         """What a stock model is called in a table."""
 
     @abstractmethod
-    def mark_loaded(self, model: Any) -> None:
-        """Let what takes over learned weights train with random ones."""
-
-    @abstractmethod
     def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
         """A batch as a data loader gives it, on the CPU."""
 
@@ -71,45 +68,6 @@ class Task(ABC):
         """Whether all losses count at the iteration that the MessageHub tells."""
         return True
 
-    def label_encoding(self, model: Any) -> Any:
-        """The part of a model that draws and encodes label maps in training, if there is one."""
-        return None
-
-
-def find_task(config: Config) -> Task:
-    """The task of a config by its ``default_scope``, or without one by its model.
-
-    Raises:
-        ImportError: If the toolbox is missing or cannot be used.
-        ValueError: If the config is of neither toolbox.
-    """
-    name = config.filename or 'the config'
-    if not config.get('model'):
-        raise ValueError(f'{name} has no model')
-    scope = toolbox.toolbox_of(config)
-    if scope not in ('mmdet', 'mmseg'):
-        raise ValueError(f'{name}: default_scope={scope!r}; mmdet and mmseg can be measured')
-    toolbox.require('mmcv', scope)
-    # Here, because the other toolbox need not be there.
-    if scope == 'mmdet':
-        from labelenc_mm.benchmark.detectors import Detectors
-
-        return Detectors()
-    from labelenc_mm.benchmark.segmentors import Segmentors
-
-    return Segmentors()
-
-
-def _without_files(config: Any) -> Any:
-    """Nested options without pretrained weights and without files of ours."""
-    if isinstance(config, dict):
-        drop_pretrained(config)
-        if 'init_from' in config:
-            config['init_from'] = None
-        config.pop('pretrained', None)
-        for value in config.values():
-            _without_files(value)
-    elif isinstance(config, list | tuple):
-        for value in config:
-            _without_files(value)
-    return config
+    def further_costs(self, step: Any) -> dict[str, float]:
+        """What else is to be told of the iteration of a model of this task, by column of the report."""
+        return {}

@@ -1,7 +1,7 @@
 """One iteration of a training: the model's own ``train_step`` with the optimizer of its config."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,41 +9,42 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor
 
-from labelenc_mm.benchmark.task import find_task
+from labelenc_mm.benchmark.task import Task
 from labelenc_mm.benchmark.workload import Workload
 
 AMP_DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
 class TrainStep:
-    """A detector or segmentor of a config, from random weights, ready to train on one batch.
+    """A model that is ready to train on one batch.
 
     Args:
-        config: Of the model, stock or with supervision of ours. The distance of a label-encoded
-            detector is active if it has one; what takes over learned weights has random ones.
-        workload: What the batch holds.
-        device: 'cpu' or 'cuda'.
-        amp: None, 'fp16' or 'bf16' (on the CPU bf16 alone).
+        model: Any model of mmengine, on its device and in training mode.
+        optim_wrapper: With the optimizer of its parameters.
+        batch: As a data loader gives it.
+        progress: What the MessageHub tells meanwhile: ``iter``, ``epoch``, ``max_iters``, ``max_epochs``.
     """
 
     def __init__(
-        self, config: Config, workload: Workload, device: str = 'cpu', amp: str | None = None
+        self,
+        model: Any,
+        optim_wrapper: OptimWrapper,
+        batch: dict[str, list],
+        progress: Mapping[str, int] | None = None,
     ) -> None:
-        self.device = torch.device(device)
-        task = find_task(config)
-        torch.manual_seed(workload.seed)
-        self.model = task.build(config, workload).to(self.device).train()
-        self.labelenc = task.label_encoding(self.model)
-        self.progress = _find_active_iteration(config, lambda: task.is_active(self.model))
-        self.optim_wrapper = _build_optim_wrapper(config, self.model, self.device, amp)
-        self.batch = task.make_batch(workload, self.model)
+        self.model = model
+        self.optim_wrapper = optim_wrapper
+        self.batch = batch
+        self.progress = dict(progress or {})
+        self.device: torch.device = next(model.parameters()).device
 
     def take_weights(self, other: 'TrainStep') -> None:
-        """Start from another form's weights, where both have the same: the same proposals as there."""
-        self.model.load_state_dict(other.model.state_dict(), strict=False)
+        """Start from another model's weights, where both have the same: the same proposals as there."""
+        theirs, ours = other.model.state_dict(), self.model.state_dict()
+        shared = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
+        self.model.load_state_dict(shared, strict=False)
 
     def fresh_batch(self) -> dict[str, list]:
         """A copy of the batch: preprocessor and heads change samples in place."""
@@ -54,28 +55,6 @@ class TrainStep:
         with _progress(self.progress):
             return self.model.train_step(batch, self.optim_wrapper)
 
-    @property
-    def draws_label_maps(self) -> bool:
-        """Whether this is a label-encoded detector whose training draws label maps."""
-        return self.labelenc is not None
-
-    def preprocessed(self) -> dict[str, Any]:
-        """The batch as the model's ``loss`` gets it, images padded."""
-        return self.model.data_preprocessor(self.fresh_batch(), True)
-
-    def draw(self, data: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
-        """The label maps of a preprocessed batch, drawn as in a training."""
-        size, augment = data['inputs'].shape[-2:], not self.labelenc.is_frozen
-        return [
-            self.labelenc.draw(sample, size, augment, self.device)
-            for sample in data['data_samples']
-        ]
-
-    def encode(self, data: dict[str, Any]) -> Sequence[Tensor]:
-        """The label features of a preprocessed batch, as in a training."""
-        with self.optim_wrapper.optim_context(self.model):
-            return self.labelenc.targets(data['inputs'], data['data_samples'])
-
     def persistent_bytes(self) -> int:
         """Size of what lives between iterations: weights, buffers, state of the optimizer."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
@@ -84,7 +63,26 @@ class TrainStep:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-@OPTIM_WRAPPERS.register_module()
+def build_train_step(
+    task: Task, config: Config, workload: Workload, device: str = 'cpu', amp: str | None = None
+) -> TrainStep:
+    """The training of a config, from random weights, on one batch.
+
+    Args:
+        task: The config's.
+        config: Of the model, stock or with supervision of ours. The distance of a label-encoded
+            detector is active if it has one; what takes over learned weights has random ones.
+        workload: What the batch holds.
+        device: 'cpu' or 'cuda'.
+        amp: None, 'fp16' or 'bf16' (on the CPU bf16 alone).
+    """
+    torch.manual_seed(workload.seed)
+    model = task.build(config, workload).to(device).train()
+    progress = _find_active_iteration(config, lambda: task.is_active(model))
+    optim_wrapper = _build_optim_wrapper(config, model, torch.device(device), amp)
+    return TrainStep(model, optim_wrapper, task.make_batch(workload, model), progress)
+
+
 class CPUAutocastOptimWrapper(OptimWrapper):
     """Autocast to bfloat16 on a CPU, for which mmengine's AmpOptimWrapper is not made."""
 
@@ -107,7 +105,7 @@ def _build_optim_wrapper(
         # Without a scale no step is skipped, as the first ones are while a large scale comes down.
         options.update(type='AmpOptimWrapper', dtype=dtype, loss_scale=1.0)
     elif amp == 'bf16':
-        options['type'] = 'CPUAutocastOptimWrapper'
+        options['type'] = CPUAutocastOptimWrapper
     elif amp is not None:
         raise ValueError(f'{amp} needs a GPU; on a CPU there is bf16')
     # The first value of the usual warm-up, so that random weights do not diverge.

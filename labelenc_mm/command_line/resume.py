@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import nn
 
 from labelenc_mm.command_line.last_checkpoint import follow_record
 from labelenc_mm.files import is_remote, local_path
+from labelenc_mm.handover.frozen_part import without_artefacts
 
 
 def find_resumable(work_dir: str) -> str | None:
@@ -68,21 +68,4 @@ def resume_from(runner: Any, checkpoint: str) -> None:
         checkpoint: Path or URL.
     """
     runner._resume, runner._load_from = True, checkpoint
-    _forget_init_from(runner.model)
-
-
-def _forget_init_from(model: Any) -> None:
-    if isinstance(model, nn.Module):
-        part: Any
-        for part in model.modules():
-            if getattr(part, 'init_from', None) is not None:
-                part.init_from = None
-        return
-    # A FlexibleRunner has a copy of the model's config until it begins.
-    if isinstance(model, dict):
-        if model.get('init_from') is not None:
-            model['init_from'] = None
-        model = list(model.values())
-    if isinstance(model, list | tuple):
-        for item in model:
-            _forget_init_from(item)
+    without_artefacts(runner.model)

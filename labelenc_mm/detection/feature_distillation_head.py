@@ -48,7 +48,7 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         channels: Channels of the student's levels, filled in by the detector.
         data_preprocessor: The student's data preprocessor, filled in by the detector; the teacher must
             normalise images alike.
-        adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
+        adapter: Another block's type in place of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance (sec. 4.4).
         distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.
         distance_end: When it stops. By default for the last epoch, as in step 2 of LabelEnc, or, with

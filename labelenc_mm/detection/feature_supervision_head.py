@@ -92,7 +92,7 @@ class FeatureSupervisionHead(FrozenPart):
 
         Args:
             channels: Channels C of all levels.
-            adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
+            adapter: Another block's type in place of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         """
         self.adapter = MODELS.build(
             {'type': 'FeatureAdaptationBlock', 'channels': channels, **(adapter or {})}

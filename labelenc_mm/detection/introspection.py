@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from labelenc_mm.networks import LabelEncoder
 from labelenc_mm.networks.blank_image import map_shapes, pass_blank_image
 from labelenc_mm.networks.named_features import FeatureError, FeatureRecorder
 
@@ -105,20 +106,18 @@ def source_of_levels(detector: Any) -> str:
     return type(detector.backbone if neck is None else neck).__name__
 
 
-def find_encoder_outputs(
-    strides: Sequence[int], encoder_strides: Sequence[int] = (4, 8, 16, 32)
-) -> tuple[int, ...]:
+def find_encoder_outputs(strides: Sequence[int]) -> tuple[int, ...]:
     """Indices of the label encoder's outputs that have the strides of a backbone's.
 
     Raises:
         ValueError: If the encoder has no output of such a stride.
     """
-    if any(stride not in encoder_strides for stride in strides):
+    if any(stride not in LabelEncoder.strides for stride in strides):
         raise ValueError(
             f'the backbone has outputs of strides {list(strides)}; the label encoder has '
-            f'{tuple(encoder_strides)}. Set labelenc.encoder_outputs if the neck fits all the same'
+            f'{LabelEncoder.strides}. Set labelenc.encoder_outputs if the neck fits all the same'
         )
-    return tuple(encoder_strides.index(stride) for stride in strides)
+    return tuple(LabelEncoder.strides.index(stride) for stride in strides)
 
 
 def level_widths(module: nn.Module, run: Callable[[Tensor], Sequence[Tensor]]) -> list[int] | None:

@@ -55,7 +55,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         backbone_channels: Channels of the backbone's outputs, filled in by the detector, which measures
             them: they tell in which order the neck lists them.
         encoder: Options of :class:`~labelenc_mm.networks.LabelEncoder`.
-        adapter: Options of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
+        adapter: Another block's type in place of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1). With 0 step 2 draws and encodes nothing
             (Table 5, initialization without supervision).
         distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.

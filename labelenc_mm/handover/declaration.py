@@ -211,6 +211,10 @@ class ArtefactKind:
             for key, value in state_dict.items()
             if (rest := where.rest(key)) is not None
         }
+        self.write(path, tensors, metadata)
+
+    def write(self, path: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+        """Write tensors that have their names in the file already; else as :meth:`save`."""
         general = {'kind': self.kind, 'format': FORMAT}
         general['labelenc_mm_version'] = labelenc_mm.__version__
         save_tensors(path, tensors, {**general, **metadata})

@@ -4,13 +4,14 @@ They are frozen from their constructor on, before DDP and the optimizer see them
 when the model is switched to training, and train on nothing that was never learned.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from labelenc_mm.engine.built_models import drop_pretrained
 from labelenc_mm.engine.data.label_names import compare_labels
 from labelenc_mm.handover.artefact import ArtefactError
 from labelenc_mm.handover.checkpoint_fit import lacks_tensors
@@ -171,3 +172,29 @@ def own_prefixes(model: nn.Module) -> list[str]:
             if not f'{name}.{child}.'.startswith(tuple(prefixes)):
                 prefixes.append(f'{name}.{child}.')
     return prefixes
+
+
+def without_files(config: Any) -> Any:
+    """Nested options, without artefacts and pretrained weights to start from; changed in place."""
+    if isinstance(config, dict):
+        drop_pretrained(config)
+        config.pop('pretrained', None)
+    return without_artefacts(config, without_files)
+
+
+def without_artefacts(model: Any, go_on: Callable[[Any], Any] | None = None) -> Any:
+    """A model, or nested options of one, that opens no artefact; changed in place.
+
+    Args:
+        model: The model or its options.
+        go_on: What is done with options inside; by default the same.
+    """
+    if isinstance(model, nn.Module):
+        for _, part in named_frozen_parts(model):
+            part.init_from = None
+    elif isinstance(model, dict | list | tuple):
+        if isinstance(model, dict) and 'init_from' in model:
+            model['init_from'] = None
+        for value in model.values() if isinstance(model, dict) else model:
+            (go_on or without_artefacts)(value)
+    return model

@@ -7,22 +7,19 @@ from torch import Tensor, nn
 
 
 class FeatureAdaptationBlock(BaseModule):
-    """3x3 convolutions with ReLU between them that carry image features towards label features.
+    """Three 3x3 convolutions with ReLU between them that carry image features towards label features.
 
     One block serves all levels of a pyramid. No normalisation, no final activation and PyTorch's own
     initialisation, as in the released code.
 
     Args:
         channels: Channels of the features, in and out (sec. 3.4), filled in with the width of the neck.
-        num_convs: Number of 3x3 convolutions, with ReLU between them (LabelEnc, sec. 3.4: three).
     """
 
-    def __init__(self, channels: int = 256, num_convs: int = 3) -> None:
+    def __init__(self, channels: int = 256) -> None:
         super().__init__()
-        if num_convs < 1:
-            raise ValueError(f'num_convs must be positive, got {num_convs}')
         layers: list[nn.Module] = []
-        for _ in range(num_convs):
+        for _ in range(3):  # sec. 3.4
             layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers[:-1])
 

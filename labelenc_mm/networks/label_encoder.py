@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, Sequential
 from torch import Tensor, nn
 
+_NUM_BLOCKS = (1, 2, 2, 1)  # bottlenecks of each stage: LabelEnc, Table 8
+
 
 class LabelBottleneck(BaseModule):
     """Residual bottleneck without normalisation (LabelEnc, Table 8): 1x1, 3x3 (stride), 1x1.
@@ -62,9 +64,8 @@ class LabelEncoder(BaseModule):
         num_classes: Number of classes C of the data set, filled in by the detector.
         stem_channels: Output channels of the 7x7 stride-2 stem (Table 8), which has no activation (the
             released code).
-        num_blocks: Bottlenecks in each of the 4 stages (Table 8).
-        out_channels: Output channels of each stage, multiples of 4 (Table 8); bottlenecks are a quarter
-            as wide inside.
+        out_channels: Output channels of each of the 4 stages, multiples of 4 (Table 8); bottlenecks are
+            a quarter as wide inside.
     """
 
     strides = (4, 8, 16, 32)
@@ -73,16 +74,14 @@ class LabelEncoder(BaseModule):
         self,
         num_classes: int,
         stem_channels: int = 128,  # LabelEnc, Table 8
-        num_blocks: Sequence[int] = (1, 2, 2, 1),
         out_channels: Sequence[int] = (256, 512, 1024, 2048),
     ) -> None:
         super().__init__()
         if num_classes < 1:
             raise ValueError(f'num_classes must be positive, got {num_classes}')
-        if len(num_blocks) != len(self.strides) or len(out_channels) != len(self.strides):
+        if len(out_channels) != len(self.strides):
             raise ValueError(
-                f'LabelEncoder has {len(self.strides)} stages; got num_blocks={num_blocks} and '
-                f'out_channels={out_channels}'
+                f'LabelEncoder has {len(self.strides)} stages; got out_channels={out_channels}'
             )
         if any(channels % 4 for channels in out_channels):
             raise ValueError(f'out_channels must be multiples of 4, got {out_channels}')
@@ -91,7 +90,7 @@ class LabelEncoder(BaseModule):
         self.stem = nn.Conv2d(num_classes, stem_channels, 7, stride=2, padding=3)
         self.stages = nn.ModuleList()
         in_channels = stem_channels
-        for blocks, channels in zip(num_blocks, out_channels, strict=True):
+        for blocks, channels in zip(_NUM_BLOCKS, out_channels, strict=True):
             stage = [LabelBottleneck(in_channels, channels // 4, channels, stride=2)]
             stage += [LabelBottleneck(channels, channels // 4, channels) for _ in range(blocks - 1)]
             self.stages.append(Sequential(*stage))

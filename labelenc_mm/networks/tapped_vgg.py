@@ -37,7 +37,8 @@ class TappedVGG(TappedChain):
             default, as is that of fc6 and fc7.
         norm_cfg: Normalisation between convolution and ReLU; None for plain VGG.
         fc_channels: Channels of fc6 and fc7.
-        fc_norm_cfg: Their normalisation, which vgg16_bn has not.
+        fc_norm_cfg: Their normalisation: none in vgg16_bn, that of the convolutions in colorization
+            (Larsson et al., CVPR 2017).
         fc_dropout: Dropout after fc6 and fc7 in training.
         init_cfg: As in mmengine; None for training from scratch.
     """

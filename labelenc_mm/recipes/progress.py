@@ -13,21 +13,21 @@ from rich.text import Text
 
 from labelenc_mm.recipes.logs import last_values, read_curves, read_progress
 
+_SPARSE_SECONDS = 60.0  # between two reports where there is no terminal
+
 
 class ProgressDisplay:
     """Shows how far the running processes are.
 
     Args:
         work_dir: Parent of the runs' folders.
-        sparse_seconds: Pause between two reports where there is no terminal.
     """
 
-    def __init__(self, work_dir: Path, sparse_seconds: float = 60.0):
+    def __init__(self, work_dir: Path):
         self.work_dir = work_dir
-        self.sparse_seconds = sparse_seconds
         self._live = Live(console=Console(highlight=False), refresh_per_second=2, transient=True)
         self._terminal = sys.stdout.isatty()
-        self._next = time.monotonic() + (2.0 if self._terminal else sparse_seconds)
+        self._next = time.monotonic() + (2.0 if self._terminal else _SPARSE_SECONDS)
 
     def __enter__(self) -> ProgressDisplay:
         if self._terminal:
@@ -53,7 +53,7 @@ class ProgressDisplay:
         """
         if time.monotonic() < self._next:
             return
-        self._next = time.monotonic() + (2.0 if self._terminal else self.sparse_seconds)
+        self._next = time.monotonic() + (2.0 if self._terminal else _SPARSE_SECONDS)
         lines = [f'  {self.describe(*item)}' for item in running.items()]
         if self._terminal:
             self._live.update(Group(*map(Text, lines)))

@@ -18,6 +18,8 @@ from numpy.random import Generator
 TILE = 256
 """Side of a texture tile in pixels; tiles are periodic."""
 
+_TILES_PER_FAMILY = 5
+
 SPLITS = ('train', 'val')
 
 _ANY_HUE = 0.25  # share of surfaces that ignore the hue of their material
@@ -96,17 +98,16 @@ class TextureBank:
     Args:
         split: 'train' or 'val'.
         seed: Seed of the data set.
-        per_family: Number of tiles of each family.
 
     Attributes:
         tiles: (T, TILE, TILE) float32, zero mean, unit deviation, clipped to [-2.5, 2.5].
     """
 
-    def __init__(self, split: str, seed: int, per_family: int = 5) -> None:
+    def __init__(self, split: str, seed: int) -> None:
         # The last number keeps this stream apart from those of the images.
         rng = np.random.default_rng([seed, SPLITS.index(split), 0, 1])
         tiles = []
-        for _ in range(per_family):
+        for _ in range(_TILES_PER_FAMILY):
             if split == 'train':
                 upright = rng.random() < 0.5
                 tiles.append(_noise(rng, (18, 70)))

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from segmentation_models import samples
 
 from labelenc_mm.analysis.label_regions import Regions
-from labelenc_mm.analysis.region_report import describe, draw, write_json, write_picture
-from labelenc_mm.analysis.region_retrieval import NearestRegions, retrieve
+from labelenc_mm.analysis.nearest_regions import NearestRegions
+from labelenc_mm.analysis.region_report import describe, draw, write_json
+from labelenc_mm.analysis.region_retrieval import retrieve
 
 VOID_COLOR = (224, 224, 192)  # of VOC
 
@@ -76,20 +76,3 @@ def test_void_has_its_own_colour_with_and_without_a_palette(palette, more, tmp_p
     assert len({*of_classes, VOID_COLOR}) == 4
     if palette:
         assert of_classes == [(9, 8, 7), (6, 5, 4), (3, 2, 1)]
-
-
-def test_a_picture_is_complete_or_the_one_before(tmp_path, monkeypatch):
-    path = tmp_path / 'regions.png'
-    figure = Figure(figsize=(1, 1))
-    write_picture(path, figure)
-    before = path.read_bytes()
-    assert Image.open(path).size == (100, 100)
-
-    def fail(unfinished, **options):
-        unfinished.write_bytes(b'half')
-        raise OSError('disk full')
-
-    monkeypatch.setattr(figure, 'savefig', fail)
-    with pytest.raises(OSError, match='disk full'):
-        write_picture(path, figure)
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -3,9 +3,16 @@
 import pytest
 import torch
 
-pytest.importorskip('mmdet')
+pytest.importorskip('mmengine')
 
-from labelenc_mm.benchmark.costs import Costs, count_operations, measure_peak, measure_peak_memory
+from labelenc_mm.benchmark.costs import (
+    Call,
+    Costs,
+    count_operations,
+    measure_costs,
+    measure_peak,
+    measure_peak_memory,
+)
 
 MIB = 2**20
 
@@ -73,8 +80,29 @@ def test_peak_memory_adds_what_persists():
     assert 5 * MIB + output <= measure_peak_memory(step) < 6 * MIB
 
 
+def test_any_model_or_function_can_be_measured():
+    model = torch.nn.Linear(3, 5)
+    seen = []
+
+    def twice(batch):
+        seen.append(batch)
+        return model(model.weight.T @ model(batch).T)
+
+    calls = {
+        'once': Call(model, lambda: torch.ones(5, 3)),
+        'twice': Call(twice, lambda: torch.ones(3, 3)),
+    }
+    told = []
+    costs = measure_costs(calls, rounds=2, tell=told.append)
+    assert costs['once'].multiply_adds == 5 * 3 * 5
+    assert costs['twice'].multiply_adds == 3 * 3 * 5 + 3 * 5 * 3 + 3 * 3 * 5
+    assert len({id(batch) for batch in seen}) == len(seen) == 4  # operations, memory, two rounds
+    assert [len(cost.seconds) for cost in costs.values()] == [2, 2]
+    assert len(told) == 2 + 2 * 2
+
+
 def test_ratios_are_paired_before_their_median():
     # The machine was three times as slow in the second round, and ours was hit in the last.
-    base = Costs(1, 1, None, [1.0, 3.0, 1.0])
-    ours = Costs(1, 1, None, [1.5, 4.5, 9.0])
+    base = Costs(1, 1, [1.0, 3.0, 1.0])
+    ours = Costs(1, 1, [1.5, 4.5, 9.0])
     assert ours.ratio(base, 'seconds') == 1.5

@@ -1,13 +1,24 @@
 """The plain form computes the same as the form that trains."""
 
+import sys
+
 import pytest
 import torch
 
 pytest.importorskip('mmdet')
 
-from detection_models import SMALL_ENCODER, build, data, sum_losses, training_at
+from detection_models import (
+    SMALL_ENCODER,
+    build,
+    data,
+    small_model_config,
+    sum_losses,
+    training_at,
+)
 from mmengine.config import Config
+from mmengine.registry import Registry
 
+from labelenc_mm.benchmark import Workload, build_train_step, find_task
 from labelenc_mm.benchmark.plain_form import (
     PlainLabelEncoder,
     PlainLabelEncodingHead,
@@ -22,8 +33,8 @@ def test_same_losses_and_gradients(stage, label_source):
     plain = build(
         'small',
         stage,
-        type='PlainLabelEncodingHead',
-        encoder=dict(SMALL_ENCODER, type='PlainLabelEncoder'),
+        type=PlainLabelEncodingHead,
+        encoder=dict(SMALL_ENCODER, type=PlainLabelEncoder),
         label_source=label_source,
     )
     plain.load_state_dict(fast.state_dict())  # strict: the same names
@@ -50,7 +61,7 @@ def test_same_losses_and_gradients(stage, label_source):
 
 def test_plain_maps_hold_every_class():
     fast = build('small')
-    plain = build('small', type='PlainLabelEncodingHead')
+    plain = build('small', type=PlainLabelEncodingHead)
     sample = data(fast)['data_samples'][0]
     classes, maps = fast.labelenc.draw(sample, (128, 128))
     all_classes, all_maps = plain.labelenc.draw(sample, (128, 128))
@@ -62,8 +73,8 @@ def test_plain_maps_hold_every_class():
 def test_config_takes_the_plain_classes_and_keeps_the_rest():
     config = Config(dict(model=dict(labelenc=dict(stage='supervise', loss_weight=2.0))))
     labelenc = plain_config(config).model.labelenc
-    assert labelenc.type == PlainLabelEncodingHead.__name__
-    assert labelenc.encoder.type == PlainLabelEncoder.__name__
+    assert labelenc.type is PlainLabelEncodingHead
+    assert labelenc.encoder.type is PlainLabelEncoder
     assert (labelenc.stage, labelenc.loss_weight) == ('supervise', 2.0)
     assert 'encoder' not in config.model.labelenc
 
@@ -71,10 +82,44 @@ def test_config_takes_the_plain_classes_and_keeps_the_rest():
 @pytest.mark.parametrize('encoder', ['mmdet.LabelEncoder', 'labelenc_mm.networks.LabelEncoder'])
 def test_the_label_encoder_may_be_spelt_otherwise(encoder):
     config = Config(dict(model=dict(labelenc=dict(encoder=dict(type=encoder)))))
-    assert plain_config(config).model.labelenc.encoder.type == PlainLabelEncoder.__name__
+    assert plain_config(config).model.labelenc.encoder.type is PlainLabelEncoder
 
 
 def test_other_encoders_have_no_plain_form():
     config = Config(dict(model=dict(labelenc=dict(encoder=dict(type='MyEncoder')))))
     with pytest.raises(ValueError, match='labelenc.encoder of type MyEncoder has no plain form'):
         plain_config(config)
+
+
+def test_registries_know_nothing_of_benchmarks():
+    """Not after a plain form was built and trained on the CPU in bfloat16 either."""
+    config = Config(
+        dict(
+            model=dict(
+                small_model_config(),
+                type='LabelEncRetinaNet',
+                labelenc=dict(stage='supervise', encoder=dict(SMALL_ENCODER)),
+            ),
+            train_cfg=dict(max_epochs=12),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        )
+    )
+    workload = Workload((64, 96), num_objects=2, num_present=2)
+    step = build_train_step(find_task(config), plain_config(config), workload, amp='bf16')
+    step(step.fresh_batch())
+    assert type(step.model.labelenc) is PlainLabelEncodingHead
+    registries = {
+        id(value): value
+        for toolbox in ('mmengine', 'mmdet', 'mmseg')
+        if (module := sys.modules.get(f'{toolbox}.registry'))
+        for value in vars(module).values()
+        if isinstance(value, Registry)
+    }
+    assert len(registries) > 20
+    ours = [
+        name
+        for registry in registries.values()
+        for name, entry in registry.module_dict.items()
+        if getattr(entry, '__module__', '').startswith('labelenc_mm.benchmark')
+    ]
+    assert ours == []

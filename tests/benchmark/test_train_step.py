@@ -12,7 +12,9 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 
-from labelenc_mm.benchmark import TrainStep, Workload, measure_costs
+from labelenc_mm.benchmark import Workload, build_train_step, find_task, measure_costs
+from labelenc_mm.benchmark.detectors import Detectors
+from labelenc_mm.benchmark.plain_form import PlainLabelEncoder, PlainLabelEncodingHead
 
 WORKLOAD = Workload((64, 96), batch_size=2, num_objects=4, num_present=2)
 
@@ -34,6 +36,10 @@ def config_of(stage=None, train_cfg=None, **labelenc):
     )
 
 
+def train_step(config, *options):
+    return build_train_step(find_task(config), config, *options)
+
+
 @pytest.fixture(autouse=True)
 def _scope():
     init_default_scope('mmdet')
@@ -49,14 +55,13 @@ def all_equal(before, after):
 
 @pytest.mark.parametrize('stage', [None, 'autoencode', 'supervise'])
 def test_trains_with_the_distance(stage):
-    step = TrainStep(config_of(stage), WORKLOAD)
+    step = train_step(config_of(stage), WORKLOAD)
     before = weights(step.model.bbox_head)
     frozen = weights(step.model.labelenc.encoder) if stage == 'supervise' else []
     losses = step(step.fresh_batch())
     assert ('loss_labelenc' in losses) == (stage is not None)
     assert ('ae_loss_cls' in losses) == (stage == 'autoencode')
     assert not all_equal(before, weights(step.model.bbox_head))
-    assert step.draws_label_maps == (stage is not None)
     if frozen:
         assert all_equal(frozen, weights(step.model.labelenc.encoder))
     # Two iterations start from the same samples, whatever the first made of them.
@@ -64,12 +69,22 @@ def test_trains_with_the_distance(stage):
 
 
 def test_takes_the_weights_that_both_forms_have():
-    stock, ours = TrainStep(config_of(), WORKLOAD), TrainStep(config_of('supervise'), WORKLOAD)
+    stock, ours = train_step(config_of(), WORKLOAD), train_step(config_of('supervise'), WORKLOAD)
     encoder = weights(ours.model.labelenc)
     ours.take_weights(stock)
     for name, value in stock.model.state_dict().items():
         assert torch.equal(ours.model.state_dict()[name], value), name
     assert all_equal(encoder, weights(ours.model.labelenc))
+
+
+def test_weights_of_another_shape_stay():
+    config = config_of()
+    config.model.bbox_head.num_classes = 7
+    other, ours = train_step(config, WORKLOAD), train_step(config_of(), WORKLOAD)
+    classifier = weights(ours.model.bbox_head.retina_cls)
+    ours.take_weights(other)
+    assert all_equal(weights(other.model.backbone), weights(ours.model.backbone))
+    assert all_equal(classifier, weights(ours.model.bbox_head.retina_cls))
 
 
 def test_two_stage_detector_with_masks():
@@ -79,7 +94,7 @@ def test_two_stage_detector_with_masks():
     config.model.update(
         type='LabelEncMaskRCNN', labelenc=dict(stage='supervise', encoder=dict(SMALL_ENCODER))
     )
-    step = TrainStep(config, WORKLOAD)
+    step = train_step(config, WORKLOAD)
     losses = step(step.fresh_batch())
     assert {'loss_mask', 'loss_labelenc'} <= set(losses)
 
@@ -87,7 +102,7 @@ def test_two_stage_detector_with_masks():
 def test_leaves_the_message_hub_as_it_was():
     hub = MessageHub.get_current_instance()
     hub.update_info('iter', 3)
-    step = TrainStep(config_of('supervise'), WORKLOAD)
+    step = train_step(config_of('supervise'), WORKLOAD)
     step(step.fresh_batch())
     assert hub.get_info('iter') == 3 and hub.get_info('max_iters') is None
 
@@ -100,7 +115,7 @@ def test_leaves_the_message_hub_as_it_was():
     ],
 )
 def test_finds_where_the_distance_is_active(train_cfg, limits):
-    step = TrainStep(config_of('autoencode', train_cfg, **limits), WORKLOAD)
+    step = train_step(config_of('autoencode', train_cfg, **limits), WORKLOAD)
     assert 'loss_labelenc' in step(step.fresh_batch())
 
 
@@ -114,22 +129,21 @@ def test_finds_where_the_distance_is_active(train_cfg, limits):
 )
 def test_trainings_that_have_no_distance_at_all(labelenc, trained, idle, draws):
     """Tables 2 and 5: the reconstruction alone, and the initialization alone."""
-    step = TrainStep(config_of(**labelenc), WORKLOAD)
-    costs = measure_costs({'ours': step}, rounds=1)['ours']
+    step = train_step(config_of(**labelenc), WORKLOAD)
     losses = step(step.fresh_batch())
     assert trained in losses and idle not in losses and 'loss_labelenc' not in losses
-    assert (costs.label_maps is not None) == draws
+    assert bool(Detectors().further_costs(step)) == draws
 
 
 def test_says_which_config_has_its_distance_too_late(tmp_path):
     path = tmp_path / 'late.py'
     config_of('autoencode', distance_begin=0.97).dump(path)
     with pytest.raises(ValueError, match=r'late\.py.*20 points.*labelenc\.distance_begin=0\.97'):
-        TrainStep(Config.fromfile(path), WORKLOAD)
+        train_step(Config.fromfile(path), WORKLOAD)
 
 
 def test_autocast_on_the_cpu():
-    step = TrainStep(config_of('supervise'), WORKLOAD, 'cpu', 'bf16')
+    step = train_step(config_of('supervise'), WORKLOAD, 'cpu', 'bf16')
     dtypes = {}
     parts = dict(
         neck=step.model.neck.fpn_convs[0].conv,
@@ -144,14 +158,14 @@ def test_autocast_on_the_cpu():
     assert dtypes == dict(neck=torch.bfloat16, encoder=torch.bfloat16)
     assert not all_equal(before, weights(step.model.neck))
     with pytest.raises(ValueError, match='fp16 needs a GPU'):
-        TrainStep(config_of(), WORKLOAD, 'cpu', 'fp16')
+        train_step(config_of(), WORKLOAD, 'cpu', 'fp16')
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize('amp', [None, 'fp16', 'bf16'])
 def test_on_a_gpu(amp):
     steps = {
-        stage: TrainStep(config_of(stage), WORKLOAD, 'cuda', amp) for stage in (None, 'supervise')
+        stage: train_step(config_of(stage), WORKLOAD, 'cuda', amp) for stage in (None, 'supervise')
     }
     costs = measure_costs(steps, rounds=1)
     assert costs['supervise'].multiply_adds > costs[None].multiply_adds
@@ -161,10 +175,10 @@ def test_on_a_gpu(amp):
 def test_costs_of_both_forms():
     workload = replace(WORKLOAD, size=(60, 90))  # padded to 64x96
     plain = config_of('autoencode')
-    plain.model.labelenc.update(type='PlainLabelEncodingHead')
-    plain.model.labelenc.encoder.update(type='PlainLabelEncoder')
+    plain.model.labelenc.update(type=PlainLabelEncodingHead)
+    plain.model.labelenc.encoder.update(type=PlainLabelEncoder)
     steps = {
-        name: TrainStep(config, workload)
+        name: train_step(config, workload)
         for name, config in dict(
             stock=config_of(), sparse=config_of('autoencode'), plain=plain
         ).items()
@@ -173,8 +187,8 @@ def test_costs_of_both_forms():
     assert all(len(cost.seconds) == len(cost.cpu_seconds) == 2 for cost in costs.values())
     assert costs['stock'].multiply_adds < costs['sparse'].multiply_adds
     assert costs['sparse'].multiply_adds < costs['plain'].multiply_adds
-    assert costs['stock'].label_maps is None
-    assert costs['sparse'].label_maps.map_bytes == 2 * 2 * 64 * 96 * 4  # images, classes, pixels
-    assert costs['plain'].label_maps.map_bytes == 2 * 80 * 64 * 96 * 4
-    sparse, dense = (costs[name].label_maps.encoding_peak_bytes for name in ('sparse', 'plain'))
-    assert sparse < dense
+    maps = {name: Detectors().further_costs(step) for name, step in steps.items()}
+    assert maps['stock'] == {}
+    assert maps['sparse']['map_mib'] == 2 * 2 * 64 * 96 * 4 / 2**20  # images, classes, pixels
+    assert maps['plain']['map_mib'] == 2 * 80 * 64 * 96 * 4 / 2**20
+    assert maps['sparse']['encoding_peak_mib'] < maps['plain']['encoding_peak_mib']

@@ -5,6 +5,7 @@ import torch
 from detection_models import build, data, has_gradient, small_model_config, training_at
 from hostile_pickles import RunsCode
 from mmdet.registry import MODELS
+from mmengine.model import BaseModule
 from mmengine.registry import init_default_scope
 from training_configs import HOOKS, write_config
 from training_runs import (
@@ -86,6 +87,24 @@ def test_targets_are_the_stock_teachers_features_and_nothing_of_it_moves(path, t
     assert not any(p.requires_grad for p in detector.labelenc.teacher.parameters())
     assert not any(module.training for module in detector.labelenc.teacher.modules())
     assert differing(detector.labelenc.teacher.state_dict(), before) == []
+
+
+def test_another_adapter_may_be_named(path):
+    class Pointwise(BaseModule):
+        def __init__(self, channels):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(channels, channels, 1)
+
+        def forward(self, features):
+            return tuple(map(self.layer, features))
+
+    detector = student(path, adapter=dict(type=Pointwise))
+    detector.init_weights()
+    assert isinstance(detector.labelenc.adapter, Pointwise)
+    with training_at(600):
+        losses = detector(**data(build('small')), mode='loss')
+    losses['loss_labelenc'].backward()
+    assert has_gradient(detector.labelenc.adapter)
 
 
 def test_gradients_reach_adapter_neck_and_backbone_not_the_head(path):

@@ -248,6 +248,23 @@ def test_nothing_behind_the_last_tap_is_built_and_all_parameters_get_gradients()
     assert all(parameter.grad is not None for parameter in backbone.parameters())
 
 
+@torch.no_grad()
+def test_fully_connected_layers_are_normalised_where_asked():
+    """As in the networks of the colorization paper: before ReLU, without scale and shift."""
+    norm = dict(type='BN', affine=False)
+    network = TappedVGG(
+        ('fc6',), base_channels=WIDTH, fc_channels=FC, norm_cfg=norm, fc_norm_cfg=norm, fc_dropout=0
+    )
+    seen = {}
+    network.fc6.norm.register_forward_hook(
+        lambda _, inputs, output: seen.update(norm=output.clone())
+    )
+    (fc6,) = network(torch.rand(2, 3, 64, 64))
+    torch.testing.assert_close(seen['norm'].mean((0, 2, 3)), torch.zeros(FC), rtol=0, atol=1e-5)
+    assert torch.equal(fc6, seen['norm'].relu())
+    assert not list(network.fc6.norm.parameters())
+
+
 def test_sizes_that_are_no_multiples_are_rounded_down():
     backbone = TappedVGG(('conv1_1', 'conv3_1', 'conv5_3'), base_channels=1)
     shapes = [tuple(output.shape[-2:]) for output in backbone(torch.randn(1, 3, 61, 45))]

@@ -48,12 +48,15 @@ def test_numbers_fit_together(report):
     assert 'map_mib' not in stock
 
 
-def test_table_is_markdown_without_empty_columns(report):
-    table = tool['format_table'](report['tables'][0])
-    header, rule, *rows = table.splitlines()
-    assert len({line.count('|') for line in (header, rule, *rows)}) == 1
-    assert 'label maps MiB' in header and len(rows) == 5
-    assert 'label maps MiB' not in tool['format_table'](report['tables'][0][:1])
+def test_any_configs_are_compared_with_a_baseline(tmp_path):
+    path = tmp_path / 'report.json'
+    stock = str(CONFIGS / 'retinanet_r18_bccd.py')
+    tool['main']([stock, STEP1, '--baseline', STEP2, '--json', str(path), *SMALL])
+    (rows,) = json.loads(path.read_text())['tables']
+    assert [row['form'] for row in rows] == [Path(p).stem for p in (STEP2, stock, STEP1)]
+    assert rows[0]['operations_ratio'] == 1
+    assert rows[1]['operations_ratio'] < 1 < rows[2]['operations_ratio']
+    assert 'map_mib' in rows[0] and 'map_mib' not in rows[1]
 
 
 @pytest.mark.parametrize(

@@ -73,19 +73,6 @@ def test_ratios_are_to_the_stock_segmentor(report):
         assert row['images_per_second'] == pytest.approx(2 / row['seconds'])
 
 
-def test_columns_of_drawn_label_maps_are_left_out(report):
-    header = tool['format_table'](report['tables'][0]).splitlines()[0]
-    assert 'CPU time' in header and 'label maps' not in header
-
-
-def test_configs_of_one_file_name_have_rows_of_their_own(configs, tmp_path):
-    other = tmp_path / 'narrow' / '128.py'
-    other.parent.mkdir()
-    other.write_text(Path(configs['128']).read_text().replace('./stock.py', configs['stock']))
-    loaded = tool['load_configs'](tool['parse_args']([configs['128'], str(other)]))
-    assert list(loaded) == ['128', str(other.with_suffix(''))]
-
-
 @pytest.mark.parametrize(
     'names, options, message',
     [

@@ -60,10 +60,9 @@ def refused(tmp_path):
     return run
 
 
-@pytest.mark.parametrize('name', ['export.py', 'export_detector.py'])
-def test_any_checkpoint_of_a_training_can_be_exported(name, config, step1, tmp_path):
+def test_any_checkpoint_of_a_training_can_be_exported(config, step1, tmp_path):
     out = tmp_path / 'new folder' / 'detector.pth'
-    run_script(TOOL.with_name(name), config, step1.work_dir / 'epoch_2.pth', out, work_dir=tmp_path)
+    run_script(TOOL, config, step1.work_dir / 'epoch_2.pth', out, work_dir=tmp_path)
     exported = torch.load(out, weights_only=True)
     state = weights(step1.work_dir / 'epoch_2.pth')
     assert differing(exported['state_dict'], {k: v for k, v in state.items() if is_stock(k)}) == []

@@ -184,18 +184,6 @@ def test_queries_of_chosen_classes(files, tmp_path):
     assert {entry['class'] for entry in content['queries']} == {name}
 
 
-@pytest.mark.parametrize('kind', ['segmentor', 'cascade', 'autoencoder', 'default'])
-def test_void_is_what_the_config_says(kind):
-    model = {
-        'segmentor': dict(decode_head=dict(ignore_index=7)),
-        'cascade': dict(decode_head=[dict(ignore_index=9), dict(ignore_index=7)]),
-        'autoencoder': dict(type='LabelAutoEncoder', ignore_index=7),
-        'default': dict(decode_head=dict(ignore_index=None)),
-    }[kind]
-    expected = 255 if kind == 'default' else 7
-    assert tool['ignore_index_of'](Config(dict(model=model))) == expected
-
-
 def test_maps_with_another_void_are_encoded(files, tmp_path):
     data = shutil.copytree(shared_scenes(), tmp_path / 'data')
     for path in data.glob('labels/*/*.png'):

@@ -174,7 +174,7 @@ def test_options_that_would_wait_for_ever_or_be_ignored(command, options, messag
 
 
 def test_an_option_given_twice_counts_twice(command):
-    """As those of the toolboxes; tools/demo.sh adds to what its own recipe is given."""
+    """As those of the toolboxes; dev/demo.sh adds to what its own recipe is given."""
     options = ['--cfg-options', 'train_cfg.max_epochs=7', '--cfg-options', 'hold=x']
     lines = run(command, '--dry-run', *options, '--seeds', '3', '--seeds', '4').stdout.splitlines()
     assert len([line for line in lines if line.startswith('step1-seed=')]) == 2

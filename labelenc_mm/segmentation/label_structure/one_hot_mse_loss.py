@@ -18,18 +18,12 @@ class OneHotMSELoss(nn.Module):
 
     Args:
         loss_weight: Factor of the loss; the paper's are in Figure 5, which is lost to us.
-        apply_softmax: Whether the predictions are logits, which softmax turns into probabilities. A
-            decoder that was trained with cross entropy gives logits. The paper does not give the form
-            of its squared error.
         loss_name: Name in the log; it must begin with ``loss_`` for the loss to count.
     """
 
-    def __init__(
-        self, loss_weight: float = 1.0, apply_softmax: bool = True, loss_name: str = 'loss_mse'
-    ) -> None:
+    def __init__(self, loss_weight: float = 1.0, loss_name: str = 'loss_mse') -> None:
         super().__init__()
         self.loss_weight = loss_weight
-        self.apply_softmax = apply_softmax
         self._loss_name = loss_name
 
     @property
@@ -48,7 +42,7 @@ class OneHotMSELoss(nn.Module):
         """Compare.
 
         Args:
-            pred: (N, K, H, W) logits, or probabilities with ``apply_softmax=False``.
+            pred: (N, K, H, W) logits; a decoder that was trained with cross entropy gives them.
             label: (N, H, W) integers in [0, K) or ``ignore_index``.
             weight: (N, H, W) weight of each pixel.
             ignore_index: Label of void pixels.
@@ -57,9 +51,7 @@ class OneHotMSELoss(nn.Module):
         Returns:
             A scalar, 0 if all pixels are void.
         """
-        pred = pred.float()
-        if self.apply_softmax:
-            pred = pred.softmax(1)
+        pred = pred.float().softmax(1)
         error = (pred - one_hot_label_maps(label, pred.shape[1], ignore_index)).square().sum(1)
         is_valid = label != ignore_index
         error = error * is_valid

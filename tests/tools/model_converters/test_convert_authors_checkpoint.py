@@ -5,11 +5,11 @@ The authors' files cannot be downloaded by a test; those used here have their la
 
 import contextlib
 import io
-import runpy
 
 import authors_checkpoint as authors
 import pytest
 import torch
+from convert_authors_checkpoint import main
 from hostile_pickles import RunsCode
 from mmdet.datasets import CocoDataset
 from mmdet.registry import MODELS
@@ -17,13 +17,10 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from training_runs import ROOT
 
 from labelenc_mm.detection import load_label_encoding
 from labelenc_mm.handover.artefact import load_tensors
 
-TOOL = ROOT / 'tools' / 'convert_authors_checkpoint.py'
-tool = runpy.run_path(str(TOOL))
 SIZE = (64, 128)
 BOXES = torch.tensor([[3.0, 5, 40, 50], [30, 10, 100, 60], [60, 0, 128, 20]])
 LABELS = torch.tensor([2, 79, 2])
@@ -42,7 +39,7 @@ class Converted:
         torch.save(self.checkpoint, self.path, _use_new_zipfile_serialization=False)
         self.out = folder / 'label_encoding.safetensors'
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            tool['main']([str(self.path), str(self.out)])
+            main([str(self.path), str(self.out)])
         self.config = printed.getvalue()
         self.detector = self.build(self.config)
 
@@ -199,7 +196,7 @@ def refused(checkpoint, folder, capsys):
     torch.save(checkpoint, path)
     out.write_bytes(b'old')
     with pytest.raises(SystemExit) as error:
-        tool['main']([str(path), str(out)])
+        main([str(path), str(out)])
     assert out.read_bytes() == b'old'
     assert {p.name for p in folder.iterdir()} == {'x.pth', 'out.safetensors'}
     assert capsys.readouterr().out == ''
@@ -245,7 +242,7 @@ def test_a_detector_that_was_never_released_gets_fitting_advice(tmp_path, capsys
 def test_other_numbers_of_classes_have_no_names(tmp_path, capsys):
     torch.save(authors.make_checkpoint('RetinaNet', num_classes=2), tmp_path / 'x.pth')
     out = tmp_path / 'new folder' / 'out.safetensors'
-    tool['main']([str(tmp_path / 'x.pth'), str(out), '--pixel-offset', '0'])
+    main([str(tmp_path / 'x.pth'), str(out), '--pixel-offset', '0'])
     _, metadata = load_tensors(out)
     assert metadata['classes'] is None
     assert (metadata['num_classes'], metadata['pixel_offset']) == (2, 0.0)

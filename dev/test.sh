@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set up a local environment, then check style and types and run the tests.
 #
-#   bash tools/test.sh [--family fork|upstream] [--slow] [pytest arguments]
+#   bash dev/test.sh [--family fork|upstream] [--slow] [pytest arguments]
 #
 # --slow adds the tests that take more than a minute. TEST_WORKERS sets how many run at once
 # (default 2).
@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-source tools/setup_env.sh "$family"
+source dev/setup_env.sh "$family"
 if [ "$family" = fork ]; then
   # Style and types do not depend on the family.
   ruff check .

@@ -2,7 +2,7 @@
 # A C++ compiler that reads PyTorch's headers once: GCC with a precompiled torch/types.h, without
 # debug information. Compiles mmcv's operators with a quarter of the CPU time; the code is the same.
 #
-#   CXX=tools/precompiling_cxx.sh PRECOMPILED_HEADERS=FOLDER [REAL_CXX=g++] pip wheel ...
+#   CXX=dev/precompiling_cxx.sh PRECOMPILED_HEADERS=FOLDER [REAL_CXX=g++] pip wheel ...
 #
 # GCC takes a precompiled header only where it was made with the same flags. So it is made from those
 # of the first source file, once for each set of flags, and nobody has to know them beforehand.

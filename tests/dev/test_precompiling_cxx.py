@@ -9,7 +9,7 @@ import pytest
 
 import labelenc_mm
 
-SCRIPT = Path(labelenc_mm.__file__).resolve().parents[1] / 'tools' / 'precompiling_cxx.sh'
+SCRIPT = Path(labelenc_mm.__file__).resolve().parents[1] / 'dev' / 'precompiling_cxx.sh'
 
 pytestmark = pytest.mark.skipif(
     shutil.which('g++') is None or shutil.which('objcopy') is None, reason='needs GCC and binutils'

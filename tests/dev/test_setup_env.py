@@ -11,7 +11,7 @@ import labelenc_mm
 
 ROOT = Path(labelenc_mm.__file__).resolve().parents[1]
 
-SCRIPTS = ('tools/setup_env.sh', 'tools/precompiling_cxx.sh', 'setup.py', 'pyproject.toml')
+SCRIPTS = ('dev/setup_env.sh', 'dev/precompiling_cxx.sh', 'setup.py', 'pyproject.toml')
 
 # A Python that passes every check; in the environment it makes, pip fails.
 FAKE_PYTHON = """#!/usr/bin/env bash
@@ -27,7 +27,7 @@ esac
 def repository(tmp_path):
     """A repository that only has what the script reads, in a folder whose name has a space."""
     root = tmp_path / 'a clone'
-    (root / 'tools').mkdir(parents=True)
+    (root / 'dev').mkdir(parents=True)
     for name in SCRIPTS:
         shutil.copy2(ROOT / name, root / name)
     fake = root / 'fake python'
@@ -36,7 +36,7 @@ def repository(tmp_path):
     return root
 
 
-def set_up(root, *arguments, command='bash tools/setup_env.sh "$@"', **environment):
+def set_up(root, *arguments, command='bash dev/setup_env.sh "$@"', **environment):
     return subprocess.run(
         ['bash', '-c', command, 'bash', *arguments],
         cwd=root,
@@ -80,7 +80,7 @@ def test_what_is_missing_is_named(repository, arguments, environment, message):
 
 
 def test_a_script_that_sources_it_stops_too(repository):
-    command = 'set -euo pipefail; source tools/setup_env.sh; echo went on'
+    command = 'set -euo pipefail; source dev/setup_env.sh; echo went on'
     result = set_up(repository, command=command, CXX='no-such-compiler')
     assert result.returncode == 1
     assert 'went on' not in result.stdout

@@ -3,8 +3,7 @@
 import authors_checkpoint as authors
 import pytest
 import torch
-
-from labelenc_mm.detection.authors_checkpoint import LayoutError, convert_authors_checkpoint
+from authors_layout import LayoutError, convert_authors_checkpoint
 
 NUM_CLASSES = 3
 

@@ -2,7 +2,7 @@
 # The demonstrations: train a small network with ImageNet weights on drawn scenes plainly and with a method of
 # this package, evaluate each, print one table and leave curves and pictures.
 #
-#   bash tools/demo.sh [labelenc|label_structure] [--quick] [arguments of run_recipe.py]
+#   bash dev/demo.sh [labelenc|label_structure] [--quick] [arguments of run_recipe.py]
 #
 #   labelenc         (default) a detector, and both steps of LabelEnc; in work_dirs/demo
 #   label_structure  a segmentor, and an autoencoder's frozen decoder beside it; in
@@ -38,7 +38,7 @@ else
     ${arguments[@]+"${arguments[@]}"})
 fi
 
-source tools/setup_env.sh
+source dev/setup_env.sh
 # The same number of threads, and with it the same rounding and the same table, whatever the load.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 start=$SECONDS

@@ -2,8 +2,8 @@
 # Make a local environment with PyTorch, a toolbox family and this package: .venv for the fork
 # (default), .venv-upstream for upstream. Nothing outside the repository is touched.
 #
-#   bash tools/setup_env.sh [fork|upstream]      set up; a second run ends within seconds
-#   source tools/setup_env.sh [fork|upstream]    the same, and put the environment first on PATH
+#   bash dev/setup_env.sh [fork|upstream]      set up; a second run ends within seconds
+#   source dev/setup_env.sh [fork|upstream]    the same, and put the environment first on PATH
 #
 # Needs Python 3.10-3.13 with venv, a C++ compiler and a package index. Settings:
 #   PYTHON                which Python to use (default: the first that fits)
@@ -120,7 +120,7 @@ setup_env::mmcv_wheel() {
     # that was compiled against another torch, whose operators do not load.
     # ninja alone would start more compilers than there are cores, each of about 1 GB.
     # The build takes a space in CXX for the end of the command, and a clone may lie anywhere.
-    compiler=$(mktemp -d) && ln -s "$root/tools/precompiling_cxx.sh" "$compiler/cxx" || return 1
+    compiler=$(mktemp -d) && ln -s "$root/dev/precompiling_cxx.sh" "$compiler/cxx" || return 1
     REAL_CXX=${CXX:-c++} CXX=$compiler/cxx PRECOMPILED_HEADERS=$unfinished/headers \
       MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
       setup_env::run "compiling $spec (about 2 minutes on 2 cores)" "$env/mmcv.log" \

@@ -45,15 +45,15 @@ import contextlib
 import sys
 from typing import Any
 
+from authors_layout import LayoutError, convert_authors_checkpoint
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from labelenc_mm.detection.authors_checkpoint import LayoutError, convert_authors_checkpoint
-from labelenc_mm.detection.label_encoding import compare_label_encoding, describe
+from labelenc_mm.detection.label_encoding import LABEL_ENCODING, compare_label_encoding, describe
 
 # This also makes our models and configs known, before a config is parsed.
-from labelenc_mm.handover.artefact import save_tensors
+from labelenc_mm.handover.declaration import Artefact
 from labelenc_mm.toolbox.safe_loading import CheckpointError, load_checkpoint_file
 
 # Anchors of maskrcnn-benchmark are scaled from rounded sizes: 3 to 6 % off.
@@ -157,8 +157,8 @@ def convert(checkpoint: Any, out: str, pixel_offset: float | None = None) -> tup
     detector = build_detector(text)
     if anchors:
         compare_anchors(detector, anchors)
-    metadata = {**describe(detector), 'classes': coco_classes(num_classes)}
-    differences = compare_label_encoding(detector, tensors, metadata)
+    metadata = describe(detector, coco_classes(num_classes))
+    differences = compare_label_encoding(detector, Artefact(out, tensors, metadata))
     if differences:
         raise LayoutError(
             f'taken for {layout.name}, the checkpoint does not fit the detector of the released config '
@@ -167,7 +167,7 @@ def convert(checkpoint: Any, out: str, pixel_offset: float | None = None) -> tup
             + '\nFiles of the released configs alone can be converted; for a detector of your own, train '
             'step 1 here'
         )
-    save_tensors(out, tensors, metadata)
+    LABEL_ENCODING.write(out, tensors, metadata)
     return f'{layout.name}, {num_classes} classes, {len(tensors)} tensors', text
 
 
