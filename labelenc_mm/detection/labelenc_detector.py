@@ -5,7 +5,7 @@ runs on features that it receives through ``extract_feat``. Nothing of the detec
 the subtree ``labelenc``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
 from labelenc_mm.engine.built_models import entry_of
+from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 
@@ -44,7 +45,7 @@ else:
     _Detector = object
 
 
-class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
+class LabelEncMixin(ModelWithCompanions, StopIfNotFiniteMixin, _Detector):
     """Adds LabelEnc to the detector class that follows it in the bases.
 
     Args:
@@ -58,6 +59,7 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
     def __init__(self, *, labelenc: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._given_features: Sequence[Tensor] | None = None
+        self.companions = self.companions_of({'labelenc': labelenc})
         options = {'type': 'LabelEncodingHead', **labelenc}
         known_from = getattr(entry_of(options, MODELS), 'known_from', None)
         if known_from is None:
@@ -71,6 +73,17 @@ class LabelEncMixin(StopIfNotFiniteMixin, _Detector):
             for part in (self.backbone, getattr(self, 'neck', None), self.labelenc.adapter):
                 if part is not None:
                     part.requires_grad_(False)
+
+    @classmethod
+    def companions_of(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The hook; in step 1 the validation of both branches."""
+        labelenc = config.get('labelenc') or {}
+        companions: dict[str, Any] = {'default_hooks': {'labelenc': {'type': 'mmdet.LabelEncHook'}}}
+        if labelenc.get('stage', 'supervise') != 'supervise':
+            companions['val_cfg'] = {'type': 'mmdet.LabelEncValLoop'}
+        if labelenc.get('joint', True):
+            companions['find_unused_parameters'] = True  # the adapter rests with the distance
+        return companions
 
     def init_weights(self) -> None:
         """Initialise as the detector does; step 2 then takes over what step 1 learned."""

@@ -15,6 +15,7 @@ from labelenc_mm.detection.absent_classes import check_objects
 from labelenc_mm.detection.export import FILE_NAME, export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
+from labelenc_mm.engine.companions import attend
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
@@ -71,6 +72,7 @@ class LabelEncHook(Hook):
                 'A baseline inherits from the stock config, which has no such hook; otherwise '
                 'model.type has to be a LabelEnc detector itself, not a model around one'
             )
+        attend(detector)
         self._classes = run_label_names(runner)
         head = detector.labelenc
         check_activation_checkpointing(detector, runner.cfg.get('activation_checkpointing'))

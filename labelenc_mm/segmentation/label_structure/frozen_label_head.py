@@ -9,13 +9,14 @@ from mmengine.model import BaseModule
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from labelenc_mm.engine.companions import HasCompanions
 from labelenc_mm.handover.checkpoint_fit import lacks_tensors
 from labelenc_mm.labels import VOID
 from labelenc_mm.segmentation.data.label_maps import stack_label_maps
 from labelenc_mm.segmentation.label_structure.label_code import load_label_code
 
 
-class FrozenLabelHead(BaseModule):
+class FrozenLabelHead(HasCompanions, BaseModule):
     """An auxiliary head around one half of a label autoencoder.
 
     It serves below ``label_structure`` (features by name, see :class:`LabelStructureMixin`) and as a
@@ -32,6 +33,7 @@ class FrozenLabelHead(BaseModule):
         ignore_index: Label of void pixels.
     """
 
+    companions = {'default_hooks': {'label_structure': {'type': 'mmseg.LabelStructureHook'}}}
     part: str
     """'encoder' or 'decoder': which half."""
 
@@ -124,6 +126,7 @@ class FrozenLabelHead(BaseModule):
         Returns:
             Losses, and what else goes to the log.
         """
+        self.tell_missing()
         owner = 'model.auxiliary_head'
         label_maps = stack_label_maps(
             batch_data_samples, self.num_classes, self.ignore_index, owner=owner

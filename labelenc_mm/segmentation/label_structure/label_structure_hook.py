@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from mmseg.registry import HOOKS
 
+from labelenc_mm.engine.companions import attend
 from labelenc_mm.engine.data.wrappers import iterate_datasets
 from labelenc_mm.engine.late_workers import start_workers_late
 from labelenc_mm.engine.runner_state import (
@@ -112,6 +113,7 @@ class LabelStructureHook(Hook):
         """
         run_label_names(runner)
         model, metainfo = unwrapped_model(runner), train_metainfo(runner)
+        attend(model)
         if isinstance(model, LabelAutoEncoder):
             label_code.check_num_classes(model.num_classes, metainfo.get('classes'))
         for head in model.modules():

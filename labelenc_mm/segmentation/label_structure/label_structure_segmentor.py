@@ -17,10 +17,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from labelenc_mm.engine.blank_image import pass_blank_image, undisturbed
+from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.segmentation.data.label_maps import stack_label_maps
 from labelenc_mm.segmentation.feature_names import FeatureRecorder, expand_names
+from labelenc_mm.segmentation.label_structure.frozen_label_head import FrozenLabelHead
 
 PREFIX = 'label_structure'
 """Of our losses in the log; without 'loss', which would sum accuracies up."""
@@ -32,7 +34,7 @@ else:
     _Segmentor = object
 
 
-class LabelStructureMixin(StopIfNotFiniteMixin, _Segmentor):
+class LabelStructureMixin(ModelWithCompanions, StopIfNotFiniteMixin, _Segmentor):
     """Adds label structure to the segmentor class that follows it in the bases.
 
     Args:
@@ -45,6 +47,7 @@ class LabelStructureMixin(StopIfNotFiniteMixin, _Segmentor):
     """
 
     stock_type: str
+    companions = FrozenLabelHead.companions
 
     def __init__(self, *, label_structure: dict | list[dict], **kwargs: Any) -> None:
         super().__init__(**kwargs)
