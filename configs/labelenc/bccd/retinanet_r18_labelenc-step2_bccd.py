@@ -7,4 +7,3 @@ model = dict(
         encoder=dict(stem_channels=32, out_channels=(64, 128, 256, 512)),
     ),
 )
-default_hooks = dict(labelenc=dict(type='LabelEncHook'))
