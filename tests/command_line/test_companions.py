@@ -10,7 +10,7 @@ from mmengine.runner import ValLoop
 
 from labelenc_mm.command_line import companions
 from labelenc_mm.command_line.companions import add_companions
-from labelenc_mm.detection import LabelEncHook
+from labelenc_mm.detection import LabelEncHook, stock_config
 from labelenc_mm.engine.companions import HasCompanions
 
 OURS = 'CPUCapableDistributedDataParallel'
@@ -78,6 +78,14 @@ def test_a_config_is_completed_to_one_that_names_everything(text, hooks, loop):
 @pytest.mark.parametrize('text', [DETECTION, SEGMENTATION])
 def test_a_stock_config_stays_as_it_is(text):
     assert complete(text).to_dict() == Config.fromstring(text, '.py').to_dict()
+
+
+@pytest.mark.parametrize('step', [STEP1, STEP2])
+def test_an_exported_config_shows_nothing_of_it(step):
+    exported = stock_config(complete(DETECTION + step, launcher='pytorch'))
+    stock = Config.fromstring(DETECTION, '.py')
+    stock.launcher = 'pytorch'
+    assert short(exported.to_dict()) == short(stock.to_dict())
 
 
 class OwnHook(LabelEncHook):
