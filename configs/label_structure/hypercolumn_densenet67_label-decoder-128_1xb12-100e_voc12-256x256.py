@@ -6,4 +6,3 @@ model = dict(
         init_from='work_dirs/label-autoencoder-128_1xb12-100e_voc12-256x256/label_autoencoder.safetensors',
     ),
 )
-default_hooks = dict(label_structure=dict(type='LabelStructureHook'))

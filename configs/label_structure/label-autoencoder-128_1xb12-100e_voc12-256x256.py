@@ -3,4 +3,3 @@ _base_ = [
     './_base_/schedules/scratch_100e.py',
 ]
 model = dict(type='LabelAutoEncoder', num_classes=21)
-default_hooks = dict(label_structure=dict(type='LabelStructureHook'))

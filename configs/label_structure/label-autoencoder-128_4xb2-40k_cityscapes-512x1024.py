@@ -5,7 +5,4 @@ model = dict(_delete_=True, type='LabelAutoEncoder', num_classes=19)
 # The paper's recipe in the iterations of the stock config.
 optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))
 param_scheduler = [dict(type='MultiStepLR', by_epoch=False, milestones=[32000], gamma=0.1)]
-default_hooks = dict(
-    reseed=dict(type='ReseedHook'), label_structure=dict(type='LabelStructureHook')
-)
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel')
+default_hooks = dict(reseed=dict(type='ReseedHook'))

@@ -6,7 +6,4 @@ model = dict(
         init_from='work_dirs/label-autoencoder-128_4xb4-80k_ade20k-512x512/label_autoencoder.safetensors'
     ),
 )
-default_hooks = dict(
-    reseed=dict(type='ReseedHook'), label_structure=dict(type='LabelStructureHook')
-)
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel')
+default_hooks = dict(reseed=dict(type='ReseedHook'))

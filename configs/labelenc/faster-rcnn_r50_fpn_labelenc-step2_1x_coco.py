@@ -6,4 +6,4 @@ model = dict(
         init_from='work_dirs/faster-rcnn_r50_fpn_labelenc-step1_16e_coco/label_encoding.safetensors',
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
+default_hooks = dict(reseed=dict(type='ReseedHook'))

@@ -3,8 +3,7 @@ _base_ = [
     './_base_/labelenc.py',
 ]
 model = dict(type='LabelEncFCOS', labelenc=dict(stage='autoencode'))
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
-val_cfg = dict(type='LabelEncValLoop')
+default_hooks = dict(reseed=dict(type='ReseedHook'))
 # The 1x schedule after 4 epochs without the distance (LabelEnc, sec. 4.1: 30k iterations before 90k).
 train_cfg = dict(max_epochs=16)
 param_scheduler = [

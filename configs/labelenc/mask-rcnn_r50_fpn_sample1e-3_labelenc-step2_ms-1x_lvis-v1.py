@@ -6,4 +6,4 @@ model = dict(
         init_from='work_dirs/mask-rcnn_r50_fpn_sample1e-3_labelenc-step1_ms-16e_lvis-v1/label_encoding.safetensors',
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
+default_hooks = dict(reseed=dict(type='ReseedHook'))

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.device import get_device
-from mmengine.model import MMDistributedDataParallel
-from mmengine.registry import HOOKS, MODEL_WRAPPERS, RUNNERS
+from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import Runner
 
 from labelenc_mm import toolbox
-from labelenc_mm.engine.built_models import builds_a, entry_of
+from labelenc_mm.command_line.companions import add_companions, has_hook
 from labelenc_mm.engine.distributed import init_distributed
 from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
 from labelenc_mm.files import local_path
@@ -140,22 +138,15 @@ def build_runner(cfg: Config) -> Runner:
     """Start the processes' communication and build the Runner.
 
     Args:
-        cfg (Config): Complete config. Gets :class:`SampleErrorHook`, and the wrapper that copes
-            with CPUs where a distributed run without a GPU has mmengine's own.
+        cfg (Config): Complete config. Gets :class:`SampleErrorHook` and what its model declares,
+            see :func:`.add_companions`.
 
     Returns:
         Runner: With a :class:`CheckpointFitHook`, of which the config says nothing.
     """
     init_distributed(cfg.launcher, cfg.get('env_cfg', {}).get('dist_cfg'))
-    if cfg.launcher != 'none' and get_device() == 'cpu':
-        wrapper = cfg.get('model_wrapper_cfg') or {
-            'find_unused_parameters': cfg.get('find_unused_parameters', False)
-        }
-        if 'type' not in wrapper or entry_of(wrapper, MODEL_WRAPPERS) is MMDistributedDataParallel:
-            wrapper['type'] = 'CPUCapableDistributedDataParallel'
-        cfg.model_wrapper_cfg = wrapper
-    hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
-    if not any(isinstance(h, dict) and builds_a(SampleErrorHook, h, HOOKS) for h in hooks):
+    add_companions(cfg)
+    if not has_hook(cfg, SampleErrorHook, HOOKS):
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), {'type': 'SampleErrorHook'}]
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.register_hook(CheckpointFitHook())

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
 from labelenc_mm.detection.label_encoding import LABEL_ENCODING, describe
 from labelenc_mm.engine.built_models import entry_of
+from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.handover.declaration import HandsOver, Leaves
@@ -46,7 +47,7 @@ else:
     _Detector = object
 
 
-class LabelEncMixin(HandsOver, StopIfNotFiniteMixin, _Detector):
+class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detector):
     """Adds LabelEnc to the detector class that follows it in the bases.
 
     Args:
@@ -61,6 +62,7 @@ class LabelEncMixin(HandsOver, StopIfNotFiniteMixin, _Detector):
     def __init__(self, *, labelenc: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._given_features: Sequence[Tensor] | None = None
+        self.companions = self.companions_of({'labelenc': labelenc})
         options = {'type': 'LabelEncodingHead', **labelenc}
         known_from = getattr(entry_of(options, MODELS), 'known_from', None)
         if known_from is None:
@@ -74,6 +76,17 @@ class LabelEncMixin(HandsOver, StopIfNotFiniteMixin, _Detector):
             for part in (self.backbone, getattr(self, 'neck', None), self.labelenc.adapter):
                 if part is not None:
                     part.requires_grad_(False)
+
+    @classmethod
+    def companions_of(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The hook; in step 1 the validation of both branches."""
+        labelenc = config.get('labelenc') or {}
+        companions: dict[str, Any] = {'default_hooks': {'labelenc': {'type': 'mmdet.LabelEncHook'}}}
+        if labelenc.get('stage', 'supervise') != 'supervise':
+            companions['val_cfg'] = {'type': 'mmdet.LabelEncValLoop'}
+        if labelenc.get('joint', True):
+            companions['find_unused_parameters'] = True  # the adapter rests with the distance
+        return companions
 
     def init_weights(self) -> None:
         """Initialise as the detector does; step 2 then takes over what step 1 learned."""

@@ -14,11 +14,12 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
 
+from labelenc_mm.engine.companions import HasCompanions
 from labelenc_mm.engine.schedule import Limit, TrainingWindow
 
 
 @HOOKS.register_module()
-class FrozenPhaseHook(Hook):
+class FrozenPhaseHook(HasCompanions, Hook):
     """Freeze parts of a model for a part of the training.
 
     In the phase the parts run in evaluation mode and without gradients, so that weights and running
@@ -39,6 +40,7 @@ class FrozenPhaseHook(Hook):
 
     # After RuntimeInfoHook, which announces the iteration.
     priority = 'NORMAL'
+    companions = {'find_unused_parameters': True}
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from labelenc_mm.engine.companions import attend
 from labelenc_mm.engine.runner_state import (
     averaged_state_dict,
     has_loaded_from,
@@ -58,6 +59,7 @@ class HandOverHook(Hook):
             ValueError: Labels are not what ``metainfo.classes`` calls them, or not those of an artefact.
         """
         model = unwrapped_model(runner)
+        attend(model)
         names = run_label_names(runner)  # first: it says best what is wrong with them
         self.metainfo = {**train_metainfo(runner), 'classes': names}
         for _, part in named_frozen_parts(model):

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
-from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 
 from labelenc_mm.command_line import config as command_line
@@ -65,29 +64,10 @@ def build(monkeypatch):
 
     monkeypatch.setattr(Runner, 'from_cfg', from_cfg)
 
-    def build(device='cpu', launcher='pytorch', **options):
-        monkeypatch.setattr(command_line, 'get_device', lambda: device)
-        return command_line.build_runner(Config({'launcher': launcher, **options})).cfg
+    def build(**options):
+        return command_line.build_runner(Config({'launcher': 'none', **options})).cfg
 
     return build
-
-
-def test_distributed_on_cpu_gets_the_wrapper_that_copes(build):
-    ours = 'CPUCapableDistributedDataParallel'
-    assert build().model_wrapper_cfg == {'type': ours, 'find_unused_parameters': False}
-    # an entry that mmengine reads only where there is no model_wrapper_cfg
-    assert build(find_unused_parameters=True).model_wrapper_cfg.find_unused_parameters
-    stock = {'type': 'MMDistributedDataParallel', 'static_graph': True}
-    assert build(model_wrapper_cfg=stock).model_wrapper_cfg == {'type': ours, 'static_graph': True}
-    for spelling in (MMDistributedDataParallel, 'mmengine.model.MMDistributedDataParallel'):
-        assert build(model_wrapper_cfg={'type': spelling}).model_wrapper_cfg == {'type': ours}
-    special = {'type': 'MMSeparateDistributedDataParallel'}
-    assert build(model_wrapper_cfg=special).model_wrapper_cfg == special
-
-
-@pytest.mark.parametrize('options', [{'device': 'cuda'}, {'launcher': 'none'}])
-def test_other_runs_keep_the_wrapper_of_mmengine(build, options):
-    assert 'model_wrapper_cfg' not in build(**options)
 
 
 def test_errors_of_samples_are_named_once(build):

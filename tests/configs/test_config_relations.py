@@ -18,6 +18,7 @@ from labelenc_configs import (
 )
 from paper_configs import passes, passes_an_epoch
 
+from labelenc_mm.command_line.companions import add_companions
 from labelenc_mm.detection import stock_config
 
 
@@ -51,12 +52,18 @@ def test_steps_fit_together(name):
 def test_what_every_training_needs(name):
     config = parse(name)
     assert config.default_hooks.reseed.type == 'ReseedHook'
-    assert config.default_hooks.labelenc.type == 'LabelEncHook'
     assert config.default_hooks.checkpoint.type == 'CheckpointHook'
-    assert config.model_wrapper_cfg.find_unused_parameters
     assert 'labelenc_mm' in config.custom_imports.imports
-    loop = 'LabelEncValLoop' if name in STEP1 else 'ValLoop'
-    assert config.val_cfg.type == loop
+    # The rest the model declares, so that no config repeats it.
+    assert 'labelenc' not in config.default_hooks and 'model_wrapper_cfg' not in config
+    assert config.val_cfg.type == 'ValLoop'
+    config.launcher = 'pytorch'
+    add_companions(config)
+    assert config.default_hooks.labelenc.type == 'mmdet.LabelEncHook'
+    assert config.model_wrapper_cfg.find_unused_parameters == config.model.labelenc.get(
+        'joint', True
+    )
+    assert config.val_cfg.type == ('mmdet.LabelEncValLoop' if name in STEP1 else 'ValLoop')
 
 
 @pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])

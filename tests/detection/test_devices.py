@@ -105,10 +105,11 @@ VALIDATE = """
 import json, sys
 from mmengine.config import Config
 from mmengine.runner import Runner
-import labelenc_mm
+from labelenc_mm.command_line.companions import add_companions
 config, checkpoint, folder = sys.argv[1:]
 cfg = Config.fromfile(config)
 cfg.update(work_dir=folder, load_from=checkpoint)
+add_companions(cfg)
 values = Runner.from_cfg(cfg).val()
 with open(f'{folder}/metrics.json', 'w') as file:
     json.dump({key: float(value) for key, value in values.items()}, file)

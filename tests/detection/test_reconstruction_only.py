@@ -31,7 +31,6 @@ model = dict(
         stage='autoencode', joint=False, encoder=dict(stem_channels=8, out_channels=(16, 32, 48, 64))
     ),
 )
-val_cfg = dict(type='LabelEncValLoop')
 blank = dict(type='LoadBlankImage')
 train_dataloader = dict(
     dataset=dict(data_prefix=dict(img='gone/'), pipeline=[blank, *_base_.train_pipeline[1:]])
@@ -181,7 +180,7 @@ def test_two_ranks_end_equal(unused, tmp_path):
         HOOKS,
         hooks=KEEP,
     )
-    option = f'model_wrapper_cfg.find_unused_parameters={unused}'
+    option = f'find_unused_parameters={unused}'
     run = train(config, tmp_path / 'run', option, processes=2)
     ranks = [weights(run.work_dir / f'last_rank{rank}.pth') for rank in (0, 1)]
     assert differing(*ranks) == []

@@ -42,6 +42,7 @@ def load(text, folder):
 def test_steps_of_the_readme_are_the_shipped_ones(step, tmp_path):
     config = load(STEPS[step], tmp_path)
     shipped = Config.fromfile(labelenc_mm.config(SHIPPED[step]))
+    assert shipped.default_hooks.pop('reseed')  # optional
     if step == 'step1':
         assert config.train_cfg.max_epochs == 16
         assert config.param_scheduler[1].milestones == [12, 15]
@@ -70,7 +71,7 @@ def test_steps_on_data_of_ones_own(step, tmp_path):
         if split != 'train':
             assert config[f'{split}_evaluator'].ann_file == dataset.data_root + dataset.ann_file
     assert config.model.bbox_head.num_classes == 2
-    for key in ('train_cfg', 'param_scheduler', 'val_cfg', 'default_hooks', 'model_wrapper_cfg'):
+    for key in ('train_cfg', 'param_scheduler', 'val_cfg', 'default_hooks'):
         assert config[key] == on_coco[key]
 
 

@@ -80,7 +80,6 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     reseed=dict(type='ReseedHook'),
-    label_structure=dict(type='LabelStructureHook'),
 )
 env_cfg = dict(dist_cfg=dict(timeout=60))
 randomness = dict(seed=0)

@@ -77,9 +77,7 @@ param_scheduler = [dict(type='MultiStepLR', begin=0, end=4, by_epoch=True, miles
 default_hooks = dict(
     logger=dict(interval=1),
     reseed=dict(type='ReseedHook'),
-    labelenc=dict(type='LabelEncHook'),
 )
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel', find_unused_parameters=True)
 env_cfg = dict(dist_cfg=dict(timeout=60))
 randomness = dict(seed=0)
 """
@@ -91,7 +89,6 @@ model = dict(
         encoder=dict(stem_channels=8, out_channels=(16, 32, 48, 64)),
     ),
 )
-val_cfg = dict(type='LabelEncValLoop')
 """
 STEP2 = """
 model = dict(

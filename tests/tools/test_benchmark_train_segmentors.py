@@ -28,7 +28,6 @@ OURS = """
 _base_ = './stock.py'
 custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
 model = dict(type='LabelStructureEncoderDecoder', label_structure=dict({options}))
-default_hooks = dict(label_structure=dict(type='LabelStructureHook'))
 """
 FORMS = {
     '128': "init_from='label_autoencoder.safetensors'",

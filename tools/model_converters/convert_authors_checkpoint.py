@@ -111,8 +111,7 @@ model = dict(
 }
 COMMON = """\
 custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel', find_unused_parameters=True)
+default_hooks = dict(reseed=dict(type='ReseedHook'))
 """
 
 

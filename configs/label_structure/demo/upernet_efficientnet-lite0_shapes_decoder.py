@@ -11,4 +11,3 @@ model = dict(
         init_from='work_dirs/demo-label-structure/autoencoder-seed=0/label_autoencoder.safetensors',
     ),
 )
-default_hooks = dict(label_structure=dict(type='LabelStructureHook'))

@@ -8,4 +8,3 @@ model = dict(
         init_from='work_dirs/label-autoencoder-32_1xb6-10e_voc12-96x96/label_autoencoder.safetensors',
     ),
 )
-default_hooks = dict(label_structure=dict(type='LabelStructureHook'))

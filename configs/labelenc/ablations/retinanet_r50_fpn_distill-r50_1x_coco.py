@@ -8,4 +8,4 @@ model = dict(
         init_from='https://download.openmmlab.com/mmdetection/v2.0/retinanet/retinanet_r50_fpn_1x_coco/retinanet_r50_fpn_1x_coco_20200130-c2398f9e.pth',
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
+default_hooks = dict(reseed=dict(type='ReseedHook'))

@@ -7,8 +7,6 @@ model = dict(
         encoder=dict(stem_channels=8, out_channels=[16, 32, 64, 128]),
     ),
 )
-default_hooks = dict(labelenc=dict(type='LabelEncHook'))
-val_cfg = dict(type='LabelEncValLoop')
 # A third more epochs, before the distance (LabelEnc, sec. 4.1: 30k iterations before 90k).
 train_cfg = dict(max_epochs=16)
 param_scheduler = [

@@ -7,4 +7,3 @@ model = dict(
         encoder=dict(stem_channels=12, out_channels=(24, 40, 112, 320)),
     ),
 )
-default_hooks = dict(labelenc=dict(type='LabelEncHook'))

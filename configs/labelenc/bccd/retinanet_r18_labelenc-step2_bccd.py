@@ -7,4 +7,3 @@ model = dict(
         encoder=dict(stem_channels=8, out_channels=[16, 32, 64, 128]),
     ),
 )
-default_hooks = dict(labelenc=dict(type='LabelEncHook'))

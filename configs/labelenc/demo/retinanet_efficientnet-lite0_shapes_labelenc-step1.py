@@ -7,8 +7,7 @@ model = dict(
         encoder=dict(stem_channels=16, out_channels=(32, 64, 128, 256)),
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
-val_cfg = dict(type='LabelEncValLoop')
+default_hooks = dict(reseed=dict(type='ReseedHook'))
 # The detector's own schedule, after a quarter of the training without the distance.
 train_cfg = dict(max_epochs=12)
 param_scheduler = [

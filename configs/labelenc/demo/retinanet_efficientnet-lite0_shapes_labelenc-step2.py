@@ -7,4 +7,4 @@ model = dict(
         init_from='work_dirs/demo/step1-seed=0/label_encoding.safetensors',
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
+default_hooks = dict(reseed=dict(type='ReseedHook'))

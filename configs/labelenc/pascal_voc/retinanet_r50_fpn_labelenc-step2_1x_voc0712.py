@@ -7,4 +7,4 @@ model = dict(
         distance_end=8 / 9,  # an epoch is a quarter of the training here
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
+default_hooks = dict(reseed=dict(type='ReseedHook'))

@@ -1,2 +1,1 @@
 _base_ = './_base_/parcels.py'
-custom_imports = dict(imports=['parcels'], allow_failed_imports=False)

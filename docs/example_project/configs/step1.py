@@ -1,6 +1,4 @@
-_base_ = ['./_base_/parcels.py', 'labelenc_mm::labelenc/_base_/labelenc.py']
-# Replaces the list of the second base; the tools of labelenc_mm import labelenc_mm by themselves.
-custom_imports = dict(imports=['parcels'], allow_failed_imports=False)
+_base_ = './_base_/parcels.py'
 model = dict(
     type='LabelEncCountingRetinaNet',
     labelenc=dict(
@@ -9,8 +7,6 @@ model = dict(
         encoder=dict(stem_channels=16, out_channels=(32, 64, 128, 256)),
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))
-val_cfg = dict(type='LabelEncValLoop')
 # A third more epochs: the first quarter runs without the distance.
 train_cfg = dict(max_epochs=12)
 param_scheduler = [

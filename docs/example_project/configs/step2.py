@@ -1,5 +1,4 @@
-_base_ = ['./_base_/parcels.py', 'labelenc_mm::labelenc/_base_/labelenc.py']
-custom_imports = dict(imports=['parcels'], allow_failed_imports=False)
+_base_ = './_base_/parcels.py'
 model = dict(
     type='LabelEncCountingRetinaNet',
     labelenc=dict(
@@ -8,4 +7,3 @@ model = dict(
         encoder=dict(stem_channels=16, out_channels=(32, 64, 128, 256)),
     ),
 )
-default_hooks = dict(reseed=dict(type='ReseedHook'), labelenc=dict(type='LabelEncHook'))

@@ -7,13 +7,14 @@ from mmengine.logging import print_log
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from labelenc_mm.engine.companions import HasCompanions
 from labelenc_mm.handover.frozen_part import FrozenPart
 from labelenc_mm.labels import VOID
 from labelenc_mm.segmentation.data.label_maps import stack_label_maps
 from labelenc_mm.segmentation.label_structure.label_code import LABEL_AUTOENCODER, load_label_code
 
 
-class FrozenLabelHead(FrozenPart):
+class FrozenLabelHead(HasCompanions, FrozenPart):
     """An auxiliary head around one half of a label autoencoder.
 
     It serves below ``label_structure`` (features by name, see :class:`LabelStructureMixin`) and as a
@@ -31,6 +32,7 @@ class FrozenLabelHead(FrozenPart):
     """
 
     artefact = LABEL_AUTOENCODER
+    companions = {'default_hooks': {'label_structure': {'type': 'mmseg.LabelStructureHook'}}}
     part: str
     """'encoder' or 'decoder': which half."""
 
@@ -118,6 +120,7 @@ class FrozenLabelHead(FrozenPart):
         Returns:
             Losses, and what else goes to the log.
         """
+        self.tell_missing()
         owner = 'model.auxiliary_head'
         label_maps = stack_label_maps(
             batch_data_samples, self.num_classes, self.ignore_index, owner=owner

@@ -12,12 +12,14 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.handover.declaration import HandsOver, Leaves
 from labelenc_mm.labels import VOID
 from labelenc_mm.networks import LabelMapDecoder, LabelMapEncoder
 from labelenc_mm.networks.label_map_coder import CHANNELS
 from labelenc_mm.segmentation.data.label_maps import label_map_of_input, stack_label_maps
+from labelenc_mm.segmentation.label_structure.frozen_label_head import FrozenLabelHead
 from labelenc_mm.segmentation.label_structure.label_code import (
     LABEL_AUTOENCODER,
     describe_autoencoder,
@@ -31,7 +33,7 @@ _OWNER = 'model'
 
 
 @MODELS.register_module()
-class LabelAutoEncoder(HandsOver, StopIfNotFiniteMixin, BaseSegmentor):
+class LabelAutoEncoder(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, BaseSegmentor):
     """Reconstruct label maps from a small code.
 
     It is a segmentor whose input is the ground truth of its samples, so that every metric of mmseg
@@ -41,7 +43,6 @@ class LabelAutoEncoder(HandsOver, StopIfNotFiniteMixin, BaseSegmentor):
 
         _base_ = 'mmseg::pspnet/pspnet_r50-d8_4xb4-20k_voc12aug-512x512.py'
         model = dict(_delete_=True, type='LabelAutoEncoder', num_classes=21)
-        default_hooks = dict(label_structure=dict(type='LabelStructureHook'))
 
     Args:
         num_classes: Number of classes K, at least 2.
@@ -60,6 +61,7 @@ class LabelAutoEncoder(HandsOver, StopIfNotFiniteMixin, BaseSegmentor):
             networks' own initialisation.
     """
 
+    companions = FrozenLabelHead.companions
     own_prefixes = ('encoder.', 'decoder.')
     not_exported = 'a label autoencoder is no stock segmentor'
 

@@ -16,12 +16,14 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.handover.declaration import HandsOver
 from labelenc_mm.networks.blank_image import pass_blank_image
 from labelenc_mm.networks.named_features import FeatureRecorder, as_list
 from labelenc_mm.segmentation.data.label_maps import stack_label_maps
+from labelenc_mm.segmentation.label_structure.frozen_label_head import FrozenLabelHead
 
 PREFIX = 'label_structure'
 """Of our losses in the log; without 'loss', which would sum accuracies up."""
@@ -33,7 +35,7 @@ else:
     _Segmentor = object
 
 
-class LabelStructureMixin(HandsOver, StopIfNotFiniteMixin, _Segmentor):
+class LabelStructureMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Segmentor):
     """Adds label structure to the segmentor class that follows it in the bases.
 
     Args:
@@ -46,6 +48,7 @@ class LabelStructureMixin(HandsOver, StopIfNotFiniteMixin, _Segmentor):
     """
 
     stock_type: str
+    companions = FrozenLabelHead.companions
     own_prefixes = ('label_structure.',)
 
     def __init__(self, *, label_structure: dict | list[dict], **kwargs: Any) -> None:

@@ -61,7 +61,6 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1),
     reseed=dict(type='ReseedHook'),
 )
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel', find_unused_parameters=True)
 env_cfg = dict(dist_cfg=dict(timeout=60))
 log_processor = dict(by_epoch=True)
 randomness = dict(seed=0)

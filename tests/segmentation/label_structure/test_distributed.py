@@ -23,7 +23,6 @@ from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 HOOKS = "dict(type='KeepWeightsHook'), dict(type='VoidLabelsHook', rank=1)"
 TWO_EACH = """
 train_dataloader = dict(batch_size=2)
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel')
 """
 
 

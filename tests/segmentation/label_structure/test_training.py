@@ -181,9 +181,7 @@ def test_segmentor_leaves_the_stock_segmentor(supervised):
 
 def test_stock_config_and_exported_segmentor_give_the_metrics_of_the_training(supervised, tmp_path):
     config, run = supervised
-    stock = tmp_path / 'stock.py'
-    text = config.with_name('supervise_0.py').read_text()
-    stock.write_text(text.replace("    label_structure=dict(type='LabelStructureHook'),\n", ''))
+    stock = config.with_name('supervise_0.py')
     tested = run_script(TEST, stock, run.work_dir / EXPORTED, work_dir=tmp_path / 'test')
     assert f'mIoU: {last_metrics(run)["mIoU"]:.4f}' in tested.output
 

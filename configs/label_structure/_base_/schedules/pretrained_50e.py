@@ -3,6 +3,3 @@ _base_ = './scratch_100e.py'
 param_scheduler = [dict(type='MultiStepLR', milestones=[10], gamma=0.1)]
 train_cfg = dict(max_epochs=50)
 custom_hooks = [dict(type='FrozenPhaseHook', modules=['backbone'], end=10)]
-model_wrapper_cfg = dict(
-    find_unused_parameters=True
-)  # the backbone has no gradients in the first phase

@@ -18,5 +18,3 @@ default_hooks = dict(
 )
 auto_scale_lr = dict(enable=False, base_batch_size=12)
 log_processor = dict(by_epoch=True)
-# Also trains on machines without a GPU.
-model_wrapper_cfg = dict(type='CPUCapableDistributedDataParallel')

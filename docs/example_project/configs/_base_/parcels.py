@@ -1,5 +1,6 @@
 # Model, data and schedule of this project; nothing of labelenc_mm.
 _base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+custom_imports = dict(imports=['parcels'], allow_failed_imports=False)
 
 model = dict(
     type='CountingRetinaNet',
