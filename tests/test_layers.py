@@ -40,6 +40,19 @@ def imports(path):
             yield from (f'{node.module}.{alias.name}' for alias in node.names)
 
 
+def test_contributing_draws_these_imports():
+    page = (PACKAGE.parent / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    drawing = page.partition('## Layout')[2].partition('```text\n')[2].partition('```')[0]
+    drawn = {}
+    for room, *names in (line.split() for line in drawing.splitlines()[1:]):
+        assert set(names) <= set(ROOMS) | TOOLBOXES and len(names) == len(set(names)), room
+        drawn[room] = (set(names) - TOOLBOXES, set(names) & TOOLBOXES)
+    assert drawn == ROOMS
+    rows = list(drawn)
+    for row, room in enumerate(rows):
+        assert drawn[room][0] <= set(rows[row + 1 :]), f'{room} imports what is drawn above it'
+
+
 def test_every_room_is_named():
     rooms = {p.stem for p in PACKAGE.iterdir() if p.suffix == '.py' or (p / '__init__.py').exists()}
     assert rooms - {'__init__'} == set(ROOMS)
