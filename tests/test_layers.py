@@ -1,6 +1,7 @@
 """Imports go one way, as CONTRIBUTING.md draws it, inside functions, too."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,16 @@ def imports(path):
 
 def test_contributing_draws_these_imports():
     page = (PACKAGE.parent / 'CONTRIBUTING.md').read_text(encoding='utf-8')
-    drawing = page.partition('## Layout')[2].partition('```text\n')[2].partition('```')[0]
-    drawn = {}
-    for room, *names in (line.split() for line in drawing.splitlines()[1:]):
-        assert set(names) <= set(ROOMS) | TOOLBOXES and len(names) == len(set(names)), room
-        drawn[room] = (set(names) - TOOLBOXES, set(names) & TOOLBOXES)
-    assert drawn == ROOMS
+    layout = page.partition('## Layout')[2].partition('\n## ')[0]
+    drawing = layout.partition('```text\n')[2].partition('```')[0].replace('\n ', ' ')
+    drawn = {room: set(names) for room, *names in map(str.split, drawing.splitlines())}
+    table = re.findall(r'^\| `(\w+)` \|.*\| ([\w, ]+) \|$', layout, re.MULTILINE)
+    toolboxes = {room: set(names.split(', ')) - {'nothing'} for room, names in table}
+    assert drawn == {room: ours for room, (ours, _) in ROOMS.items()}
+    assert toolboxes == {room: theirs for room, (_, theirs) in ROOMS.items()}
     rows = list(drawn)
     for row, room in enumerate(rows):
-        assert drawn[room][0] <= set(rows[row + 1 :]), f'{room} imports what is drawn above it'
+        assert drawn[room] <= set(rows[row + 1 :]), f'{room} imports what is drawn above it'
 
 
 def test_every_room_is_named():
