@@ -6,6 +6,8 @@ pages as well, and links to any file of the repository work here as they do wher
 
 import logging
 
+from docutils import nodes
+
 # A paper without a page for each of its data sets is no fault; `suppress_warnings` cannot name this warning.
 logging.getLogger('sphinx.sphinx.directives.other').addFilter(
     lambda record: getattr(record, 'subtype', None) != 'empty_glob'
@@ -23,3 +25,16 @@ html_theme = 'furo'
 html_title = 'labelenc_mm'
 html_copy_source = False
 html_show_copyright = False  # LICENSE says it
+
+
+def keep_short_cells_whole(app, doctree):
+    """Figures such as 43.3 ± 2.3 stay on one line; a table that does not fit is scrolled."""
+    for cell in doctree.findall(nodes.entry):
+        if len(cell.astext()) <= 16:
+            for text in list(cell.findall(nodes.Text)):
+                text.parent.replace(text, nodes.Text(text.replace(' ', '\xa0')))
+
+
+def setup(app):
+    """What Sphinx calls with itself."""
+    app.connect('doctree-read', keep_short_cells_whole)

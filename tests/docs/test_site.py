@@ -1,5 +1,6 @@
 """The documentation builds without a warning, links in it lead somewhere, and a browser shows it whole."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,13 @@ def test_every_broken_link_stops_the_build(tmp_path):
     for line in (5, 7, 9, 11):
         assert f'index.md:{line}: WARNING' in done.stderr
     assert 'index.md:3' not in done.stderr
+
+
+def test_figures_in_tables_stay_on_one_line(site):
+    page = (site / 'README.html').read_text(encoding='utf-8')
+    cells = re.findall(r'<td><p>(.*?)</p></td>', page)
+    assert '48.8\xa0±\xa00.3' in cells
+    assert 'small RetinaNet, BCCD' in cells  # longer, and may wrap
 
 
 class Contents(HTMLParser):
