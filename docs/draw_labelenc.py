@@ -95,7 +95,7 @@ def main():
             vmax=1,
         )
         axes.title.set_position((0.12, 1))
-    canvas.text(0.02, 0.51, 'label maps, one per present class', fontsize=9, color=INK)
+    canvas.text(0.02, 0.51, 'object maps, one per present class', fontsize=9, color=INK)
 
     box(canvas, 0.33, 0.72, 'label encoder', LABEL_SIDE, dashed=True)
     box(canvas, 0.33, 0.27, 'backbone\n(stock)', IMAGE_SIDE)

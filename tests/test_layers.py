@@ -1,6 +1,7 @@
 """Imports go one way, as CONTRIBUTING.md draws it, inside functions, too."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def imports(path, nodes=ast.walk):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def test_contributing_draws_these_imports():
+    page = (PACKAGE.parent / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    layout = page.partition('## Layout')[2].partition('\n## ')[0]
+    drawing = layout.partition('```text\n')[2].partition('```')[0].replace('\n ', ' ')
+    drawn = {room: set(names) for room, *names in map(str.split, drawing.splitlines())}
+    table = re.findall(r'^\| `(\w+)` \|.*\| ([\w, ]+) \|$', layout, re.MULTILINE)
+    toolboxes = {room: set(names.split(', ')) - {'nothing'} for room, names in table}
+    assert drawn == {room: ours for room, (ours, _) in ROOMS.items()}
+    assert toolboxes == {room: theirs for room, (_, theirs) in ROOMS.items()}
+    rows = list(drawn)
+    for row, room in enumerate(rows):
+        assert drawn[room] <= set(rows[row + 1 :]), f'{room} imports what is drawn above it'
 
 
 def test_every_room_is_named():

@@ -60,6 +60,31 @@ def faults(path):
     return wrong
 
 
+def long_lines(path):
+    """Prose of more than a sentence on a line; tables and code have lines of any length."""
+    text = _FENCED.sub(lambda match: '\n' * match[0].count('\n'), path.read_text(encoding='utf-8'))
+    lines = (re.sub(r'\]\([^)]*\)', ']', line) for line in text.splitlines())
+    return [n for n, line in enumerate(lines, 1) if len(line) > 300 and not line.startswith('|')]
+
+
+# Results beside the configs are tables with remarks.
+PAGES = [path for path in markdown_files() if ROOT / 'configs' not in path.parents]
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_prose_is_wrapped_by_sentence(path):
+    assert long_lines(path) == []
+
+
+def test_long_lines_are_seen(tmp_path):
+    path = tmp_path / 'page.md'
+    words = 'words ' * 60
+    path.write_text(
+        f'short\n\n```\n{words}\n```\n\n| {words} |\n\n- {words}\n[a]({"x" * 400})\n{words}'
+    )
+    assert long_lines(path) == [9, 11]
+
+
 def test_markdown_files_are_found():
     names = {path.relative_to(ROOT).as_posix() for path in markdown_files()}
     assert {'README.md', 'CONTRIBUTING.md', 'configs/labelenc/README.md'} <= names

@@ -1,5 +1,6 @@
-"""The documentation builds without a warning, and every link inside it leads somewhere."""
+"""The documentation builds without a warning, links in it lead somewhere, and a browser shows it whole."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browser import CHROMIUM, look_at
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = ('*.md', 'docs/**/*.md', 'configs/**/*.md')
 
 
 def build(source, target):
@@ -28,6 +31,12 @@ def site(tmp_path_factory):
     done = build(ROOT, target)
     assert done.returncode == 0, done.stderr
     return target
+
+
+def pages_of(site):
+    """The pages that were written: not the forwarding one of the root, search and index."""
+    sources = [path.relative_to(ROOT) for pattern in PAGES for path in ROOT.glob(pattern)]
+    return [site / path.with_suffix('.html') for path in sorted(set(sources))]
 
 
 class Links(HTMLParser):
@@ -93,8 +102,92 @@ def test_every_broken_link_stops_the_build(tmp_path):
     assert 'index.md:3' not in done.stderr
 
 
-def test_every_page_is_in_the_table_of_contents(site):
-    contents = Links(site / 'docs' / 'index.html').targets
-    linked = {(site / 'docs' / urlsplit(target).path).resolve() for target in contents}
-    pages = {path.resolve() for path in site.rglob('*.html') if path.parent != site}
-    assert pages - linked == {(site / 'docs' / 'index.html').resolve()}
+def test_figures_in_tables_stay_on_one_line(site):
+    page = (site / 'README.html').read_text(encoding='utf-8')
+    cells = re.findall(r'<td><p>(.*?)</p></td>', page)
+    assert '48.8\xa0±\xa00.3' in cells
+    assert 'small RetinaNet, BCCD' in cells  # longer, and may wrap
+
+
+class Contents(HTMLParser):
+    """The table of contents beside every page: [caption, pages], a page as (address, title)."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.sections, self.add = [], None
+        self.feed(path.read_text(encoding='utf-8').partition('<article')[0])
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        classes = (attributes.get('class') or '').split()
+        if 'caption-text' in classes:
+            self.add = lambda text: self.sections.append((text, []))
+        elif tag == 'a' and 'reference' in classes:
+            self.add = lambda text: self.sections[-1][1].append((attributes['href'], text))
+
+    def handle_data(self, text):
+        if self.add is not None:
+            self.add(text)
+        self.add = None
+
+
+def test_every_page_is_once_in_the_table_of_contents(site):
+    index = site / 'docs' / 'index.html'
+    sections = Contents(index).sections
+    listed = [(index.parent / address).resolve() for _, pages in sections for address, _ in pages]
+    assert len(listed) == len(set(listed))
+    assert {*listed, index.resolve()} == {path.resolve() for path in pages_of(site)}
+
+
+def test_no_two_pages_of_a_section_have_one_title(site):
+    sections = Contents(site / 'docs' / 'index.html').sections
+    assert {'LabelEnc', 'Label structure', 'Hypercolumns'} <= {caption for caption, _ in sections}
+    for caption, pages in sections:
+        titles = [title for _, title in pages]
+        assert len({caption, *titles}) == len(titles) + 1, caption
+
+
+def faults_in_a_browser(pages, folder):
+    """Page and width -> what a reader cannot see of it."""
+    folder.mkdir()
+    # A desktop, the window in which a sidebar often falls below the page, a telephone.
+    seen = look_at(pages, (1280, 1200, 390), folder)
+    assert len(seen) == 3 * len(pages)
+    faults = {}
+    for key, (problems, links) in seen.items():
+        problems += [] if links >= 5 else [f'{links} links of the navigation in sight']
+        if problems:
+            faults[key] = problems
+    return faults
+
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason='needs Chromium')
+
+
+@pytest.mark.slow
+@needs_browser
+def test_pages_fit_the_window_and_show_navigation_and_pictures(site, tmp_path):
+    assert faults_in_a_browser(pages_of(site), tmp_path / 'browser') == {}
+
+
+@pytest.mark.slow
+@needs_browser
+def test_what_a_browser_cannot_show_is_seen(tmp_path):
+    good = '<nav>{}</nav><pre style="overflow: auto">{}</pre>'.format(
+        ''.join(f'<a href="#">{n}</a> ' for n in range(5)), 'long ' * 400
+    )
+    page = tmp_path / 'page.html'
+    page.write_text(good)
+    assert faults_in_a_browser([page], tmp_path / 'good') == {}
+    for number, (more, problem) in enumerate(
+        {
+            '<pre style="overflow: hidden">code code </pre>': 'cut: pre code code',
+            '<img src="gone.png">': 'not loaded: gone.png',
+            '<table style="width: 2000px"><tr><td>cell</table>': 'wider than the window: table cell',
+            '<style>nav { margin-top: 2000px }</style>': '0 links of the navigation in sight',
+        }.items()
+    ):
+        page.write_text(good + more.replace('code code', 'code code ' + 'x' * 400))
+        faults = faults_in_a_browser([page], tmp_path / str(number))
+        assert len(faults) == 3
+        assert all(problem in ' '.join(found) for found in faults.values()), (problem, faults)
