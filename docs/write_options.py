@@ -70,7 +70,9 @@ def options(part: Any) -> list[inspect.Parameter]:
     constructor = part.__init__ if inspect.isclass(part) else part
     if not getattr(constructor, '__module__', '').startswith('labelenc_mm.'):
         return []
-    parameters = inspect.signature(part).parameters.values()
+    parameters = list(inspect.signature(constructor).parameters.values())
+    if inspect.isclass(part):
+        del parameters[0]  # self
     return [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from compared_models import DETECTOR, write_inputs
+from compared_models import DETECTOR, DRAWS_EXACTLY, write_inputs
 
 pytest.importorskip('mmdet')
 
@@ -112,7 +112,8 @@ def test_predicted_masks_are_enlarged_with_the_picture(inputs, drawn, monkeypatc
     shown = written[24:152, 196:388, ::-1].astype(int)
     changed = (np.abs(shown - picture) > 2).any(-1)
     # The object below the threshold is not drawn; around the other lie its border and its score.
-    assert changed[25:55, 45:95].mean() > 0.9 and not changed[:10, :20].any()
+    assert changed[25:55, 45:95].mean() > 0.9
+    assert not DRAWS_EXACTLY or not changed[:10, :20].any()
 
 
 def test_validation_data_of_several_parts(inputs):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from compared_models import SEGMENTOR, write_inputs
+from compared_models import DRAWS_EXACTLY, SEGMENTOR, write_inputs
 
 pytest.importorskip('mmseg')
 
@@ -61,4 +61,5 @@ def test_label_maps_of_a_segmentor(tmp_path, factor):
         (predicted, prediction.pred_sem_seg.data[0].numpy()),
     ):
         expected = 0.4 * image + 0.6 * palette[labels]
-        assert np.abs(shown - expected).max() <= 1.5
+        difference = np.abs(shown - expected)
+        assert difference.max() <= 1.5 if DRAWS_EXACTLY else difference.mean() < 8

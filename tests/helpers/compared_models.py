@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import matplotlib
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from packaging.version import Version
 
 from labelenc_mm.shape_scenes import write_shape_scenes
 
+# Until then mmengine's Visualizer, which draws with it, smooths what it is given a little.
+DRAWS_EXACTLY = Version(matplotlib.__version__) >= Version('3.11')
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 DETECTOR = str(CONFIGS / 'labelenc' / 'demo' / 'retinanet_efficientnet-lite0_shapes.py')
 SEGMENTOR = str(CONFIGS / 'label_structure' / 'demo' / 'upernet_efficientnet-lite0_shapes.py')

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from compared_models import DETECTOR, write_inputs
+from compared_models import DETECTOR, DRAWS_EXACTLY, write_inputs
 
 from labelenc_mm.analysis.comparison import BORDER
 
@@ -48,8 +48,9 @@ def test_ground_truth_stands_left_of_each_checkpoint(tool, inputs):
     image = cv2.imread(str(inputs / 'shapes' / 'images' / 'val' / '000000.png'))
     plain = cv2.resize(image, (192, 128)).astype(int)
     # no prediction reaches the threshold, so only the ground truth is drawn
-    assert np.abs(first[:128, :192] - plain).mean() < 3
-    assert np.abs(truth[:128, :192] - plain).mean() > 3
+    limit = 3 if DRAWS_EXACTLY else 8
+    assert np.abs(first[:128, :192] - plain).mean() < limit
+    assert np.abs(truth[:128, :192] - plain).mean() > limit
     assert np.array_equal(first, second)
 
 
