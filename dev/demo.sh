@@ -27,7 +27,7 @@ done
 
 if [ "$demo" = labelenc ]; then
   work_dir=work_dirs/demo$quick
-  left='predictions-seed=0/ (on validation images), label_maps/ (what the label encoder sees)'
+  left='predictions-seed=0/ (on validation images), object_maps/ (what the label encoder sees)'
   # After so few iterations no score is high; any AP, not a good one, is what is shown here.
   [ -n "$quick" ] && arguments=(--set epochs=3 step1_epochs=3 train=160 val=24 pictures=2
     --cfg-options model.test_cfg.score_thr=0.01 ${arguments[@]+"${arguments[@]}"})

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.labels import draw_object_maps
 from labelenc_mm.shape_scenes import CLASSES, PALETTE, ShapeScenes
 
 SIZE = (192, 256)
@@ -63,7 +63,7 @@ def box(canvas, x, y, text, color, dashed=False):
 def main():
     """Draw and save the picture."""
     scene = ShapeScenes(size=SIZE, split='train', seed=1)[SCENE]
-    classes, maps = draw_label_maps(
+    classes, maps = draw_object_maps(
         torch.as_tensor(scene.boxes), torch.as_tensor(scene.labels), SIZE
     )
     figure = plt.figure(figsize=(11, 4.2), dpi=110)

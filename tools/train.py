@@ -1,4 +1,4 @@
-"""Train a detector or a segmenter from a config of MMDetection, MMSegmentation or this package."""
+"""Train a detector or a segmentor from a config of MMDetection, MMSegmentation or this package."""
 
 import argparse
 

@@ -59,7 +59,7 @@ class Detectors(Task):
         return labelenc.is_distance_active()
 
     def further_costs(self, step: Any, repeats: int = 5) -> dict[str, float]:
-        """What the label maps of a batch cost, where the training draws some.
+        """What the object maps of a batch cost, where the training draws some.
 
         Returns:
             Time to draw them (median), their size, and the peak of PyTorch's allocator from drawing to

@@ -43,7 +43,7 @@ def plain_config(config: Config) -> Config:
     return config
 
 
-def draw_plain_label_maps(
+def draw_plain_object_maps(
     bboxes: Tensor,
     labels: Tensor,
     size: tuple[int, int],
@@ -53,7 +53,7 @@ def draw_plain_label_maps(
     pixel_offset: float = 0.5,
     num_classes: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Like :func:`labelenc_mm.labels.draw_label_maps`, object by object over the whole image.
+    """Like :func:`labelenc_mm.labels.draw_object_maps`, object by object over the whole image.
 
     Returns:
         All classes (C,) and their maps (C, H, W) float32.
@@ -94,9 +94,9 @@ def plain_feature_distance(
 class PlainLabelEncoder(LabelEncoder):
     """The label encoder on dense maps, layer by layer."""
 
-    def forward(self, label_maps: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
+    def forward(self, object_maps: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
         """Encode maps of all classes, each (C, H, W), of N images."""
-        x = self.stem(torch.stack([maps for _, maps in label_maps]))
+        x = self.stem(torch.stack([maps for _, maps in object_maps]))
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -107,5 +107,5 @@ class PlainLabelEncoder(LabelEncoder):
 class PlainLabelEncodingHead(LabelEncodingHead):
     """The head with plain drawing and plain distance."""
 
-    draw_maps = staticmethod(draw_plain_label_maps)
+    draw_maps = staticmethod(draw_plain_object_maps)
     distance = staticmethod(plain_feature_distance)

@@ -24,7 +24,7 @@ COLUMNS = {
     'peak_mib': 'peak MiB',
     'memory_ratio': 'memory',
     'draw_milliseconds': 'drawing ms',
-    'map_mib': 'label maps MiB',
+    'map_mib': 'object maps MiB',
     'encoding_peak_mib': 'encoding peak MiB',
 }
 LEGEND = """\
@@ -36,7 +36,7 @@ operations                  the same ratio for multiply-adds of convolutions and
 peak MiB, memory            what lives between iterations (weights, buffers, optimizer state) and, on
                             top, the peak of PyTorch's allocator in an iteration; ratio to the first row"""
 LABEL_MAPS_LEGEND = """\
-drawing, label maps         of one batch, of label-encoded detectors
+drawing, object maps        of one batch, of label-encoded detectors
 encoding peak               of PyTorch's allocator from drawing to label features, with what the
                             backward pass needs in step 1"""
 

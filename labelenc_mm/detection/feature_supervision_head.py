@@ -38,7 +38,7 @@ class FeatureSupervisionHead(FrozenPart):
 
     loaded_flag = 'encoder_is_loaded'
     draws_labels = False
-    """Whether the targets are made of label maps, so that they can be looked at and reconstructed."""
+    """Whether the targets are made of object maps, so that they can be looked at and reconstructed."""
     learns_labels = False
     """Whether the detector's head also learns from the targets."""
     joint = True

@@ -1,6 +1,6 @@
 """Ground truth of validation samples: whether it is loaded, and in whose coordinates.
 
-Label maps are drawn on the network input. The toolbox's own test pipelines load boxes after the resize, in
+Object maps are drawn on the network input. The toolbox's own test pipelines load boxes after the resize, in
 coordinates of the original image, for the metric's sake. The code of LabelEnc's authors has boxes that end
 at their last pixel.
 """
@@ -17,7 +17,7 @@ from labelenc_mm.engine.data.wrappers import iterate_datasets
 
 
 def missing_annotations(samples: Sequence[DetDataSample], label_source: str) -> list[str]:
-    """What label maps of ``label_source`` ('box' or 'mask') are drawn from and some sample lacks."""
+    """What object maps of ``label_source`` ('box' or 'mask') are drawn from and some sample lacks."""
     needed = ['bboxes', 'masks'] if label_source == 'mask' else ['bboxes']
     return [key for key in needed if any(key not in s.gt_instances for s in samples)]
 
@@ -37,7 +37,7 @@ def scaled_to_input(sample: DetDataSample) -> DetDataSample:
     height, width = unpadded_size(sample)
     factor = bboxes.new_tensor([*sample.scale_factor, *sample.scale_factor])
     border = bboxes.new_tensor([width, height, width, height])
-    # Clipped as Resize does: a box that leaves the image would have another centre on the label map.
+    # Clipped as Resize does: a box that leaves the image would have another centre on the object map.
     instances.bboxes = (bboxes * factor).clamp(min=0).minimum(border)
     if 'masks' in instances:
         instances.masks = instances.masks.resize((height, width))

@@ -16,7 +16,7 @@ from labelenc_mm.detection.introspection import NOT_HEAD, head_children
 from labelenc_mm.engine.built_models import class_name, entry_of
 from labelenc_mm.handover.artefact import CLASSES
 from labelenc_mm.handover.declaration import Artefact, ArtefactKind, Outside, Take, Under
-from labelenc_mm.labels import LABEL_MAP_VERSION
+from labelenc_mm.labels import OBJECT_MAP_VERSION
 
 _MUST_AGREE = ('label_map_version', 'label_source', 'pixel_offset', 'pixel_convention')
 _FROZEN = (
@@ -73,7 +73,7 @@ def describe(detector: Any, classes: Sequence[str] | None = None) -> dict[str, A
     """
     head = detector.labelenc
     return {
-        'label_map_version': LABEL_MAP_VERSION,
+        'label_map_version': OBJECT_MAP_VERSION,
         'label_source': head.label_source,
         'pixel_offset': head.pixel_offset,
         'pixel_convention': head.pixel_convention,

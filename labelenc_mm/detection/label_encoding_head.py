@@ -26,7 +26,7 @@ from labelenc_mm.detection.introspection import (
 from labelenc_mm.detection.label_encoding import LABEL_ENCODING
 from labelenc_mm.detection.label_pyramid import build_pyramid, measure_width
 from labelenc_mm.engine.schedule import Limit
-from labelenc_mm.labels import draw_label_maps, sample_label_scales
+from labelenc_mm.labels import draw_object_maps, sample_object_scales
 from labelenc_mm.networks import LabelEncoder
 from labelenc_mm.networks.autocast import without_float16
 
@@ -36,7 +36,7 @@ MODELS.register_module(module=LabelEncoder)
 
 @MODELS.register_module()
 class LabelEncodingHead(FeatureSupervisionHead):
-    """Draws label maps, encodes them, adapts image features and measures the distance.
+    """Draws object maps, encodes them, adapts image features and measures the distance.
 
     It is the ``labelenc`` subtree of a detector that :class:`LabelEncMixin` extends, which also fills
     in ``num_classes``, ``neck``, ``encoder_outputs`` and ``backbone_channels``; users write the other
@@ -66,7 +66,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         distance_by_epoch: Whether int limits count epochs (else iterations).
         label_source: 'box' (sec. 3.4) or 'mask' (sec. 4.5; the box ramp times the instance mask, the
             form of the released code). By default 'mask' for detectors that predict masks.
-        pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_label_maps`.
+        pixel_offset: Sampling position inside a pixel, see :func:`~labelenc_mm.labels.draw_object_maps`.
             By default the centre: 0.5 of exclusive, 0 of inclusive boxes.
         pixel_convention: 'exclusive' draws MMDetection's boxes, which end behind their last pixel;
             'inclusive' the drawing of the released code: boxes that end at the last pixel of the
@@ -88,7 +88,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
     stages: ClassVar[dict[str, type['LabelEncodingHead']]] = {}
 
     # Replaced where another form of the same function is compared.
-    draw_maps = staticmethod(draw_label_maps)
+    draw_maps = staticmethod(draw_object_maps)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -195,12 +195,12 @@ class LabelEncodingHead(FeatureSupervisionHead):
         """
         augment = self.training and self.learns  # step 1 only, as in the released code
         device = self.encoder.stem.weight.device
-        label_maps = [self.draw(sample, size, augment, device) for sample in data_samples]
+        object_maps = [self.draw(sample, size, augment, device) for sample in data_samples]
         with (
             torch.set_grad_enabled(torch.is_grad_enabled() and self.learns),
             without_float16(device.type),
         ):
-            features = self.encoder(label_maps)
+            features = self.encoder(object_maps)
             return tuple(self.pyramid([features[index] for index in self.encoder_outputs]))
 
     def draw(
@@ -217,7 +217,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         path = data_sample.metainfo.get('img_path', '<no img_path>')
         if boxes.shape[-1] != 4:
             raise ValueError(
-                f'{path}: boxes have {boxes.shape[-1]} values; label maps need axis-aligned '
+                f'{path}: boxes have {boxes.shape[-1]} values; object maps need axis-aligned '
                 '(x1, y1, x2, y2) boxes; rotated ones are not supported'
             )
         if self.pixel_convention == 'inclusive':
@@ -233,7 +233,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             if not isinstance(masks, Tensor):
                 masks = masks.to_tensor(torch.bool, device)
             masks = masks[:, : size[0], : size[1]]
-        scales = sample_label_scales(len(labels), device=device) if augment else None
+        scales = sample_object_scales(len(labels), device=device) if augment else None
         try:
             return self.draw_maps(
                 boxes,

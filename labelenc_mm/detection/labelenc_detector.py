@@ -31,12 +31,12 @@ LABEL_PREFIX = 'ae_'
 # Classes, by name because not every release has them, whose features could be handed over but whose
 # head learns something else than classified boxes of the image.
 _UNFIT = {
-    'RPN': 'its head tells objects from background only, while label maps have classes',
+    'RPN': 'its head tells objects from background only, while object maps have classes',
     'MaskFormer': 'its pixel decoder belongs to the head, which so gets the outputs of the backbone as '
     'they are, of several widths, while one feature adaptation block serves all levels',
-    'TwoStagePanopticSegmentor': 'it also learns stuff, while label maps hold boxes of things',
-    'TridentFasterRCNN': 'its backbone makes three images of each, while label maps are drawn once',
-    'GLIP': 'its head compares with texts, while label maps have a fixed list of classes',
+    'TwoStagePanopticSegmentor': 'it also learns stuff, while object maps hold boxes of things',
+    'TridentFasterRCNN': 'its backbone makes three images of each, while object maps are drawn once',
+    'GLIP': 'its head compares with texts, while object maps have a fixed list of classes',
     'LAD': 'it has a teacher of its own, which assigns the labels of the image',
 }
 
@@ -226,7 +226,7 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
         A new class ``LabelEnc<Name>``, not yet registered.
 
     Raises:
-        TypeError: If features cannot be handed to the class through ``extract_feat``, or label maps do
+        TypeError: If features cannot be handed to the class through ``extract_feat``, or object maps do
             not hold what it learns.
     """
     for base in cls.__mro__:
@@ -234,7 +234,7 @@ def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:
             raise TypeError(f'{cls.__name__} cannot be label-encoded: {_UNFIT[base.__name__]}')
     if not issubclass(cls, BaseDetector):
         raise TypeError(
-            f'{cls.__name__} cannot be label-encoded: it tracks objects through videos, while label maps '
+            f'{cls.__name__} cannot be label-encoded: it tracks objects through videos, while object maps '
             'are of single images; train its detector by itself'
         )
     own, others = count_feature_extractions(cls)

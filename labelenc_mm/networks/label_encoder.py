@@ -54,7 +54,7 @@ class LabelBottleneck(BaseModule):
 
 
 class LabelEncoder(BaseModule):
-    """Encode label maps into feature maps of strides 4, 8, 16 and 32.
+    """Encode object maps into feature maps of strides 4, 8, 16 and 32.
 
     Initialisation, as in the released code: weights of the bottlenecks uniform in +-sqrt(3 / fan_in);
     the stem and all biases as PyTorch initialises a convolution. (The paper's sec. 3.2 speaks of
@@ -105,19 +105,19 @@ class LabelEncoder(BaseModule):
                 nn.init.kaiming_uniform_(module.weight, a=1)
         self._is_init = True
 
-    def forward(self, label_maps: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
-        """Encode the label maps of N images.
+    def forward(self, object_maps: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
+        """Encode the object maps of N images.
 
         Args:
-            label_maps: Per image ``classes`` (K,) int64 and ``maps`` (K, H, W) float32 as
-                :func:`labelenc_mm.labels.draw_label_maps` returns them; K may differ and be 0.
+            object_maps: Per image ``classes`` (K,) int64 and ``maps`` (K, H, W) float32 as
+                :func:`labelenc_mm.labels.draw_object_maps` returns them; K may differ and be 0.
 
         Returns:
             4 tensors of shape (N, out_channels[i], ceil(H / strides[i]), ceil(W / strides[i])).
         """
         first_stage: Any = self.stages[0]
         first, *others = first_stage
-        hidden, identity = zip(*(self._enter(first, *image) for image in label_maps), strict=True)
+        hidden, identity = zip(*(self._enter(first, *image) for image in object_maps), strict=True)
         x = first.finish(torch.cat(hidden), torch.cat(identity))
         for block in others:
             x = block(x)

@@ -1,4 +1,4 @@
-"""Shape scenes as files: COCO json for detectors, label PNGs for segmenters.
+"""Shape scenes as files: COCO json for detectors, label PNGs for segmentors.
 
 ``write_shape_scenes(root, 800, 200, (128, 128))`` leaves::
 

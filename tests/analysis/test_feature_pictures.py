@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from labelenc_mm.analysis.feature_pictures import draw_rows, load_detector, make_rows
-from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.labels import draw_object_maps
 from labelenc_mm.shape_scenes import ShapeScenes
 
 SIZE = (80, 120)  # images of 64 x 96 as the pipeline enlarges them
@@ -64,7 +64,7 @@ def test_panels_are_image_baseline_ours_and_encoder(level, files):
         boxes = torch.as_tensor(scene.boxes).float() * 1.25
         labels = torch.as_tensor(scene.labels)
         head = files.detector.labelenc
-        stages = head.encoder([draw_label_maps(boxes, labels, PADDED)])
+        stages = head.encoder([draw_object_maps(boxes, labels, PADDED)])
         expected = {
             'baseline': files.baseline.extract_feat(inputs),
             'LabelEnc': files.detector.extract_feat(inputs),

@@ -118,7 +118,7 @@ def gradients(model, detector, chosen):
     from labelenc_mm.detection import label_encoding_head
 
     # The random factors of step 1 would be drawn in another order.
-    label_encoding_head.sample_label_scales = lambda count, device: torch.linspace(0.2, 1, count)
+    label_encoding_head.sample_object_scales = lambda count, device: torch.linspace(0.2, 1, count)
     batch = {key: [values[i] for i in chosen] for key, values in joint_batch().items()}
     data = detector.data_preprocessor(batch, True)
     with training_at(600):

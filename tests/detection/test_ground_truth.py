@@ -1,6 +1,6 @@
 """Ground truth that a pipeline loads in coordinates of the original image, told and scaled.
 
-That label maps are then the same as without, tests/detection/test_reconstruction_loop.py shows.
+That object maps are then the same as without, tests/detection/test_reconstruction_loop.py shows.
 """
 
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import Compose
 from mmengine.structures import InstanceData
 
-from labelenc_mm.benchmark.plain_form import draw_plain_label_maps
+from labelenc_mm.benchmark.plain_form import draw_plain_object_maps
 from labelenc_mm.detection.ground_truth import (
     inclusive_boxes,
     loads_boxes_after_resize,
@@ -23,7 +23,7 @@ from labelenc_mm.detection.ground_truth import (
     scaled_to_input,
     unpadded_size,
 )
-from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.labels import draw_object_maps
 
 LOAD, RESIZE = LoadAnnotations(with_bbox=True), Resize(scale=(9, 9))
 RANDOM = RandomResize(scale=[(9, 9), (8, 8)], resize_type='mmdet.Resize')
@@ -138,10 +138,10 @@ def test_inclusive_boxes_are_drawn_as_the_released_code_draws(scales, direction)
     assert drawable.tolist() == [True] * 4 + [False]
     torch.testing.assert_close(found[drawable], expected)
     # Factors and boxes are exact in binary, and so are the maps.
-    classes, maps = draw_label_maps(found, labels, size, pixel_offset=0.0)
+    classes, maps = draw_object_maps(found, labels, size, pixel_offset=0.0)
     assert classes.tolist() == [0, 1, 2, 3]
     options = dict(pixel_offset=0.0, num_classes=4)
-    _, plain = draw_plain_label_maps(expected, labels[drawable], size, **options)
+    _, plain = draw_plain_object_maps(expected, labels[drawable], size, **options)
     assert torch.equal(maps, plain) and maps.amax((1, 2)).min() > 0.6
 
 

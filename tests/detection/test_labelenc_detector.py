@@ -295,7 +295,7 @@ def test_a_class_id_out_of_range_names_the_image():
         detector(**batch, mode='loss')
 
 
-def test_degenerate_boxes_and_ignored_instances_do_not_reach_the_label_maps():
+def test_degenerate_boxes_and_ignored_instances_do_not_reach_the_object_maps():
     detector = build('small')
     batch = data(detector)
     sample = batch['data_samples'][0]

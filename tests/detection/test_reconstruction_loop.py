@@ -67,7 +67,7 @@ class Echo(Recorder):
 def maps_seen(
     detector, ann_file, pipeline, batch_size=2, stand_in=Recorder, evaluator=None, repeat=1
 ):
-    """The label maps of the validation set's images, in order, and the metrics."""
+    """The object maps of the validation set's images, in order, and the metrics."""
     init_default_scope('mmdet')
     dataset = dict(
         type='CocoDataset',

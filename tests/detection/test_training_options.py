@@ -133,7 +133,7 @@ train_dataloader = dict(
 
 
 def test_mosaic_mixup_and_batch_resize(step1, tmp_path):
-    """Step 2: the label maps have the size and the boxes of what the network really sees."""
+    """Step 2: the object maps have the size and the boxes of what the network really sees."""
     path = step1.work_dir / ENCODING
     config = write_config(tmp_path / 'c.py', shared_data(), STEP2, MOSAIC, step1=path)
     run = train(config, tmp_path / 'run')

@@ -132,7 +132,7 @@ def _apply(state, name, x, **options):
 
 
 def encode(checkpoint, maps):
-    """(N, classes, H, W) dense label maps -> features of strides 4, 8, 16, 32."""
+    """(N, classes, H, W) dense object maps -> features of strides 4, 8, 16, 32."""
     state = checkpoint['label_encoding_function']
     x = _apply(state, 'body.stage1', maps, stride=2, padding=3)
     features = []

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.labels import draw_object_maps
 from labelenc_mm.networks import LabelEncoder
 
 SMALL = dict(stem_channels=8, out_channels=(8, 16, 24, 32))
@@ -34,12 +34,12 @@ def dense_forward(encoder, inputs):
     return outputs
 
 
-def label_maps(size):
+def object_maps(size):
     boxes = torch.tensor([[3.0, 5, 40, 30], [20, 10, 60, 50], [1, 1, 9, 9]])
     return [
-        draw_label_maps(boxes, torch.tensor([4, 1, 4]), size),
-        draw_label_maps(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), size),
-        draw_label_maps(boxes[:1], torch.tensor([0]), size),
+        draw_object_maps(boxes, torch.tensor([4, 1, 4]), size),
+        draw_object_maps(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), size),
+        draw_object_maps(boxes[:1], torch.tensor([0]), size),
     ]
 
 
@@ -54,7 +54,7 @@ def to_dense(maps, num_classes, size):
 def test_equals_the_dense_form_in_outputs_and_gradients(size):
     torch.manual_seed(0)
     encoder = LabelEncoder(6, **SMALL).double()
-    maps = [(classes, values.double()) for classes, values in label_maps(size)]
+    maps = [(classes, values.double()) for classes, values in object_maps(size)]
     outputs = encoder(maps)
     sum((output**2).sum() for output in outputs).backward()
     gradients = {name: p.grad.clone() for name, p in encoder.named_parameters()}
@@ -70,7 +70,7 @@ def test_equals_the_dense_form_in_outputs_and_gradients(size):
 
 def test_batch_without_any_object_keeps_every_parameter_in_the_graph():
     encoder = LabelEncoder(3, **SMALL)
-    empty = draw_label_maps(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), (32, 32))
+    empty = draw_object_maps(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), (32, 32))
     sum(output.sum() for output in encoder([empty, empty])).backward()
     assert all(parameter.grad is not None for parameter in encoder.parameters())
     assert not encoder.stem.weight.grad.any()
@@ -114,7 +114,7 @@ def test_paper_sizes():
 
 def test_1203_classes_only_touch_those_present():
     encoder = LabelEncoder(1203, **SMALL)
-    maps = draw_label_maps(torch.tensor([[2.0, 2, 20, 20]]), torch.tensor([1202]), (32, 32))
+    maps = draw_object_maps(torch.tensor([[2.0, 2, 20, 20]]), torch.tensor([1202]), (32, 32))
     assert maps[1].shape == (1, 32, 32)
     sum(output.sum() for output in encoder([maps])).backward()
     touched = encoder.stem.weight.grad.abs().sum((0, 2, 3)).nonzero().flatten()

@@ -102,7 +102,7 @@ def test_detector(data, tmp_path):
     assert Config.fromfile(work_dir / 'config.py').load_from is None
 
 
-def test_segmenter(data, tmp_path):
+def test_segmentor(data, tmp_path):
     pytest.importorskip('mmseg')
     from mmseg.registry import MODELS
 

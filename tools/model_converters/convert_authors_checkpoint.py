@@ -13,7 +13,7 @@ What changes: names; Faster R-CNN's background goes from the first class to the 
 regression is dropped. Classes keep their order; where there are 80, they are taken for COCO's.
 What the config has to say, so that the head means the same as theirs (the printed one says it):
 
-- How label maps are drawn: the authors' boxes end at the last pixel of the original image, MMDetection's
+- How object maps are drawn: the authors' boxes end at the last pixel of the original image, MMDetection's
   behind it. labelenc.pixel_convention='inclusive' turns these into those, in images that are resized and
   then flipped, and samples them at whole pixels, as the authors do: the same maps, so that label features
   differ by rounding alone. --pixel-offset 0.5 has the maps drawn from MMDetection's boxes at pixel centres
@@ -136,7 +136,7 @@ def convert(checkpoint: Any, out: str, pixel_offset: float | None = None) -> tup
     Args:
         checkpoint: Content of the released code's file.
         out: Path of the file to write.
-        pixel_offset: Where step 2 samples label maps of MMDetection's boxes inside a pixel; None draws the
+        pixel_offset: Where step 2 samples object maps of MMDetection's boxes inside a pixel; None draws the
             authors' boxes.
 
     Returns:

@@ -32,7 +32,7 @@ class TurnedImageWarning:
             f'{results.get("img_path")}: as it was read, the image is {width} pixels wide and {height} '
             f'high; its annotations say {height} and {width}. Its EXIF orientation has probably turned it, '
             'and its boxes may be those of the other orientation: look at them with '
-            'tools/browse_label_maps.py. If they are, LoadImageFromFile('
+            'tools/browse_object_maps.py. If they are, LoadImageFromFile('
             "color_type='color_ignore_orientation') reads images unturned. This is said once; there may be "
             'more such images',
             'current',

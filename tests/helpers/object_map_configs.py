@@ -1,4 +1,4 @@
-"""Configs of detectors whose label maps are looked at, on shape scenes."""
+"""Configs of detectors whose object maps are looked at, on shape scenes."""
 
 from labelenc_mm.shape_scenes import CLASSES
 

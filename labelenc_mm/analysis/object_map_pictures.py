@@ -1,4 +1,4 @@
-"""Pictures of the label maps that the label encoder sees (LabelEnc, sec. 3.4).
+"""Pictures of the object maps that the label encoder sees (LabelEnc, sec. 3.4).
 
 Shape legend: N objects, K classes that are present, (H, W) size of an image in pixels.
 """
@@ -29,7 +29,7 @@ from labelenc_mm.detection.ground_truth import (
 from labelenc_mm.detection.introspection import count_classes, predicts_masks
 from labelenc_mm.detection.label_encoding_head import sampling_offset
 from labelenc_mm.engine.data.samples import build_samples, names_by_label
-from labelenc_mm.labels import draw_label_maps, sample_label_scales
+from labelenc_mm.labels import draw_object_maps, sample_object_scales
 
 _COLUMNS = 4
 _PANEL_WIDTH = 3.2  # inches
@@ -37,7 +37,7 @@ _PANEL_WIDTH = 3.2  # inches
 
 @dataclass
 class LabelMapPicture:
-    """A sample and its label maps.
+    """A sample and its object maps.
 
     Attributes:
         index: Number of the sample.
@@ -61,7 +61,7 @@ class LabelMapPicture:
 def make_pictures(
     config: Config, split: str, count: int, seed: int = 0, augment: bool = False
 ) -> tuple[tuple[str, ...], Iterator[LabelMapPicture]]:
-    """Names of the classes of a detector, and samples of its data, spread evenly, with label maps.
+    """Names of the classes of a detector, and samples of its data, spread evenly, with object maps.
 
     Args:
         config: Of a detector, which need not be label-encoded; its ``default_scope`` is in force.
@@ -80,10 +80,10 @@ def make_pictures(
         metainfo = item['data_samples'].metainfo
         path = metainfo.get('img_path', '<no img_path>')
         image, boxes, labels, masks = unpack(item, unscaled, source)
-        scales = sample_label_scales(len(labels)) if augment else None
+        scales = sample_object_scales(len(labels)) if augment else None
         drawn = inclusive_boxes(boxes, {} if unscaled else metainfo) if inclusive else boxes
         try:
-            classes, maps = draw_label_maps(
+            classes, maps = draw_object_maps(
                 drawn, labels, image.shape[:2], masks=masks, scales=scales, **options
             )
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Label maps: what the label encoding function of LabelEnc sees (ECCV 2020, sec. 3.4).
+"""Object maps: what the label encoding function of LabelEnc sees (ECCV 2020, sec. 3.4).
 
 Each object fills its box in the channel of its class with values that decay linearly from 1 at the
 centre to 0.5 on the border; where objects of one class overlap, the larger value stays.
@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LABEL_MAP_VERSION = 1
+OBJECT_MAP_VERSION = 1
 """Version of the drawing rule; stored beside a trained encoder, which only fits maps drawn alike."""
 
 _BORDER_VALUE = 0.5  # LabelEnc, sec. 3.4: 'from 1 at the object center to 0.5 in the box boundary'
 
 
-def draw_label_maps(
+def draw_object_maps(
     bboxes: Tensor,
     labels: Tensor,
     size: tuple[int, int],
@@ -44,7 +44,7 @@ def draw_label_maps(
         size: (H, W) of the maps: the size of the padded batch, not of the image alone.
         masks: (N, h, w) binary instance masks, h <= H and w <= W, aligned at the top left corner. The
             ramp of the box is multiplied with the mask (the mask variant of the released code).
-        scales: (N,) factors on the values of each object, see :func:`sample_label_scales`.
+        scales: (N,) factors on the values of each object, see :func:`sample_object_scales`.
         pixel_offset: position of a sample inside its pixel. 0.5 fits MMDetection's boxes, whose pixel
             centres lie at halves and which end behind their last pixel. 0 with boxes that end *at* their
             last pixel, x2 = x1 + width - 1, is the released drawing, bit for bit.
@@ -103,7 +103,7 @@ def draw_label_maps(
     return classes, maps
 
 
-def sample_label_scales(
+def sample_object_scales(
     num_objects: int,
     *,
     device: torch.device | str | None = None,

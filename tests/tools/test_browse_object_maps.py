@@ -1,11 +1,11 @@
-"""Pictures of label maps: which files are left, and what bad configs are told."""
+"""Pictures of object maps: which files are left, and what bad configs are told."""
 
 import json
 import runpy
 from pathlib import Path
 
 import pytest
-from label_map_configs import write_mask_config
+from object_map_configs import write_mask_config
 from PIL import Image
 
 from labelenc_mm.shape_scenes import CLASSES, write_shape_scenes
@@ -14,7 +14,7 @@ pytest.importorskip('mmdet')
 
 SIZE = (64, 96)
 NO_FACTOR = 'val_dataloader.dataset.pipeline.3.meta_keys=img_path,ori_shape'
-tool = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'browse_label_maps.py'))
+tool = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'browse_object_maps.py'))
 
 
 @pytest.fixture(scope='module')

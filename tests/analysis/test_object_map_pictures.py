@@ -1,18 +1,18 @@
-"""Pictures of label maps: what is drawn of a sample, for which detector and pipeline."""
+"""Pictures of object maps: what is drawn of a sample, for which detector and pipeline."""
 
 import numpy as np
 import pytest
 import torch
-from label_map_configs import write_box_config, write_mask_config
+from object_map_configs import write_box_config, write_mask_config
 
-from labelenc_mm.labels import draw_label_maps
+from labelenc_mm.labels import draw_object_maps
 from labelenc_mm.shape_scenes import CLASSES, ShapeScenes, write_shape_scenes
 
 pytest.importorskip('mmdet')
 
 from mmengine.registry import init_default_scope
 
-from labelenc_mm.analysis.label_map_pictures import make_pictures
+from labelenc_mm.analysis.object_map_pictures import make_pictures
 from labelenc_mm.command_line.config import read_config
 
 SIZE = (64, 96)
@@ -53,7 +53,7 @@ def test_maps_are_those_of_the_objects(config):
         assert picture.classes.tolist() == sorted(set(scene.labels.tolist()))
         for label, values in zip(picture.classes.tolist(), picture.maps.numpy(), strict=True):
             # The detector predicts masks, so maps fill exactly the visible pixels of the class.
-            np.testing.assert_array_equal(values > 0, scene.label_map == label + 1)
+            np.testing.assert_array_equal(values > 0, scene.object_map == label + 1)
 
 
 def test_images_of_a_transform_that_leaves_floats_are_shown_as_they_are(config):
@@ -88,7 +88,7 @@ def test_boxes_are_drawn_for_a_box_detector_although_masks_are_loaded(box_config
     inclusive = drawn(pixel_convention='inclusive')
     assert torch.equal(inclusive.boxes, picture.boxes)  # the frames are MMDetection's all the same
     ends = torch.tensor([0, 0, 1, 1])
-    _, maps = draw_label_maps(picture.boxes - ends, picture.labels, SIZE, pixel_offset=0.0)
+    _, maps = draw_object_maps(picture.boxes - ends, picture.labels, SIZE, pixel_offset=0.0)
     assert torch.equal(inclusive.maps, maps)
     with pytest.raises(ValueError, match="must be 'exclusive' or 'inclusive'"):
         drawn(pixel_convention='x')

@@ -1,4 +1,4 @@
-"""Label maps against the plain form of the released formula (LabelEnc, sec. 3.4)."""
+"""Object maps against the plain form of the released formula (LabelEnc, sec. 3.4)."""
 
 import warnings
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 from devices import DEVICES
 
-from labelenc_mm.labels import draw_label_maps, sample_label_scales
+from labelenc_mm.labels import draw_object_maps, sample_object_scales
 
 
-def plain_label_maps(bboxes, labels, size, num_classes, masks=None, scales=None, pixel_offset=0.5):
+def plain_object_maps(bboxes, labels, size, num_classes, masks=None, scales=None, pixel_offset=0.5):
     """Every object over the whole image, on all channels: the formula as the paper words it."""
     height, width = size
     output = torch.zeros(num_classes, height, width)
@@ -54,13 +54,13 @@ def test_bitwise_equal_to_the_plain_formula(pixel_offset, seed, device):
     special = [[-20.0, -7.5, 30, 40], [60, 30, 140, 90], [10.2, 5, 10.6, 50], [8, 8, 24, 32]]
     boxes = torch.cat([boxes, torch.tensor(special)])
     labels = torch.cat([labels, torch.tensor([0, 1, 2, 0])])
-    scales = sample_label_scales(len(boxes), generator=torch.Generator().manual_seed(seed))
+    scales = sample_object_scales(len(boxes), generator=torch.Generator().manual_seed(seed))
     for factors in (None, scales):
-        classes, maps = draw_label_maps(
+        classes, maps = draw_object_maps(
             boxes.to(device), labels.to(device), size, scales=factors, pixel_offset=pixel_offset
         )
         assert classes.device.type == maps.device.type == device
-        expected = plain_label_maps(
+        expected = plain_object_maps(
             boxes, labels, size, num_classes, scales=factors, pixel_offset=pixel_offset
         )
         assert torch.equal(dense(classes.cpu(), maps.cpu(), num_classes, size), expected)
@@ -73,13 +73,13 @@ def test_masks_cut_the_ramp_and_stay_at_the_top_left(device):
     boxes, labels = random_objects(4, (30, 50), 3, seed=1)
     masks = torch.rand(4, 30, 50) > 0.4  # the unpadded image
     on_device = (tensor.to(device) for tensor in (boxes, labels))
-    classes, maps = draw_label_maps(*on_device, size, masks=masks.to(device))
-    expected = plain_label_maps(boxes, labels, size, 3, masks=masks)
+    classes, maps = draw_object_maps(*on_device, size, masks=masks.to(device))
+    expected = plain_object_maps(boxes, labels, size, 3, masks=masks)
     assert torch.equal(dense(classes.cpu(), maps.cpu(), 3, size), expected)
 
 
 def test_values_at_centre_and_border():
-    classes, maps = draw_label_maps(
+    classes, maps = draw_object_maps(
         torch.tensor([[2.0, 4.0, 11.0, 9.0]]), torch.tensor([7]), (16, 16), pixel_offset=0.5
     )
     assert classes.tolist() == [7]
@@ -91,8 +91,8 @@ def test_values_at_centre_and_border():
 
 def test_overlap_keeps_the_larger_value():
     box = torch.tensor([[0.0, 0.0, 20.0, 20.0], [5.0, 5.0, 15.0, 15.0]])
-    _, both = draw_label_maps(box, torch.tensor([0, 0]), (20, 20))
-    _, apart = draw_label_maps(box, torch.tensor([0, 1]), (20, 20))
+    _, both = draw_object_maps(box, torch.tensor([0, 0]), (20, 20))
+    _, apart = draw_object_maps(box, torch.tensor([0, 1]), (20, 20))
     assert torch.equal(both[0], apart.amax(0))
 
 
@@ -111,16 +111,16 @@ def test_overlap_keeps_the_larger_value():
 )
 def test_undrawable_boxes_draw_nothing(box):
     good = [4.0, 4.0, 12.0, 20.0]
-    classes, maps = draw_label_maps(
+    classes, maps = draw_object_maps(
         torch.tensor([box, good]), torch.tensor([3, 5]), (32, 40), scales=torch.ones(2)
     )
-    _, alone = draw_label_maps(torch.tensor([good]), torch.tensor([5]), (32, 40))
+    _, alone = draw_object_maps(torch.tensor([good]), torch.tensor([5]), (32, 40))
     assert classes.tolist() == [5]
     assert torch.equal(maps, alone)
 
 
 def test_no_objects():
-    classes, maps = draw_label_maps(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), (8, 9))
+    classes, maps = draw_object_maps(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), (8, 9))
     assert classes.shape == (0,) and classes.dtype == torch.int64
     assert maps.shape == (0, 8, 9) and maps.dtype == torch.float32
 
@@ -137,19 +137,19 @@ def test_no_objects():
 def test_shapes_are_checked(arguments, message):
     inputs = dict(bboxes=torch.zeros(2, 4), labels=torch.zeros(2, dtype=torch.long), size=(8, 8))
     with pytest.raises(ValueError, match=message):
-        draw_label_maps(**{**inputs, **arguments})
+        draw_object_maps(**{**inputs, **arguments})
 
 
 @pytest.mark.parametrize('label', [-1, 3])
 def test_labels_out_of_range_are_refused(label):
     with pytest.raises(ValueError, match=f'label {label}, but there are 3 classes'):
-        draw_label_maps(
+        draw_object_maps(
             torch.tensor([[1.0, 1, 5, 5]]), torch.tensor([label]), (8, 8), num_classes=3
         )
 
 
 def test_label_scales_follow_the_released_distribution():
-    scales = sample_label_scales(20000, generator=torch.Generator().manual_seed(0))
+    scales = sample_object_scales(20000, generator=torch.Generator().manual_seed(0))
     assert (scales == 1).float().mean() == pytest.approx(0.5, abs=0.02)
     assert scales.mean() == pytest.approx(0.75, abs=0.01)  # E[min(1, 2U)]
     assert scales.min() >= 0
@@ -165,7 +165,7 @@ def test_drawing_waits_for_the_gpu_as_often_for_many_objects_as_for_few():
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter('always')
-                draw_label_maps(*on_gpu, (200, 300))
+                draw_object_maps(*on_gpu, (200, 300))
         finally:
             torch.cuda.set_sync_debug_mode('default')
         waits.append(len(caught))
@@ -173,5 +173,5 @@ def test_drawing_waits_for_the_gpu_as_often_for_many_objects_as_for_few():
 
 
 def test_label_scales_can_be_compiled():
-    scales = torch.compile(sample_label_scales, backend='eager', fullgraph=True)(7)
+    scales = torch.compile(sample_object_scales, backend='eager', fullgraph=True)(7)
     assert scales.shape == (7,) and 0 <= scales.min() <= scales.max() <= 1

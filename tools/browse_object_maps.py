@@ -1,4 +1,4 @@
-"""Save pictures of the label maps that the label encoder sees (LabelEnc, sec. 3.4).
+"""Save pictures of the object maps that the label encoder sees (LabelEnc, sec. 3.4).
 
 Each picture shows an image with its boxes as the pipeline of the config leaves them, and one panel
 per present class with the map that is drawn from them: from masks for a detector that predicts masks,
@@ -23,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config of a detector; it need not be label-encoded')
     parser.add_argument(
         '--output-dir',
-        help='where pictures go (default: work_dirs/<name of the config>/label_maps)',
+        help='where pictures go (default: work_dirs/<name of the config>/object_maps)',
     )
     parser.add_argument('--num', type=int, default=8, help='number of images (default: 8)')
     parser.add_argument(
@@ -49,15 +49,15 @@ def browse(args: argparse.Namespace) -> Path:
     """Save the pictures; returns their folder."""
     if args.num < 1:
         raise ValueError(f'--num must be at least 1, got {args.num}')
-    reason = "label maps are drawn from the boxes of MMDetection's data sets"
+    reason = "object maps are drawn from the boxes of MMDetection's data sets"
     config = read_config(args.config, args.cfg_options, 'mmdet', reason)
     labelenc_mm.toolbox.require('mmcv', 'mmdet')
-    from labelenc_mm.analysis.label_map_pictures import draw_picture, make_pictures
+    from labelenc_mm.analysis.object_map_pictures import draw_picture, make_pictures
     from labelenc_mm.analysis.pictures import save_figure
 
     init_default_scope('mmdet')
     names, pictures = make_pictures(config, args.split, args.num, args.seed, args.augment)
-    folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'label_maps')
+    folder = Path(args.output_dir or Path('work_dirs') / Path(args.config).stem / 'object_maps')
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for picture in pictures:
