@@ -26,8 +26,8 @@ def test_table_is_markdown_without_empty_columns():
     header, rule, *lines = format_table(rows).splitlines()
     assert len({line.count('|') for line in (header, rule, *lines)}) == 1 and len(lines) == 2
     assert lines[1] == '| ours | 4 | 1 | 2.5 | 3 | 3 | 5 | 5 |'
-    assert 'CPU time' not in header and 'label maps' not in header  # of a GPU; none were drawn
+    assert 'CPU time' not in header and 'object maps' not in header  # of a GPU; none were drawn
     rows[1]['map_mib'] = 1234.5
     header, _, first, second = format_table(rows).splitlines()
-    assert 'label maps MiB' in header
+    assert 'object maps MiB' in header
     assert first.endswith('|  |') and second.endswith('| 1234 |')
