@@ -1,4 +1,4 @@
-"""Where the codes of regions come from: label maps that are encoded, or images that a segmentor sees.
+"""Codes of regions: of label maps that are encoded, or of images that a segmentor sees.
 
 Both see a data set through its test pipeline, each sample at the size of the network's input.
 """

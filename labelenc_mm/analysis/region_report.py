@@ -1,4 +1,4 @@
-"""What was found in the space of the label code, as a json and as a picture (CVPR 2018, Figure 7)."""
+"""The report of a region search, as a json and as a picture (CVPR 2018, Figure 7)."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What trainings, models and functions cost beside each other: time, operations and memory.
+"""Costs of trainings, models and functions beside each other: time, operations and memory.
 
 ``tools/benchmark_train.py`` and ``tools/benchmark_hypercolumn.py`` print it. ``detectors`` needs MMDetection
 and ``segmentors`` MMSegmentation; all else works with either.

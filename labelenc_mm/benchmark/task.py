@@ -1,4 +1,4 @@
-"""What a benchmark has to know of a toolbox: the stock model, how ours is built, what a batch is."""
+"""A task of the benchmark, one a toolbox: the stock model, how ours is built, what a batch is."""
 
 from abc import ABC, abstractmethod
 from typing import Any

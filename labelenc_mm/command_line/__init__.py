@@ -1,1 +1,1 @@
-"""What the tools share: configs, checkpoints and trained models as a command line names them."""
+"""The common part of the tools: configs, checkpoints and trained models as a command line names them."""

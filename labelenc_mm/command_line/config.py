@@ -1,4 +1,4 @@
-"""What command lines share: reading a config, telling faults; for training and testing also the runner."""
+"""Configs on the command line: reading one, telling faults; for training and testing also the runner."""
 
 import argparse
 import difflib

@@ -1,4 +1,4 @@
-"""What mmengine's ``last_checkpoint`` file, which lies in a work dir, stands for."""
+"""The record ``last_checkpoint`` of a work dir, and the checkpoint that it stands for."""
 
 import os
 from pathlib import Path

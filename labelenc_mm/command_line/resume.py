@@ -1,4 +1,4 @@
-"""How a run that was killed, whenever that happened, goes on: from which checkpoint, and without what."""
+"""Resume after a kill, whenever it happened: from which checkpoint, and without what."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What plugs into MMDetection: label-encoded detectors, their hooks and their export."""
+"""The part that plugs into MMDetection: label-encoded detectors, their hooks and their export."""
 
 # ruff: noqa: E402
 

@@ -1,4 +1,4 @@
-"""From a label-encoded training to the stock detector: same keys, same predictions, nothing of ours."""
+"""Export of a label-encoded training as the stock detector: same keys, same predictions, nothing of ours."""
 
 from collections import OrderedDict
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What pulls a detector's features towards target features while it trains (LabelEnc, ECCV 2020, Eq. 10).
+"""Supervision of a detector's features by target features while it trains (LabelEnc, ECCV 2020, Eq. 10).
 
 The targets are label features (:class:`LabelEncodingHead`) or, for the comparison of Table 6, a trained
 detector's (:class:`FeatureDistillationHead`); adapter, distance and schedule are the same.

@@ -1,4 +1,4 @@
-"""What a detector of MMDetection is made of, as far as LabelEnc needs to know."""
+"""Parts and features of a detector of MMDetection, as far as LabelEnc needs to know them."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""What a label-encoded training leaves behind when it ends."""
+"""The hook of a label-encoded training: checks before it, files after it."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What plugs into mmengine itself: hooks, schedules, the CPU-capable DDP wrapper.
+"""The part that plugs into mmengine itself: hooks, schedules, the CPU-capable DDP wrapper.
 
 Everything here is registered in mmengine's root registries, so that configs of both toolboxes find
 it. Nothing here imports mmdet or mmseg.

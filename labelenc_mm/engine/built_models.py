@@ -1,4 +1,4 @@
-"""What the config of a training builds: its model, and whether that is ours."""
+"""Models that the config of a training builds, and whether they are ours."""
 
 import copy
 from collections.abc import Mapping

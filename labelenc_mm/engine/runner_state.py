@@ -1,4 +1,4 @@
-"""What hooks of both toolboxes ask a Runner for."""
+"""State of a Runner, as hooks of both toolboxes ask for it."""
 
 from typing import Any
 

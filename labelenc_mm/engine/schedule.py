@@ -1,4 +1,4 @@
-"""When an auxiliary loss is active: a function of the iteration and the config alone.
+"""Schedules of auxiliary losses: a function of the iteration and the config alone.
 
 The iteration is read from mmengine's MessageHub, which the Runner keeps right after a resume, so the
 schedule has no state of its own to save or to lose.

@@ -1,4 +1,4 @@
-"""What one training leaves for the next: artefact files, frozen parts, and the export of the stock model."""
+"""Hand-over from one training to the next: artefacts, frozen parts, export of the stock model."""
 
 from labelenc_mm.handover.checkpoint_fit import CheckpointFitHook
 

@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits the training that resumes from it or starts from it.
+"""Fit of a checkpoint to the training that resumes from it or starts from it.
 
 mmengine loads the tensors that fit and logs the others; what they were for stays random, and the
 optimizer may die of states of other shapes. It shows a checkpoint to its hooks before it loads anything.

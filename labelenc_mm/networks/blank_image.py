@@ -1,4 +1,4 @@
-"""What a network gives out, measured with a blank image of a size that it takes.
+"""Shapes that a network gives out, measured with a blank image of a size that it takes.
 
 Some networks take images of one size alone (position embeddings), others multiples of a window. Whoever
 measures one asks here, so that the sizes that are tried are the same everywhere.

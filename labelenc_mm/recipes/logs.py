@@ -1,4 +1,4 @@
-"""What a run left behind, read from the toolbox's own logs: progress, metrics and curves.
+"""Logs of a run, as the toolbox wrote them: progress, metrics and curves.
 
 mmengine writes every start of a run into a folder named after its time: scalars, one json object a
 line, in ``<time>/vis_data/scalars.json``, and the metrics of a test in ``<time>/<time>.json``.

@@ -1,4 +1,4 @@
-"""From a recipe to its runs.
+"""The plan of a recipe: its runs in order.
 
 A stage becomes one run per combination of the grid variables and seeds that it, or a stage it
 builds on, depends on. So what does not depend on a variable (the baseline of a loss-weight sweep,

@@ -1,4 +1,4 @@
-"""What a recipe says about its table and its plots, read and checked before anything runs."""
+"""Table and plots of a recipe, read and checked before anything runs."""
 
 from __future__ import annotations
 

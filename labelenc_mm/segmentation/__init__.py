@@ -1,4 +1,4 @@
-"""What plugs into MMSegmentation: label structure and hypercolumn networks."""
+"""The part that plugs into MMSegmentation: label structure and hypercolumn networks."""
 
 # ruff: noqa: E402
 

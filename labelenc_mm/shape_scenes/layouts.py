@@ -1,4 +1,4 @@
-"""What stands where in a shape scene: scene types, object classes in them, places and sizes.
+"""Layouts of shape scenes: types of scenes, object classes in them, places and sizes.
 
 A scene type fixes bands of ground, water and air and how often each class appears, so that
 classes co-occur (cars with houses and lamps, boats with birds and fish) and have their places. Few

@@ -1,4 +1,4 @@
-"""Where checkpoints come from: mmengine's loaders, made safe, and weights that a Python package brings."""
+"""Sources of checkpoints: mmengine's loaders, made safe, and weights that a Python package brings."""
 
 import importlib.metadata
 import os

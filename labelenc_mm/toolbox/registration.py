@@ -1,4 +1,4 @@
-"""What mmengine, mmdet and mmseg have to know about this package."""
+"""Registration of this package with mmengine, mmdet and mmseg."""
 
 import importlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""What the labels of a data set are called, which is not always what its config says.
+"""Names of the labels of a data set, which are not always those that its config says.
 
 MMDetection numbers the labels of COCO-like data by the order of ``categories`` in the annotation file,
 from which ``metainfo.classes`` only picks (LVIS does not even pick); all else is called by

@@ -1,4 +1,4 @@
-"""What a hypercolumn head learns at each pixel: readers of targets (``targets=dict(type=...)``).
+"""Targets of a hypercolumn head at each pixel: their readers (``targets=dict(type=...)``).
 
 Three papers share one head: label maps (label structure, PixelNet), edge maps and surface normals
 (PixelNet), colours (colorization). A reader finds the maps in the data samples and says what they mean at

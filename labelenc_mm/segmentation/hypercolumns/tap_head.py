@@ -1,4 +1,4 @@
-"""What decode heads on taps of a backbone have in common: sizes by strides, targets, losses, prediction."""
+"""The base of decode heads on taps of a backbone: sizes by strides, targets, losses, prediction."""
 
 from collections.abc import Sequence
 from typing import Any

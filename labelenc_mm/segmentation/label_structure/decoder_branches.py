@@ -1,4 +1,4 @@
-"""What a segmentor predicts through the frozen decoders of label structure, which its predictions leave out.
+"""Decoder branches of label structure: predictions through the frozen decoders, beside the segmentor's own.
 
 The paper shows it (CVPR 2018, Figure 6, and Figure 7 for the code that is decoded). The branches read
 features of the segmentor's own pass: nothing is computed twice, and the pass does not change.

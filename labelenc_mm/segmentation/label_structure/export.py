@@ -1,4 +1,4 @@
-"""From a training with label structure to the stock segmentor: same keys, same predictions."""
+"""Export of a training with label structure as the stock segmentor: same keys, same predictions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the two auxiliary heads of label structure share: one half of a label autoencoder, frozen."""
+"""The base of the two auxiliary heads of label structure: one half of a label autoencoder, frozen."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a training of label structure needs beside its model, and leaves behind when it ends."""
+"""The hook of both trainings of label structure: pipelines and checks before, files after."""
 
 from typing import Any
 
