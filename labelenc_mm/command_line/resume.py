@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 from labelenc_mm.command_line.last_checkpoint import follow_record
 from labelenc_mm.files import is_remote, local_path
-from labelenc_mm.handover.frozen_part import without_artefacts
+from labelenc_mm.handover.frozen_part import without_files
 
 
 def find_resumable(work_dir: str) -> str | None:
@@ -68,4 +68,4 @@ def resume_from(runner: Any, checkpoint: str) -> None:
         checkpoint: Path or URL.
     """
     runner._resume, runner._load_from = True, checkpoint
-    without_artefacts(runner.model)
+    without_files(runner.model, pretrained=False)

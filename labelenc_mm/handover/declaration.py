@@ -66,13 +66,13 @@ class Take:
         names = {}
         for key in state:
             rest = self.into.rest(key)
-            if rest is not None and not rest.startswith(self.fresh or ('\0',)):
+            if rest is not None and not rest.startswith(self.fresh):
                 names[key] = f'{self.part}{rest}'
         return names
 
     def found(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Those of a file's tensors that are to be taken."""
-        fresh = tuple(f'{self.part}{name}' for name in self.fresh) or ('\0',)
+        fresh = tuple(f'{self.part}{name}' for name in self.fresh)
         return {
             key: value
             for key, value in tensors.items()

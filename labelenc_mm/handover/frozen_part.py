@@ -4,7 +4,7 @@ They are frozen from their constructor on, before DDP and the optimizer see them
 when the model is switched to training, and train on nothing that was never learned.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -174,27 +174,25 @@ def own_prefixes(model: nn.Module) -> list[str]:
     return prefixes
 
 
-def without_files(config: Any) -> Any:
-    """Nested options, without artefacts and pretrained weights to start from; changed in place."""
-    if isinstance(config, dict):
-        drop_pretrained(config)
-        config.pop('pretrained', None)
-    return without_artefacts(config, without_files)
-
-
-def without_artefacts(model: Any, go_on: Callable[[Any], Any] | None = None) -> Any:
+def without_files(model: Any, pretrained: bool = True) -> Any:
     """A model, or nested options of one, that opens no artefact; changed in place.
 
     Args:
         model: The model or its options.
-        go_on: What is done with options inside; by default the same.
+        pretrained: Whether options are also to name no pretrained weights.
     """
     if isinstance(model, nn.Module):
         for _, part in named_frozen_parts(model):
             part.init_from = None
-    elif isinstance(model, dict | list | tuple):
-        if isinstance(model, dict) and 'init_from' in model:
+    elif isinstance(model, dict):
+        if 'init_from' in model:
             model['init_from'] = None
-        for value in model.values() if isinstance(model, dict) else model:
-            (go_on or without_artefacts)(value)
+        if pretrained:
+            drop_pretrained(model)
+            model.pop('pretrained', None)
+        for value in model.values():
+            without_files(value, pretrained)
+    elif isinstance(model, list | tuple):
+        for value in model:
+            without_files(value, pretrained)
     return model
