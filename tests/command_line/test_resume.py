@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from third_kind import CopierPart
 from torch import nn
 
 from labelenc_mm.command_line.resume import find_resumable, resume_from
@@ -65,15 +66,9 @@ def test_nothing_to_resume_from(tmp_path, work_dir):
     assert find_resumable(work_dir) is None
 
 
-class Head(nn.Module):
-    def __init__(self, init_from):
-        super().__init__()
-        self.init_from = init_from
-
-
 def test_a_built_model_opens_no_file_of_an_earlier_stage():
     """However deep it lies: in a list of heads, behind the wrapper of a distributed run."""
-    heads = [Head('a.safetensors'), Head(None), Head('b.safetensors')]
+    heads = [CopierPart(4, path) for path in ('a.safetensors', None, 'b.safetensors')]
     model = nn.Sequential(nn.Linear(1, 1), nn.ModuleList(heads), nn.Sequential(heads[2]))
     runner = SimpleNamespace(model=nn.Sequential(model), _resume=False, _load_from='start.pth')
     resume_from(runner, 'epoch_1.pth')
