@@ -69,7 +69,10 @@ class CodeSources:
 
     def _encoder(self, config: Config, metainfos: Sequence[Mapping[str, Any]]) -> EncodedLabelMaps:
         if not self.autoencoder:
-            raise ValueError('codes of label maps need --autoencoder label_autoencoder.safetensors')
+            raise ValueError(
+                'codes of label maps need --autoencoder label_autoencoder.safetensors; without one, '
+                '--queries images --gallery images'
+            )
         encoder, metadata = load_label_encoder(self.autoencoder, ignore_index_of(config))
         for metainfo in metainfos:
             check_labels(self.autoencoder, metadata, metainfo, 'autoencoder')
@@ -78,7 +81,8 @@ class CodeSources:
     def _segmentor(self, config: Config, metainfos: Sequence[Mapping[str, Any]]) -> PredictedCodes:
         if not self.checkpoint:
             raise ValueError(
-                'codes of images need --checkpoint of a segmentor with a decoder branch'
+                'codes of images need --checkpoint of a segmentor with a decoder branch; without one, '
+                '--queries labels --gallery labels'
             )
         hint = 'an exported segmentor has no decoder branch'
         segmentor, meta = load_trained(config, self.checkpoint, MODELS, 'mmseg', self.device, hint)

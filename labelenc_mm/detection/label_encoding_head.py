@@ -107,7 +107,11 @@ class LabelEncodingHead(FeatureSupervisionHead):
         of_stage = cls.stages[stage]
         # One that derives from this class, whatever the stage, goes before it.
         bases = (of_stage,) if cls is LabelEncodingHead else (cls, of_stage)
-        kind = of_stage if len(bases) == 1 else type(cls.__name__, bases, {})
+        kind = (
+            of_stage
+            if len(bases) == 1
+            else type(cls.__name__, bases, {'__module__': cls.__module__})
+        )
         return super().__new__(kind)
 
     def __init__(

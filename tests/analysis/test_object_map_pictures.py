@@ -53,7 +53,7 @@ def test_maps_are_those_of_the_objects(config):
         assert picture.classes.tolist() == sorted(set(scene.labels.tolist()))
         for label, values in zip(picture.classes.tolist(), picture.maps.numpy(), strict=True):
             # The detector predicts masks, so maps fill exactly the visible pixels of the class.
-            np.testing.assert_array_equal(values > 0, scene.object_map == label + 1)
+            np.testing.assert_array_equal(values > 0, scene.label_map == label + 1)
 
 
 def test_images_of_a_transform_that_leaves_floats_are_shown_as_they_are(config):

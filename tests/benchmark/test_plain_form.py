@@ -107,7 +107,7 @@ def test_registries_know_nothing_of_benchmarks():
     workload = Workload((64, 96), num_objects=2, num_present=2)
     step = build_train_step(find_task(config), plain_config(config), workload, amp='bf16')
     step(step.fresh_batch())
-    assert type(step.model.labelenc) is PlainLabelEncodingHead
+    assert isinstance(step.model.labelenc, PlainLabelEncodingHead)
     registries = {
         id(value): value
         for toolbox in ('mmengine', 'mmdet', 'mmseg')

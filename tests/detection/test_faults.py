@@ -210,7 +210,7 @@ FAULTS = [
     (
         'foreign file',
         foreign,
-        r'ArtefactError: .*x\.safetensors is not a label encoding .*a filter',
+        r'ArtefactError: .*x\.safetensors is no label encoding .*a filter',
     ),
     ('incomplete file', without_a_tensor, r'ArtefactError: .*encoder\.stem\.bias: missing'),
     (

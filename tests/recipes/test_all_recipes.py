@@ -63,10 +63,13 @@ def arguments(part, paper):
         registries = [r for r in vars(TOOLBOXES[paper]).values() if isinstance(r, Registry)]
         part = next(found for found in (r.get(part) for r in registries) if found)
     known = set()
-    for each in inspect.getmro(part) if inspect.isclass(part) else [part]:
+    bases = inspect.getmro(part) if inspect.isclass(part) else [part]
+    for each in [*getattr(part, 'stages', {}).values(), *bases]:
         if inspect.isclass(each) and '__init__' not in vars(each):
             continue
-        parameters = inspect.signature(each).parameters.values()
+        parameters = inspect.signature(
+            each.__init__ if inspect.isclass(each) else each
+        ).parameters.values()
         known |= {p.name for p in parameters}
         if all(p.kind is not p.VAR_KEYWORD for p in parameters):
             break  # nothing is passed on to the bases
