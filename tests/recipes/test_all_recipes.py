@@ -10,6 +10,7 @@ import pytest
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+from labelenc_mm.detection import LabelEncodingHead
 from labelenc_mm.recipes import make_plan, read_recipe
 from labelenc_mm.recipes.run import _parse_options, _read_config
 
@@ -64,7 +65,8 @@ def arguments(part, paper):
         part = next(found for found in (r.get(part) for r in registries) if found)
     known = set()
     bases = inspect.getmro(part) if inspect.isclass(part) else [part]
-    for each in [*getattr(part, 'stages', {}).values(), *bases]:
+    stages = part.stages.values() if part is LabelEncodingHead else ()
+    for each in [*stages, *bases]:
         if inspect.isclass(each) and '__init__' not in vars(each):
             continue
         parameters = inspect.signature(
