@@ -4,6 +4,7 @@ mmengine's launcher selects a CUDA device, its Runner gives DDP ``device_ids``, 
 CPU modules. These two parts cope with a machine that has only CPUs; with a GPU they change nothing.
 """
 
+import atexit
 import datetime
 import os
 from typing import Any
@@ -80,3 +81,10 @@ def init_distributed(launcher: str, dist_cfg: dict | None = None) -> None:
     if timeout is not None:
         options['timeout'] = datetime.timedelta(seconds=timeout)
     dist.init_process_group('gloo', **options)
+    # Its threads would otherwise still run when the process ends, which now and then aborts it.
+    atexit.register(_leave_process_group)
+
+
+def _leave_process_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -17,7 +17,7 @@ from stock_detectors import (
 
 
 def test_the_page_is_that_of_the_list():
-    assert PAGE.read_text(encoding='utf-8') == page(), 'run python tests/stock_detectors.py'
+    assert PAGE.read_text(encoding='utf-8') == page(), 'run python tests/helpers/stock_detectors.py'
 
 
 def test_every_folder_of_configs_is_in_the_list():
@@ -40,7 +40,13 @@ def test_outcome(config):
             MODELS.build(small_model(config, 'autoencode'))
         return
     for stage in ('autoencode', 'supervise'):
-        detector, losses = train_once(config, stage)
+        try:
+            detector, losses = train_once(config, stage)
+        except (ImportError, NotImplementedError, RuntimeError) as error:
+            # A package that MMDetection asks for by name where it is used.
+            if 'please install' not in ' '.join(str(error).split()):
+                raise
+            pytest.skip(' '.join(str(error).split()))
         assert 'loss_labelenc' in losses
         assert any(key.startswith('ae_') for key in losses) == (stage == 'autoencode')
         gradients = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}

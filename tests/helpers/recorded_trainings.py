@@ -1,6 +1,6 @@
 """Short trainings of shipped configs on fixed seeds: what they log and what they leave, as recorded.
 
-    python tests/recorded_trainings.py    records them anew, after a change that is meant to change them
+    python tests/helpers/recorded_trainings.py    records them anew, where a change is meant
 
 Bits are of one kind of machine: a probe of the arithmetic says whether the record is of such a one.
 """

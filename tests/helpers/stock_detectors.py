@@ -1,6 +1,6 @@
 """Every detector of MMDetection under LabelEnc: what comes of it, as ``stock_detectors.yml`` lists it.
 
-``python tests/stock_detectors.py`` writes the table in docs/detectors.md anew.
+``python tests/helpers/stock_detectors.py`` writes the table in docs/detectors.md anew.
 """
 
 from collections import Counter
