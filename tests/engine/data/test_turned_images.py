@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from mmcv.transforms import LoadImageFromFile
 from torch.utils.data import DataLoader
 from turned_images import Images
 
