@@ -42,7 +42,8 @@ from labelenc_mm import toolbox  # noqa: E402  (after __version__ and config, wh
 
 toolbox.register(
     root=('labelenc_mm.engine', 'labelenc_mm.handover'),
-    plugged_in={'mmdet': 'labelenc_mm.detection', 'mmseg': 'labelenc_mm.segmentation'},
+    # pretraining brings segmentation with it, on which it stands
+    plugged_in={'mmdet': 'labelenc_mm.detection', 'mmseg': 'labelenc_mm.pretraining'},
 )
 
 __all__ = ['__version__', 'config', 'toolbox']

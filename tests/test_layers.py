@@ -21,10 +21,11 @@ ROOMS = {
     'handover': (BELOW - {'handover'}, {'mmengine', 'mmcv'}),
     'detection': (BELOW, TOOLBOXES - {'mmseg'}),
     'segmentation': (BELOW, TOOLBOXES - {'mmdet'}),
+    'pretraining': (BELOW | {'segmentation'}, TOOLBOXES - {'mmdet'}),
     'command_line': (BELOW, {'mmengine', 'mmcv'}),
     'recipes': ({'errors', 'files', 'toolbox', 'command_line'}, {'mmengine'}),
-    'benchmark': (BELOW | {'detection', 'segmentation', 'command_line'}, TOOLBOXES),
-    'analysis': (BELOW | {'detection', 'segmentation', 'command_line'}, TOOLBOXES),
+    'benchmark': (BELOW | {'detection', 'segmentation', 'pretraining', 'command_line'}, TOOLBOXES),
+    'analysis': (BELOW | {'detection', 'segmentation', 'pretraining', 'command_line'}, TOOLBOXES),
 }
 
 

@@ -5,11 +5,13 @@ training does this at its end (LabelEncHook, LabelStructureHook); this tool does
 checkpoint. The result loads into the stock toolbox. Under an EMAHook it holds the averaged weights.
 
 If OUT ends in .safetensors, it is what the next training starts from (init_from): the label encoding of
-a checkpoint of LabelEnc's step 1, or a label autoencoder.
+a checkpoint of LabelEnc's step 1, or a label autoencoder. A pretraining on photos has no stock model; of it
+OUT, a .pth, is the pretrained segmentor.
 """
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
@@ -70,16 +72,17 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
         dataset_meta = common_metainfo(meta.get('dataset_meta') or dataset.get('metainfo'))
     except ValueError as error:
         raise ExportError(str(error)) from error
-    if not out.endswith('.safetensors'):
-        reason = not_exported(model)
+    leaves = leaves_of(model, dataset_meta)
+    reason = not_exported(model)
+    ending = Path(leaves.kind.file_name).suffix if leaves else '.safetensors'
+    if not out.endswith(ending) or (ending == '.pth' and not reason):
         if reason:
             raise ExportError(
                 f'{reason}. For the file that the next training starts from, give an OUT '
-                'that ends in .safetensors'
+                f'that ends in {ending}'
             )
         exporter(config, state_dict, out, dataset_meta, device)
         return
-    leaves = leaves_of(model, dataset_meta)
     if leaves is None:
         raise ExportError(
             f'{type(model).__name__} leaves nothing that a next training starts from; give an OUT that ends '

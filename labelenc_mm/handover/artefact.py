@@ -1,13 +1,16 @@
-"""Tensor files that one training stage hands to the next: safetensors with JSON metadata.
+"""Tensor files that one training stage hands to the next, with metadata that say what they are for.
 
-safetensors holds no code, so such a file can be taken from anyone; its metadata says what it is
-for, and whoever loads it compares that with what it expects.
+They are safetensors, which hold no code and can be taken from anyone, with JSON metadata. What the stock
+toolbox is to load by itself is a ``.pth`` of plain tensors and plain types instead, which
+``torch.load(weights_only=True)`` takes, with a copy of the metadata in a ``.json`` beside it, to be read.
+Whoever loads either compares the metadata with what it expects.
 """
 
 import json
 import os
 import textwrap
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +19,7 @@ from safetensors.torch import save_file
 
 from labelenc_mm.errors import LabelEncMMError
 from labelenc_mm.files import local_path, replacing
+from labelenc_mm.toolbox.safe_loading import CheckpointError, load_checkpoint_file
 
 # safetensors allows only strings as metadata: ours is one JSON document under this key.
 METADATA_KEY = 'labelenc_mm'
@@ -51,7 +55,19 @@ def save_tensors(
         name: tensor.detach().to('cpu', copy=True).contiguous() for name, tensor in tensors.items()
     }
     with replacing(path) as unfinished:
-        save_file(copies, unfinished, metadata={METADATA_KEY: text})
+        if not is_checkpoint(path):
+            save_file(copies, unfinished, metadata={METADATA_KEY: text})
+            return
+        # Given a name alone, torch would not tell that the disk is full.
+        with unfinished.open('wb') as file:
+            torch.save({'meta': {METADATA_KEY: json.loads(text)}, 'state_dict': copies}, file)
+    with replacing(local_path(path).with_suffix('.json')) as unfinished:
+        unfinished.write_text(json.dumps(json.loads(text), indent=2) + '\n', encoding='utf-8')
+
+
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that the stock toolbox loads, by its name."""
+    return local_path(path).suffix == '.pth'
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -72,6 +88,23 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         raise FileNotFoundError(
             f'There is no tensor file {path}. Run the stage that writes it, or correct the path.'
         )
+    tensors, content = (_read_checkpoint if is_checkpoint(path) else _read_safetensors)(path)
+    if content is None:
+        raise ArtefactError(
+            f'{path} was not written by labelenc_mm: its metadata hold no {METADATA_KEY!r}. Give the file '
+            'that a labelenc_mm stage left in its work dir.'
+        )
+    if not isinstance(content, dict):
+        found = textwrap.shorten(repr(content), 200)
+        raise ArtefactError(
+            f'The metadata of {path} are damaged (expected a JSON object, found {found}): run the stage '
+            'that writes it again.'
+        )
+    return tensors, content
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
+    """Tensors of a file and what its metadata say, None if nothing."""
     try:
         with safe_open(path, framework='pt', device='cpu') as file:
             metadata = file.metadata() or {}
@@ -82,21 +115,25 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             'it again, or copy it again.'
         ) from error
     if METADATA_KEY not in metadata:
-        raise ArtefactError(
-            f'{path} was not written by labelenc_mm: its metadata holds {sorted(metadata)} but no '
-            f'{METADATA_KEY!r}. Give the file that a labelenc_mm stage left in its work dir.'
-        )
+        return tensors, None
     try:
-        content = json.loads(metadata[METADATA_KEY])
+        return tensors, json.loads(metadata[METADATA_KEY])
     except (ValueError, RecursionError) as error:
-        content = error
-    if not isinstance(content, dict):
-        found = textwrap.shorten(repr(content), 200)
-        raise ArtefactError(
-            f'The metadata of {path} are damaged (expected a JSON object, found {found}): run the stage '
-            'that writes it again.'
-        )
-    return tensors, content
+        return tensors, error
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
+    """The same of a ``.pth``."""
+    try:
+        content = load_checkpoint_file(path)
+    except CheckpointError as error:
+        raise ArtefactError(str(error)) from error
+    content = content if isinstance(content, dict) else {}
+    meta = content.get('meta')
+    tensors = content.get('state_dict')
+    if not isinstance(meta, dict) or METADATA_KEY not in meta or not isinstance(tensors, dict):
+        return {}, None
+    return tensors, meta[METADATA_KEY]
 
 
 def check_metadata(

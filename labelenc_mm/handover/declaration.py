@@ -35,13 +35,14 @@ class Under(NamedTuple):
 
 
 class Outside(NamedTuple):
-    """The tensors of a state dict outside of some children."""
+    """The tensors of a state dict outside of some modules, given by their paths."""
 
-    children: Sequence[str]
+    modules: Sequence[str]
 
     def rest(self, key: str) -> str | None:
-        """The whole name, None for a tensor of one of the children."""
-        return None if key.split('.')[0] in self.children else key
+        """The whole name, None for a tensor of one of the modules."""
+        inside = any(key.startswith(f'{path}.') for path in self.modules)
+        return None if inside else key
 
 
 @dataclass(frozen=True)

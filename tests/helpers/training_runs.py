@@ -35,7 +35,7 @@ _PRELOAD = (
     'labelenc_mm.detection',
     'labelenc_mm.command_line.config',
     'labelenc_mm.command_line.resume',
-    'labelenc_mm.segmentation',
+    'labelenc_mm.pretraining',
     'mmdet.apis',
     'mmdet.engine',
     'mmdet.visualization',

@@ -1,0 +1,25 @@
+"""Label-free pretraining of MMSegmentation's models on photos: decoder denoising (DDeP)."""
+
+# The toolbox is checked by segmentation, which this room stands on, before it is imported here.
+import labelenc_mm.segmentation  # noqa: F401
+from labelenc_mm.pretraining.denoising.denoising_hook import DenoisingHook
+from labelenc_mm.pretraining.denoising.denoising_metric import DenoisingMetric
+from labelenc_mm.pretraining.denoising.denoising_pretrainer import DenoisingDecoderPretrainer
+from labelenc_mm.pretraining.denoising.denoising_visualization_hook import (
+    DenoisingVisualizationHook,
+)
+from labelenc_mm.pretraining.denoising.gaussian_corruption import GaussianCorruption
+from labelenc_mm.pretraining.pretrained_segmentor import (
+    LoadPretrainedSegmentor,
+    load_pretrained_segmentor,
+)
+
+__all__ = [
+    'DenoisingDecoderPretrainer',
+    'DenoisingHook',
+    'DenoisingMetric',
+    'DenoisingVisualizationHook',
+    'GaussianCorruption',
+    'LoadPretrainedSegmentor',
+    'load_pretrained_segmentor',
+]

@@ -1,0 +1,40 @@
+"""The hook of denoising pretraining: a warning before, the pretrained segmentor after."""
+
+import logging
+
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
+from labelenc_mm.handover.hook import HandOverHook
+from labelenc_mm.pretraining.denoising.segmentor_parts import is_pretrained
+from labelenc_mm.segmentation.label_structure.export import export_segmentor
+
+
+@HOOKS.register_module()
+class DenoisingHook(HandOverHook):
+    """For a :class:`DenoisingDecoderPretrainer`.
+
+    Warns of a frozen encoder that nothing has trained, and leaves ``pretrained_segmentor.pth``, with the
+    averaged weights where an EMAHook keeps some.
+    """
+
+    exporter = export_segmentor
+
+    def before_train(self, runner: Runner) -> None:
+        """Look at where the frozen encoder comes from, and note what the photos are."""
+        super().before_train(runner)
+        dataset = runner.train_dataloader.dataset
+        self.metainfo['photos'] = len(dataset)
+        model = unwrapped_model(runner)
+        started = runner._load_from is not None or has_loaded_from(runner) or runner._resume
+        random = [path for path in model.encoder if not is_pretrained(model, path)]
+        if random and not started:
+            print_log(
+                f'Denoising: {", ".join(random)} is frozen at random weights: neither init_cfg nor '
+                'pretrained nor load_from names a checkpoint. DDeP presupposes a pretrained encoder '
+                '(sec. 3); for none, train everything with model.encoder=() (DeP)',
+                'current',
+                logging.WARNING,
+            )

@@ -1,0 +1,80 @@
+"""Pictures of denoising pretraining: clean, corrupted and restored, side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from mmseg.structures import SegDataSample
+
+PANELS = ('clean', 'noisy', 'restored')
+
+
+@HOOKS.register_module()
+class DenoisingVisualizationHook(Hook):
+    """Draw validation photos: clean, corrupted, restored, from left to right.
+
+    Levels beyond black and white are clipped for the picture alone. It takes the place of the hook that draws
+    label maps::
+
+        default_hooks = dict(visualization=dict(type='DenoisingVisualizationHook'))
+
+    Args:
+        interval: Photos from one picture to the next; the first one is drawn.
+        max_pictures: Of a validation.
+    """
+
+    def __init__(self, interval: int = 20, max_pictures: int = 8) -> None:
+        if interval < 1 or max_pictures < 0:
+            raise ValueError(
+                f'DenoisingVisualizationHook: interval={interval} must be at least 1, '
+                f'max_pictures={max_pictures} at least 0'
+            )
+        self.interval = interval
+        self.max_pictures = max_pictures
+        self._seen = 0
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Begin to count."""
+        self._seen = 0
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Begin to count."""
+        self._seen = 0
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[SegDataSample] | None = None,
+    ) -> None:
+        """Draw what is due of a batch of validation."""
+        self._draw(runner, outputs or (), 'val')
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[SegDataSample] | None = None,
+    ) -> None:
+        """Draw what is due of a batch of a test."""
+        self._draw(runner, outputs or (), 'test')
+
+    def _draw(self, runner: Runner, outputs: Sequence[SegDataSample], mode: str) -> None:
+        for sample in outputs:
+            number, is_due = divmod(self._seen, self.interval)
+            self._seen += 1
+            if is_due == 0 and number < self.max_pictures:
+                runner.visualizer.add_image(
+                    f'{mode}_denoising_{number}', denoising_picture(sample), runner.iter
+                )
+
+
+def denoising_picture(sample: SegDataSample) -> np.ndarray:
+    """The panels of a sample: (h, 3 w, 3) uint8 RGB."""
+    panels = [getattr(sample, name).data.permute(1, 2, 0).cpu().numpy() for name in PANELS]
+    return np.concatenate(panels, axis=1).round().clip(0, 255).astype(np.uint8)

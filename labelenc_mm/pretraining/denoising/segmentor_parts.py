@@ -1,0 +1,157 @@
+"""Parts of a segmentor in denoising pretraining: its encoder, which is frozen, and its classifier."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+from mmseg.models.backbones import UNet
+from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from labelenc_mm.engine.built_models import loads_a_checkpoint
+from labelenc_mm.networks.blank_image import measure_maps
+from labelenc_mm.networks.named_features import FeatureError, FeatureRecorder
+from labelenc_mm.pretraining.denoising.pixel_prediction import PixelPrediction
+
+_REMEDY = (
+    'Denoising pretraining replaces the layer conv_seg that ends a decode head: take a segmentor with such '
+    'a head (FCN, PSPNet, UPerNet, DeepLabV3+, SegFormer, UNetDecoderHead and others)'
+)
+
+
+def build_stages(decode_head: dict | Sequence[dict], stage: int | None) -> nn.Module:
+    """Build a decode head, or of a cascade the stage that is pretrained and those before it.
+
+    Args:
+        decode_head: Its config, a list of a cascade.
+        stage: Which stage is pretrained; None where it is no cascade.
+
+    Raises:
+        ValueError: It is a cascade and no stage is given, or the other way round.
+    """
+    if isinstance(decode_head, dict):
+        if stage is not None:
+            raise ValueError(
+                f'DenoisingDecoderPretrainer.head={stage} names the stage of a cascade, but decode_head is '
+                'a single one: leave head out'
+            )
+        return MODELS.build(decode_head)
+    stages = list(decode_head)
+    if stage is None or not 0 <= stage < len(stages):
+        names = ', '.join(f'{i}: {each["type"]}' for i, each in enumerate(stages))
+        raise ValueError(
+            f'decode_head is a cascade ({names}), whose stages predict one after the other: name the one '
+            f'that is to be pretrained, DenoisingDecoderPretrainer.head=<stage>, got {stage}'
+        )
+    return nn.ModuleList(MODELS.build(each) for each in stages[: stage + 1])
+
+
+def last_stage(decode_head: nn.Module) -> Any:
+    """A decode head, of a cascade the last one."""
+    return decode_head[-1] if isinstance(decode_head, nn.ModuleList) else decode_head
+
+
+def run_stages(decode_head: nn.Module, features: Any) -> Any:
+    """What a decode head, or the last stage of a cascade, makes of features."""
+    if not isinstance(decode_head, nn.ModuleList):
+        return decode_head(features)
+    output = None
+    for head in decode_head:
+        cascaded = isinstance(head, BaseCascadeDecodeHead)
+        output = head(features, output) if cascaded else head(features)
+    return output
+
+
+def replace_classifier(model: Any) -> PixelPrediction:
+    """Put a :class:`PixelPrediction` in the place of the classifier of a segmentor's decode head.
+
+    Args:
+        model: With ``extract_feat`` and ``decode_head``, which may be the stages of a cascade.
+
+    Returns:
+        It; its stride and channels are measured.
+
+    Raises:
+        ValueError: The head has no classifier of its own, uses it several times, or goes on behind it.
+    """
+    head = last_stage(model.decode_head)
+    classifier = getattr(head, 'conv_seg', None)
+    name = type(head).__name__
+    if not isinstance(head, BaseDecodeHead) or not isinstance(classifier, nn.Module):
+        raise ValueError(f'{name} has no classifier layer conv_seg of its own. {_REMEDY}')
+    outputs: list[Tensor] = []
+    recorder = FeatureRecorder(model, ['decode_head.classifier'])
+
+    def run(image: Tensor) -> list[Tensor]:
+        outputs.clear()
+        with recorder.record() as features:
+            result = run_stages(model.decode_head, model.extract_feat(image))
+        if len(outputs) != 1 or result is not outputs[0]:
+            raise FeatureError(
+                f'{name} goes on behind its classifier, or uses it several times. {_REMEDY}'
+            )
+        return [features['decode_head.classifier']]
+
+    handle = classifier.register_forward_hook(lambda module, args, output: outputs.append(output))
+    try:
+        (shape,) = measure_maps(model, run, 'Give data_preprocessor.size, which the model takes')
+    finally:
+        handle.remove()
+    head.conv_seg = PixelPrediction(shape.channels, shape.stride)
+    numbers = head.conv_seg.conv.out_channels
+    if shape.channels < numbers:
+        print_log(
+            f'Denoising: {shape.channels} channels enter the classifier of {name}, which predicts {numbers} '
+            f'numbers a cell of {shape.stride}x{shape.stride} pixels: of white noise they explain at most '
+            f'{shape.channels / numbers:.0%}. Give the head more channels, or a smaller stride',
+            'current',
+            logging.WARNING,
+        )
+    # Dropout in front of it would be noise that the decoder cannot see.
+    head.dropout = None
+    return head.conv_seg
+
+
+def find_encoder(backbone: nn.Module) -> tuple[str, ...]:
+    """Paths of what is the encoder of a segmentor: its backbone, of mmseg's UNet the first half of it."""
+    return ('backbone.encoder',) if isinstance(backbone, UNet) else ('backbone',)
+
+
+def encoder_modules(model: nn.Module, paths: Sequence[str]) -> list[nn.Module]:
+    """The modules that are frozen.
+
+    Args:
+        model: The segmentor.
+        paths: As in ``named_modules()``.
+
+    Raises:
+        ValueError: A path names nothing, or a module without parameters.
+    """
+    parts = dict(model.named_modules())
+    for path in paths:
+        if path not in parts or not path:
+            children = ', '.join(name for name, _ in model.named_children())
+            raise ValueError(
+                f'DenoisingDecoderPretrainer.encoder: there is no module {path!r}; the children are '
+                f'{children}. () trains everything'
+            )
+        if next(parts[path].parameters(), None) is None:
+            raise ValueError(
+                f'DenoisingDecoderPretrainer.encoder: {path!r} is a {type(parts[path]).__name__} without '
+                'parameters, so that nothing would be frozen'
+            )
+    return [parts[path] for path in paths]
+
+
+def is_pretrained(model: nn.Module, path: str) -> bool:
+    """Whether the config of a module, or of one around or inside it, names weights to start from."""
+    for name, module in model.named_modules():
+        related = name == '' or f'{path}.'.startswith(f'{name}.') or name.startswith(f'{path}.')
+        init_cfg = getattr(module, 'init_cfg', None)
+        entries = init_cfg if isinstance(init_cfg, list | tuple) else [init_cfg]
+        if related and any(map(loads_a_checkpoint, entries)):
+            return True
+    return False

@@ -1,0 +1,352 @@
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from denoising_models import (
+    KINDS,
+    STRIDES,
+    build_pretrainer,
+    build_stock,
+    photos,
+    samples,
+    stock_model_config,
+)
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from segmentation_models import CASCADE, POINTREND
+from torch import nn
+
+from labelenc_mm.networks.named_features import FeatureError
+
+SIZE = (64, 64)
+
+
+def gray_to_normalised(model, pictures):
+    """(N, 3, H, W) RGB gray levels as the network gets them."""
+    preprocessor = model.data_preprocessor
+    return (pictures - preprocessor.mean) / preprocessor.std
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_all_keys_but_those_of_the_classifier_are_the_stock_ones(kind):
+    model, stock = build_pretrainer(kind), build_stock(kind)
+    ours = {k: v.shape for k, v in model.state_dict().items()}
+    theirs = {
+        k: v.shape for k, v in stock.state_dict().items() if not k.startswith('auxiliary_head.')
+    }
+    layer = 'decode_head.conv_seg.'
+    assert {k: v for k, v in ours.items() if layer not in k} == {
+        k: v for k, v in theirs.items() if layer not in k
+    }
+    assert set(ours) - set(theirs) == {f'{layer}conv.weight', f'{layer}conv.bias'}
+    assert model.pixel_prediction.stride == STRIDES[kind]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_predictions_are_of_the_size_of_the_image(kind):
+    model = build_pretrainer(kind)
+    for size in [(64, 64), (60, 84), (61, 75)]:
+        if kind == 'UNet' and any(side % 16 for side in size):
+            continue  # of mmseg's, which asks for multiples of 16
+        assert model(torch.randn(2, 3, *size)).shape == (2, 3, *size)
+
+
+def overfit(model, steps, train=None):
+    """MSE on one fixed noisy batch after a few steps on it."""
+    model.train()
+    images = photos(2, SIZE)
+    corrupted = model.corruption(images)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(steps):
+        prediction = (train or model._predict_target)(corrupted)
+        loss = (prediction - corrupted.noise).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item(), corrupted.noise
+
+
+def upsampling_floor(noise, stride):
+    """Least-squares residual of noise on all bilinearly upsampled maps of a stride: nothing is below."""
+    side = noise.shape[-1] // stride
+    cells = torch.eye(side).view(side, 1, side, 1)
+    matrix = F.interpolate(
+        cells.transpose(2, 3), (1, noise.shape[-1]), mode='bilinear', align_corners=False
+    ).view(side, -1)
+    projection = matrix.T @ torch.linalg.pinv(matrix.T)  # of rows; the map is separable
+    explained = projection @ noise @ projection.T
+    return (noise - explained).square().mean().item()
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_one_batch_is_overfitted_where_upsampling_could_not(kind):
+    stride = STRIDES[kind]
+    options = dict(encoder=(), decode_head=dict(channels=max(3 * stride**2, 16)))
+    loss, noise = overfit(build_pretrainer(kind, **options), steps=120)
+    assert loss < 0.7
+    if stride == 1:
+        return
+    floor = upsampling_floor(noise, stride)
+    assert floor == pytest.approx(1 - 1 / stride**2, abs=0.02)
+    assert loss < floor - 0.2
+    model = build_pretrainer(kind, **options)
+    head = model.decode_head
+    head.conv_seg = nn.Conv2d(head.channels, 3, 1)
+
+    def upsampled(corrupted):
+        maps = head(model.extract_feat(corrupted.noisy))
+        return F.interpolate(maps, SIZE, mode='bilinear', align_corners=False)
+
+    assert overfit(model, 30, upsampled)[0] > floor - 0.01
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_encoder_is_frozen_and_the_decoder_learns(kind):
+    model = build_pretrainer(kind)
+    before = copy.deepcopy(model.state_dict())
+    frozen = 'backbone.encoder.' if kind == 'UNet' else 'backbone.'
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad != name.startswith(frozen), name
+    optimizer = torch.optim.AdamW([p for p in model.parameters()], lr=0.01, weight_decay=0.1)
+    for _ in range(2):
+        model.train()
+        modes = {n: m.training for n, m in model.named_modules() if n.startswith(frozen)}
+        assert not any(modes.values())
+        losses = model.loss(photos(2, SIZE), samples(2, SIZE))
+        optimizer.zero_grad()
+        losses['loss_denoising'].backward()
+        optimizer.step()
+    for name, value in model.state_dict().items():
+        same = torch.equal(value, before[name])
+        if name.startswith(frozen):
+            assert same, name
+        elif name.endswith('.weight') and value.is_floating_point():
+            assert not same, name
+
+
+def test_no_graph_is_built_through_a_frozen_encoder():
+    model = build_pretrainer('UPerNet')
+    model.train()
+    features = model.extract_feat(photos(2, SIZE))
+    assert not any(feature.requires_grad for feature in features)
+
+
+def test_dep_trains_everything():
+    model = build_pretrainer('UNet', encoder=())
+    assert all(p.requires_grad for p in model.parameters())
+    model.train()
+    assert all(module.training for module in model.modules())
+
+
+def test_a_neck_belongs_to_the_decoder():
+    config = stock_model_config('UPerNet')
+    config.neck = dict(type='FPN', in_channels=[8, 16, 32, 64], out_channels=16, num_outs=4)
+    config.decode_head.in_channels = [16] * 4
+    model = build_pretrainer(config)
+    names = {name.partition('.')[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert names == {'neck', 'decode_head'}
+
+
+def test_the_loss_is_the_mean_squared_error():
+    model = build_pretrainer('UPerNet')
+    images, size = photos(2, SIZE), SIZE
+    for target in ('noise', 'image'):
+        model.target = target
+        model.eval()
+        torch.manual_seed(5)
+        losses = model.loss(images, samples(2, size))
+        torch.manual_seed(5)
+        noise = torch.randn_like(images)
+        noisy = 0.95**0.5 * images + 0.05**0.5 * noise
+        expected = F.mse_loss(model(noisy), noise if target == 'noise' else images)
+        torch.testing.assert_close(losses['loss_denoising'], expected)
+        # logged beside it, and no part of the sum of losses
+        variance = images.var((0, 2, 3), correction=0)
+        linear = 0.95 * variance / (0.95 * variance + 0.05)
+        if target == 'image':
+            linear = linear * 0.05 / 0.95
+        torch.testing.assert_close(losses['linear_mse'], linear.mean())
+        assert 'loss' not in 'linear_mse'
+
+
+def test_padding_has_no_loss():
+    model = build_pretrainer('UPerNet').eval()
+    images = photos(2, SIZE)
+    images[0, :, 40:] = images[0, :, :, 48:] = 0
+    batch = samples(2, SIZE)
+    batch[0].set_metainfo(dict(img_shape=(40, 48)))
+    torch.manual_seed(5)
+    loss = model.loss(images, batch)['loss_denoising']
+    torch.manual_seed(5)
+    noise = torch.randn_like(images)
+    noisy = 0.95**0.5 * images + 0.05**0.5 * noise
+    noisy[0, :, 40:] = noisy[0, :, :, 48:] = 0
+    errors = (model(noisy) - noise).square()
+    counted = torch.cat([errors[0, :, :40, :48].flatten(), errors[1].flatten()])
+    torch.testing.assert_close(loss, counted.mean())
+
+
+def test_pictures_of_a_perfect_prediction_are_the_photo():
+    """With the network's outputs put in place of it: gray levels, order of channels, error."""
+    model = build_pretrainer('UPerNet').eval()
+    pictures = torch.randint(0, 256, (1, 3, *SIZE)).float()
+    images = gray_to_normalised(model, pictures)
+    for target in ('noise', 'image'):
+        model.target = target
+        truths = {}
+
+        def predict(corrupted, truths=truths, target=target):
+            truths['noisy'] = corrupted.noisy
+            return corrupted.noise if target == 'noise' else images
+
+        model._predict_target = predict
+        (sample,) = model.predict(images, samples(1, SIZE))
+        torch.testing.assert_close(sample.clean.data, pictures[0], atol=1e-3, rtol=0)
+        torch.testing.assert_close(sample.restored.data, pictures[0], atol=1e-2, rtol=0)
+        assert sample.denoising_mse == 0
+        std, mean = model.data_preprocessor.std, model.data_preprocessor.mean
+        noisy = truths['noisy'][0] * std + mean
+        torch.testing.assert_close(sample.noisy.data, noisy)
+
+
+def test_images_without_conversion_are_bgr():
+    model = build_pretrainer('UPerNet', data_preprocessor=dict(bgr_to_rgb=False)).eval()
+    pictures = torch.randint(0, 256, (1, 3, *SIZE)).float()
+    (sample,) = model.predict(gray_to_normalised(model, pictures), samples(1, SIZE))
+    torch.testing.assert_close(sample.clean.data, pictures[0].flip(0), atol=1e-3, rtol=0)
+
+
+def test_noise_in_validation_belongs_to_the_file():
+    model = build_pretrainer('UPerNet').eval()
+    images = photos(2, SIZE)
+    first, second = model.predict(images, samples(2, SIZE, ['x/a.jpg', 'x/b.jpg']))
+    (alone,) = model.predict(images[1:], samples(1, SIZE, ['/elsewhere/b.jpg']))
+    assert torch.equal(alone.noisy.data, second.noisy.data)
+    noise = [sample.noisy.data - sample.clean.data for sample in (first, second)]
+    assert not torch.allclose(*noise, atol=1)
+    model.seed = 1
+    (other,) = model.predict(images[1:], samples(1, SIZE, ['x/b.jpg']))
+    assert not torch.equal(other.noisy.data, second.noisy.data)
+
+
+def test_dropout_in_front_of_the_classifier_is_off():
+    assert build_stock('FCN').decode_head.dropout is not None
+    assert build_pretrainer('FCN').decode_head.dropout is None
+
+
+def test_a_cascade_needs_its_stage():
+    init_default_scope('mmseg')
+    config = Config.fromstring(f"_base_ = 'mmseg::{CASCADE}'", '.py')
+    model = config.model
+    model.pretrained = None
+    model.backbone = dict(model.backbone, depth=18, base_channels=8, stem_channels=8)
+    for head, change in zip(
+        model.decode_head,
+        (dict(in_channels=32, channels=8), dict(in_channels=64, channels=64, ocr_channels=8)),
+    ):
+        head.update(change)
+    with pytest.raises(ValueError, match=r'0: FCNHead, 1: OCRHead.*head=<stage>'):
+        build_pretrainer(copy.deepcopy(model))
+    for stage, width in ((0, 8), (1, 64)):
+        pretrainer = build_pretrainer(copy.deepcopy(model), head=stage)
+        assert pretrainer.pixel_prediction.conv.in_channels == width
+        assert len(pretrainer.decode_head) == stage + 1
+        pretrainer.train()
+        losses = pretrainer.loss(photos(2, SIZE), samples(2, SIZE))
+        losses['loss_denoising'].backward()
+        idle = [
+            name for name, p in pretrainer.named_parameters() if p.requires_grad and p.grad is None
+        ]
+        assert idle == []
+    with pytest.raises(ValueError, match='leave head out'):
+        build_pretrainer('FCN', head=0)
+
+
+@pytest.mark.parametrize(
+    ('head', 'message'),
+    [
+        (
+            dict(
+                type='SegmenterMaskTransformerHead',
+                in_channels=64,
+                channels=16,
+                num_classes=5,
+                num_layers=1,
+                num_heads=2,
+                embed_dims=16,
+            ),
+            'SegmenterMaskTransformerHead has no classifier layer conv_seg of its own',
+        ),
+        (
+            dict(
+                type='EncHead', in_channels=[16, 32, 64], in_index=(1, 2, 3), channels=16, num_codes=4,
+                use_se_loss=True, add_lateral=False, num_classes=5,
+            ),
+            'EncHead goes on behind its classifier',
+        ),
+    ],
+)  # fmt: skip
+def test_heads_that_are_refused(head, message):
+    config = stock_model_config('FCN')
+    config.decode_head = head
+    with pytest.raises((ValueError, FeatureError), match=message):
+        build_pretrainer(config)
+
+
+def test_point_heads_are_refused():
+    model = Config.fromstring(f"_base_ = 'mmseg::{POINTREND}'", '.py').model
+    model.pretrained = None
+    with pytest.raises(ValueError, match='PointHead has no classifier layer conv_seg of its own'):
+        build_pretrainer(model, head=1)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(encoder=('backbone', 'decode_head')), 'nothing but the classifier'),
+        (dict(encoder='bakbone'), "no module 'bakbone'; the children are"),
+        (dict(encoder=('decode_head.loss_decode',)), 'without parameters'),
+        (dict(target='noize'), "target='noize'"),
+    ],
+)
+def test_options_that_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build_pretrainer('UPerNet', **options)
+
+
+def test_a_decoder_inside_a_frozen_backbone_is_refused():
+    head = dict(num_convs=0, concat_input=False, channels=8)
+    with pytest.raises(ValueError, match='nothing but the classifier'):
+        build_pretrainer('UNet', encoder=('backbone',), decode_head=head)
+    assert build_pretrainer('UNet', decode_head=head).encoder == ('backbone.encoder',)
+
+
+def test_too_few_channels_are_told(capsys):
+    model = build_pretrainer('PSPNet')
+    assert model.pixel_prediction.conv.in_channels == 16
+    assert 'of white noise they explain at most 8%' in capsys.readouterr().out
+
+
+def test_the_first_iteration_tells_noise_and_variance(capsys):
+    model = build_pretrainer('UPerNet')
+    model.train()
+    images = photos(2, SIZE)
+    model.loss(images, samples(2, SIZE))
+    model.loss(images, samples(2, SIZE))
+    log = capsys.readouterr().out
+    assert log.count('gray levels') == 1
+    variances = images.var((0, 2, 3), correction=0)
+    assert ', '.join(f'{v:.2f}' for v in variances.tolist()) in log
+    sigma = math.sqrt(0.05 / 0.95)
+    levels = [f'{sigma * std:.1f}' for std in (58.395, 57.12, 57.375)]
+    assert ', '.join(levels) in log
+
+
+def test_padding_of_more_than_half_is_told(capsys):
+    model = build_pretrainer('UPerNet')
+    batch = samples(2, (20, 64))
+    model.train()
+    model.loss(photos(2, SIZE), batch)
+    assert '69% of the first batch is padding' in capsys.readouterr().out
