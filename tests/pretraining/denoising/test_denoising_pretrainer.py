@@ -109,7 +109,7 @@ def test_the_encoder_is_frozen_and_the_decoder_learns(kind):
     frozen = 'backbone.encoder.' if kind == 'UNet' else 'backbone.'
     for name, parameter in model.named_parameters():
         assert parameter.requires_grad != name.startswith(frozen), name
-    optimizer = torch.optim.AdamW([p for p in model.parameters()], lr=0.01, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
     for _ in range(2):
         model.train()
         modes = {n: m.training for n, m in model.named_modules() if n.startswith(frozen)}
