@@ -1,4 +1,4 @@
-"""The part that plugs into MMSegmentation: label structure and hypercolumn networks."""
+"""The part that plugs into MMSegmentation: label structure, hypercolumn networks, U-Net."""
 
 # ruff: noqa: E402
 
@@ -50,6 +50,7 @@ from labelenc_mm.segmentation.label_structure.label_structure_visualization_hook
     LabelStructureVisualizationHook,
 )
 from labelenc_mm.segmentation.label_structure.one_hot_mse_loss import OneHotMSELoss
+from labelenc_mm.segmentation.unet_decoder_head import UNetDecoderHead
 
 for _network in (EfficientNetLite, TappedDenseNet, TappedVGG):
     MODELS.register_module(module=_network)
@@ -81,6 +82,7 @@ __all__ = [
     'OneHotMSELoss',
     'PixelTargets',
     'PointSampler',
+    'UNetDecoderHead',
     'UniformPointSampler',
     'VectorMapTargets',
     'export_segmentor',

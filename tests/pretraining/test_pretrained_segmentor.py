@@ -106,7 +106,9 @@ def test_norm_statistics_of_the_decoder_may_start_anew(pretrainer, path):
     ours = pretrainer.state_dict()
     seen = set()
     for name, module in model.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not name.startswith('auxiliary_head'):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not name.startswith(
+            'auxiliary_head'
+        ):
             is_encoder = name.startswith('backbone')
             expected = ours[f'{name}.running_mean'] if is_encoder else torch.zeros(())
             assert torch.equal(module.running_mean, expected.expand_as(module.running_mean)), name

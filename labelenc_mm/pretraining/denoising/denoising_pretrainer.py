@@ -27,6 +27,7 @@ from labelenc_mm.pretraining.denoising.segmentor_parts import (
     build_stages,
     encoder_modules,
     find_encoder,
+    knows_level,
     last_stage,
     replace_classifier,
     run_stages,
@@ -102,6 +103,11 @@ class DenoisingDecoderPretrainer(
         self.corruption: GaussianCorruption = MODELS.build(
             {'type': 'GaussianCorruption', **(corruption or dict(gamma=0.95))}
         )
+        if knows_level(self.decode_head) and not self.corruption.is_range:
+            raise ValueError(
+                'decode_head.level_embedding=True tells the decoder the level of the noise, which is always '
+                'the same here: give model.corruption a range, gamma=(0.9, 0.95), or leave the embedding out'
+            )
         self.target = target
         self.seed = seed
         replace_classifier(self)
@@ -238,11 +244,14 @@ class DenoisingDecoderPretrainer(
 
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
         """What is predicted for (N, 3, H, W) images as they are."""
-        prediction = run_stages(self.decode_head, self.extract_feat(inputs))
-        return crop_to(prediction, inputs.shape[-2:], self.pixel_prediction.stride)
+        return self._run(inputs)
 
     def _predict_target(self, corrupted: Corrupted) -> Tensor:
-        return self._forward(corrupted.noisy)
+        return self._run(corrupted.noisy, corrupted.log_sigma)
+
+    def _run(self, images: Tensor, log_sigma: Tensor | None = None) -> Tensor:
+        prediction = run_stages(self.decode_head, self.extract_feat(images), log_sigma)
+        return crop_to(prediction, images.shape[-2:], self.pixel_prediction.stride)
 
     def _fixed_noise(self, sample: SegDataSample, shape: torch.Size) -> Tensor:
         """Noise of a (C, H, W) image, the same on every device."""

@@ -21,8 +21,9 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 FORMS = ('scaled', 'simple')
-# sigma is infinite at gamma 0, which a range may reach
+# A range may reach gamma 0, where sigma is infinite, and gamma 1, where its logarithm is.
 _SMALLEST_GAMMA = 1e-6
+_SMALLEST_SIGMA = 1e-3
 
 
 class Corrupted(NamedTuple):
@@ -140,7 +141,13 @@ class GaussianCorruption(nn.Module):
         noisy = torch.addcmul(images * signal, noise, noise_scale)
         if inside is not None:
             noisy = torch.where(inside, noisy, images)
-        return Corrupted(noisy, noise, signal, noise_scale, sigma.log().flatten())
+        log_sigma = sigma.clamp(min=_SMALLEST_SIGMA).log().flatten()
+        return Corrupted(noisy, noise, signal, noise_scale, log_sigma)
+
+    @property
+    def is_range(self) -> bool:
+        """Whether images have levels of their own."""
+        return isinstance(self.gamma, list) or isinstance(self.sigma, list)
 
     def describe(self) -> dict[str, float | list[float] | str | bool | None]:
         """Its options as plain JSON values."""

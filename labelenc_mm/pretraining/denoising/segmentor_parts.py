@@ -54,8 +54,18 @@ def last_stage(decode_head: nn.Module) -> Any:
     return decode_head[-1] if isinstance(decode_head, nn.ModuleList) else decode_head
 
 
-def run_stages(decode_head: nn.Module, features: Any) -> Any:
-    """What a decode head, or the last stage of a cascade, makes of features."""
+def run_stages(decode_head: Any, features: Any, log_sigma: Tensor | None = None) -> Any:
+    """What a decode head, or the last stage of a cascade, makes of features.
+
+    Args:
+        decode_head: The head, or the stages.
+        features: What it is given.
+        log_sigma: (N,) level of the noise, for a head that asks for it; by default 0.
+    """
+    if knows_level(decode_head):
+        decode_head.set_level(
+            features[0].new_zeros(len(features[0])) if log_sigma is None else log_sigma
+        )
     if not isinstance(decode_head, nn.ModuleList):
         return decode_head(features)
     output = None
@@ -63,6 +73,11 @@ def run_stages(decode_head: nn.Module, features: Any) -> Any:
         cascaded = isinstance(head, BaseCascadeDecodeHead)
         output = head(features, output) if cascaded else head(features)
     return output
+
+
+def knows_level(head: nn.Module) -> bool:
+    """Whether a decode head has to be told the level of the noise (sec. 4.4)."""
+    return getattr(head, 'level_embedding', None) is not None
 
 
 def replace_classifier(model: Any) -> PixelPrediction:

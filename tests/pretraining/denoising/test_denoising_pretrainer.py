@@ -350,3 +350,53 @@ def test_padding_of_more_than_half_is_told(capsys):
     model.train()
     model.loss(photos(2, SIZE), batch)
     assert '69% of the first batch is padding' in capsys.readouterr().out
+
+
+UNET_HEAD = dict(
+    type='UNetDecoderHead',
+    in_channels=[8, 16, 32, 64],
+    strides=[4, 8, 16, 32],
+    channels_list=[16, 12, 8, 6, 6],
+    num_classes=5,
+)
+
+
+def unet(**head):
+    config = stock_model_config('UPerNet')
+    config.backbone.update(strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1))
+    config.decode_head = dict(UNET_HEAD, **head)
+    return config
+
+
+def test_the_unet_decoder_is_pretrained_at_full_resolution():
+    model = build_pretrainer(unet())
+    assert model.pixel_prediction.stride == 1
+    wide = unet(channels_list=[32, 24, 16, 16, 16])
+    assert overfit(build_pretrainer(wide, encoder=()), 120)[0] < 0.8
+
+
+def test_a_decoder_that_knows_the_level_is_told_it():
+    model = build_pretrainer(unet(level_embedding=True), corruption=dict(gamma=(0.1, 0.9)))
+    told = []
+    set_level = model.decode_head.set_level
+
+    def listen(level):
+        told.append(level)
+        set_level(level)
+
+    model.decode_head.set_level = listen
+    model.eval()
+    torch.manual_seed(2)
+    model.loss(photos(2, SIZE), samples(2, SIZE))
+    torch.manual_seed(2)
+    expected = model.corruption(photos(2, SIZE)).log_sigma
+    assert torch.equal(told[0], expected)
+    left = model.leaves({}).kind.parts['']
+    kept = {key for key in model.state_dict() if left.rest(key)}
+    assert not any('level_embedding' in key or 'conv_seg' in key for key in kept)
+    assert any('decode_head.blocks' in key for key in kept)
+
+
+def test_a_level_that_never_changes_needs_no_embedding():
+    with pytest.raises(ValueError, match='level_embedding=True.*always the same'):
+        build_pretrainer(unet(level_embedding=True))
