@@ -42,7 +42,7 @@ from labelenc_mm import toolbox  # noqa: E402  (after __version__ and config, wh
 
 toolbox.register(
     root=('labelenc_mm.engine', 'labelenc_mm.handover'),
-    plugged_in={'mmdet': 'labelenc_mm.detection', 'mmseg': 'labelenc_mm.segmentation'},
+    plugged_in={'mmdet': 'labelenc_mm.detection', 'mmseg': 'labelenc_mm.pretraining'},
 )
 
 __all__ = ['__version__', 'config', 'toolbox']

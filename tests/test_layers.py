@@ -21,6 +21,7 @@ ROOMS = {
     'handover': (BELOW - {'handover'}, {'mmengine', 'mmcv'}),
     'detection': (BELOW, TOOLBOXES - {'mmseg'}),
     'segmentation': (BELOW, TOOLBOXES - {'mmdet'}),
+    'pretraining': (BELOW | {'segmentation'}, TOOLBOXES - {'mmdet'}),
     'command_line': (BELOW, {'mmengine', 'mmcv'}),
     'recipes': ({'errors', 'files', 'toolbox', 'command_line'}, {'mmengine'}),
     'benchmark': (BELOW | {'detection', 'segmentation', 'command_line'}, TOOLBOXES),
