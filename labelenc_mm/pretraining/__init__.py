@@ -1,7 +1,9 @@
-"""Label-free pretraining of MMSegmentation's models on photos: decoder denoising (DDeP)."""
+"""The part that plugs into MMSegmentation before the labels: decoder denoising (DDeP), image classifiers."""
 
 # The toolbox is checked by segmentation, which this room stands on, before it is imported here.
 import labelenc_mm.segmentation  # noqa: F401
+from labelenc_mm.pretraining.classification.classification_metric import ClassificationMetric
+from labelenc_mm.pretraining.classification.image_classifier import ImageClassifier
 from labelenc_mm.pretraining.denoising.denoising_hook import DenoisingHook
 from labelenc_mm.pretraining.denoising.denoising_metric import DenoisingMetric
 from labelenc_mm.pretraining.denoising.denoising_pretrainer import DenoisingDecoderPretrainer
@@ -15,11 +17,13 @@ from labelenc_mm.pretraining.pretrained_segmentor import (
 )
 
 __all__ = [
+    'ClassificationMetric',
     'DenoisingDecoderPretrainer',
     'DenoisingHook',
     'DenoisingMetric',
     'DenoisingVisualizationHook',
     'GaussianCorruption',
+    'ImageClassifier',
     'LoadPretrainedSegmentor',
     'load_pretrained_segmentor',
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labelenc_mm import detection, engine, networks, segmentation
+from labelenc_mm import detection, engine, networks, pretraining, segmentation
 
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
 generator = runpy.run_path(str(DOCS / 'write_options.py'))
@@ -22,7 +22,7 @@ def rows(section):
 
 def find(name):
     """What configs call by this name."""
-    for module in (detection, segmentation, networks, engine):
+    for module in (detection, segmentation, pretraining, networks, engine):
         if name in module.__all__:
             return getattr(module, name)
     return generator['parts']()[name]

@@ -1,0 +1,1 @@
+"""Encoders that learn from the classes of whole images."""
