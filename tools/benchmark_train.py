@@ -1,7 +1,8 @@
 """Measure what an iteration of a training costs beside another's.
 
-Of label-encoded detectors and segmentors with label structure beside the stock model's; of any configs
-beside that of --baseline. Preprocessing, forward pass, backward pass and optimizer step run on synthetic
+Of label-encoded detectors and segmentors with label structure beside the stock model's; of denoising
+pretraining with a frozen encoder (DDeP) beside that of the whole model (DeP); of any configs beside that of
+--baseline. Preprocessing, forward pass, backward pass and optimizer step run on synthetic
 data, from random weights and with all losses active; the models take turns, and every ratio is one to the
 first row's in the same round. Nothing is downloaded, and no file that a config names is read.
 """
@@ -24,6 +25,7 @@ from mmengine.registry import init_default_scope
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.benchmark import Task, Workload, build_train_step, measure_costs
 from labelenc_mm.benchmark.forms import Forms, find_common_task, group_forms, load_configs
+from labelenc_mm.benchmark.loader import loaded_per_second
 from labelenc_mm.benchmark.options import add_options, apply_options
 from labelenc_mm.benchmark.report import describe_machine, finish, make_rows
 from labelenc_mm.command_line.config import without_traceback
@@ -37,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'config',
         nargs='+',
-        help='of label-encoded detectors, or of segmentors with label structure',
+        help='of label-encoded detectors, segmentors with label structure, or denoising pretraining',
     )
     parser.add_argument(
         '--baseline',
@@ -59,13 +61,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs=2,
         type=int,
         metavar=('H', 'W'),
-        help='default: 800 1344 for detectors, 512 512 for segmentors',
+        help='default: 800 1344 for detectors, 512 512 for segmentors, 224 224 for pretraining',
     )
     parser.add_argument(
         '--batch-size',
         type=int,
-        help='images (default: 1 for detectors, 2 for segmentors: some, such as PSPNet, normalise '
-        'over images and take no single one)',
+        help='images (default: 1 for detectors, 8 for pretraining, 2 for segmentors: some, such as '
+        'PSPNet, normalise over images and take no single one)',
+    )
+    parser.add_argument(
+        '--channels-last', action='store_true', help='weights and maps in this memory format'
+    )
+    parser.add_argument(
+        '--loader',
+        type=int,
+        default=0,
+        metavar='IMAGES',
+        help='also load so many images of the training data of the first config, and tell how many a '
+        'worker gives a second',
     )
     parser.add_argument('--num-objects', type=int, default=7, help='of an image (default: 7)')
     parser.add_argument(
@@ -87,7 +100,7 @@ def measure(forms: Forms, task: Task, args: argparse.Namespace) -> list[dict[str
         tuple(args.image_size), args.batch_size, args.num_objects, args.num_present, args.seed
     )
     steps = {
-        name: build_train_step(task, config, workload, args.device, args.amp)
+        name: build_train_step(task, config, workload, args.device, args.amp, args.channels_last)
         for name, config in forms.items()
     }
     first, *others = steps.values()
@@ -129,9 +142,13 @@ def benchmark(args: argparse.Namespace) -> dict[str, Any]:
         'image size': 'x'.join(map(str, args.image_size)),
         'batch size': args.batch_size,
         'objects': f'{args.num_objects} of {args.num_present} classes',
+        'memory format': 'channels_last' if args.channels_last else 'contiguous',
         'rounds': args.rounds,
         'seed': args.seed,
     }
+    if args.loader > 0:
+        speed = loaded_per_second(next(iter(configs.values())), args.loader)
+        conditions['images / s of one worker'] = round(speed, 1)
     report = {'conditions': conditions, 'tables': tables}
     finish(report, args.json)
     return report

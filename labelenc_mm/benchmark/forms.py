@@ -28,9 +28,10 @@ def load_configs(paths: Sequence[str], options: dict[str, Any] | None = None) ->
 
 def find_common_task(configs: Forms) -> Task:
     """The task of all configs."""
-    tasks = {task.scope: task for task in map(find_task, configs.values())}
+    tasks = {type(task): task for task in map(find_task, configs.values())}
     if len(tasks) > 1:
-        raise ValueError('detectors and segmentors cannot be compared; measure them one by one')
+        names = ' and '.join(sorted(kind.__name__.lower() for kind in tasks))
+        raise ValueError(f'{names} cannot be compared; measure them one by one')
     return next(iter(tasks.values()))
 
 
@@ -56,7 +57,7 @@ def group_forms(
         if baseline is None:
             stock = task.stock_config(config)
             key = json.dumps([stock.model, stock.optim_wrapper], sort_keys=True, default=str)
-            groups.setdefault(key, {f'stock {task.title(stock)}': stock})
+            groups.setdefault(key, {task.first_row(stock): stock})
         groups[key][name] = config
         if with_plain:
             groups[key][f'{name}, plain'] = task.plain_config(config)

@@ -25,6 +25,7 @@ def find_task(config: Config) -> Task:
         from labelenc_mm.benchmark.detectors import Detectors
 
         return Detectors()
+    from labelenc_mm.benchmark.pretrainers import Pretrainers
     from labelenc_mm.benchmark.segmentors import Segmentors
 
-    return Segmentors()
+    return Pretrainers() if Pretrainers.takes(config) else Segmentors()

@@ -26,6 +26,7 @@ COLUMNS = {
     'draw_milliseconds': 'drawing ms',
     'map_mib': 'object maps MiB',
     'encoding_peak_mib': 'encoding peak MiB',
+    'noise_milliseconds': 'noise ms',
 }
 LEGEND = """\
 s / iteration, images / s   median over rounds
@@ -39,6 +40,9 @@ LABEL_MAPS_LEGEND = """\
 drawing, object maps        of one batch, of label-encoded detectors
 encoding peak               of PyTorch's allocator from drawing to label features, with what the
                             backward pass needs in step 1"""
+
+NOISE_LEGEND = """\
+noise                       what corrupting a batch takes, median"""
 
 
 def make_rows(costs: Mapping[str, Costs], batch_size: int, device: str) -> list[dict[str, Any]]:
@@ -94,6 +98,8 @@ def finish(report: Mapping[str, Any], path: Path | None) -> None:
     print(f'\n{LEGEND}')
     if any('map_mib' in row for rows in report['tables'] for row in rows):
         print(LABEL_MAPS_LEGEND)
+    if any('noise_milliseconds' in row for rows in report['tables'] for row in rows):
+        print(NOISE_LEGEND)
     if path is not None:
         path.write_text(json.dumps(report, indent=1) + '\n')
 

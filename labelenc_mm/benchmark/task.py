@@ -60,6 +60,10 @@ class Task(ABC):
     def title(self, stock: Config) -> str:
         """What a stock model is called in a table."""
 
+    def first_row(self, stock: Config) -> str:
+        """What the row is called that others are compared with."""
+        return f'stock {self.title(stock)}'
+
     @abstractmethod
     def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
         """A batch as a data loader gives it, on the CPU."""

@@ -64,7 +64,12 @@ class TrainStep:
 
 
 def build_train_step(
-    task: Task, config: Config, workload: Workload, device: str = 'cpu', amp: str | None = None
+    task: Task,
+    config: Config,
+    workload: Workload,
+    device: str = 'cpu',
+    amp: str | None = None,
+    channels_last: bool = False,
 ) -> TrainStep:
     """The training of a config, from random weights, on one batch.
 
@@ -75,9 +80,12 @@ def build_train_step(
         workload: What the batch holds.
         device: 'cpu' or 'cuda'.
         amp: None, 'fp16' or 'bf16' (on the CPU bf16 alone).
+        channels_last: Whether weights, and with them the maps, are in this memory format.
     """
     torch.manual_seed(workload.seed)
     model = task.build(config, workload).to(device).train()
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
     progress = _find_active_iteration(config, lambda: task.is_active(model))
     optim_wrapper = _build_optim_wrapper(config, model, torch.device(device), amp)
     return TrainStep(model, optim_wrapper, task.make_batch(workload, model), progress)
