@@ -3,6 +3,7 @@
 from labelenc_mm.networks.efficientnet_lite import EfficientNetLite
 from labelenc_mm.networks.feature_adaptation import FeatureAdaptationBlock
 from labelenc_mm.networks.feature_distance import feature_distance
+from labelenc_mm.networks.hybrid_vit import HybridViT
 from labelenc_mm.networks.hypercolumn import HypercolumnProjection
 from labelenc_mm.networks.label_encoder import LabelEncoder
 from labelenc_mm.networks.label_map_coder import LabelMapDecoder, LabelMapEncoder
@@ -14,6 +15,7 @@ from labelenc_mm.networks.tapped_vgg import TappedVGG
 __all__ = [
     'EfficientNetLite',
     'FeatureAdaptationBlock',
+    'HybridViT',
     'HypercolumnProjection',
     'LabelEncoder',
     'LabelMapDecoder',

@@ -10,7 +10,7 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 
 from mmseg.registry import MODELS
 
-from labelenc_mm.networks import EfficientNetLite, TappedDenseNet, TappedVGG
+from labelenc_mm.networks import EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG
 from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
@@ -52,7 +52,7 @@ from labelenc_mm.segmentation.label_structure.label_structure_visualization_hook
 from labelenc_mm.segmentation.label_structure.one_hot_mse_loss import OneHotMSELoss
 from labelenc_mm.segmentation.unet_decoder_head import UNetDecoderHead
 
-for _network in (EfficientNetLite, TappedDenseNet, TappedVGG):
+for _network in (EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG):
     MODELS.register_module(module=_network)
 register_label_structure_segmentors()
 
