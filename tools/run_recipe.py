@@ -135,6 +135,7 @@ def main(argv: list[str] | None = None) -> int:
                 state = recipes.read_state(run, work_dir)
                 if state != 'done':
                     recipes.expect_startable(run, work_dir, settings)
+                run = recipes.decide(run, work_dir)
                 command = recipes.command_line(run, work_dir, settings)
                 print(f'{run.name} ({state}): {shlex.join(command)}')
             return 0

@@ -8,6 +8,7 @@ The command line is ``tools/run_recipe.py``. Nothing here knows a method or a ta
 """
 
 from labelenc_mm.recipes.checks import RecipeError, read_yaml
+from labelenc_mm.recipes.choice import decide
 from labelenc_mm.recipes.execute import Executor
 from labelenc_mm.recipes.launch import LaunchSettings, command_line, expect_startable
 from labelenc_mm.recipes.plan import Plan, make_plan
@@ -24,6 +25,7 @@ __all__ = [
     'RecipeError',
     'Run',
     'command_line',
+    'decide',
     'expect_startable',
     'make_plan',
     'read_recipe',

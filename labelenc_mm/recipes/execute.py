@@ -16,6 +16,7 @@ from types import FrameType
 from typing import IO, Any
 
 from labelenc_mm.recipes.checks import RecipeError
+from labelenc_mm.recipes.choice import decide
 from labelenc_mm.recipes.launch import (
     LaunchSettings,
     command_line,
@@ -181,7 +182,7 @@ class Executor:
         record['done'] = False
         record['commits'] = sorted({*record['commits'], self.commit})
         write_record(folder, record)
-        command = command_line(run, self.work_dir, self.settings)
+        command = command_line(decide(run, self.work_dir), self.work_dir, self.settings)
         slot = min(set(range(self.settings.jobs)) - {job.slot for job in self.running})
         with (folder / LOG).open('a', encoding='utf-8') as log:
             log.write(f'$ {shlex.join(command)}\n')

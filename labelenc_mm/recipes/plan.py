@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from labelenc_mm.recipes.checks import RecipeError, expect_known
 from labelenc_mm.recipes.recipe import Recipe
 from labelenc_mm.recipes.run import Run
+from labelenc_mm.recipes.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -49,52 +51,65 @@ def make_plan(
         'python': sys.executable,
     }
     runs: dict[str, Run] = {}
-    for name in _in_order(recipe, only):
-        for point in recipe.points:
-            for seed in recipe.seeds:
-                known = {**built_in, **recipe.variables, **point, 'seed': seed}
-                run = _make_run(recipe, name, known)
-                twin = runs.setdefault(run.name, run)
-                if twin.values != run.values:
-                    raise RecipeError(
-                        f'stage {name}: {twin.values} and {run.values} would share the folder '
-                        f'{run.name}; use values that differ in letters or digits'
-                    )
+    for stage in _in_order(recipe, only):
+        for point, seed, own in product(recipe.points, recipe.seeds, stage.tries):
+            run = _make_run(
+                recipe, stage, {**built_in, **recipe.variables, **point, 'seed': seed, **own}
+            )
+            twin = runs.setdefault(run.name, run)
+            if twin.values != run.values:
+                raise RecipeError(
+                    f'stage {stage.name}: {twin.values} and {run.values} would share the folder '
+                    f'{run.name}; use values that differ in letters or digits'
+                )
     return Plan(recipe, runs)
 
 
-def _make_run(recipe: Recipe, stage: str, known: Mapping[str, Any]) -> Run:
+def _make_run(recipe: Recipe, stage: Stage, known: Mapping[str, Any]) -> Run:
     influences = _influences(recipe, stage)
-    values = {name: known[name] for name in [*recipe.grid_names, 'seed'] if name in influences}
-    needs = {name: _make_run(recipe, name, known).name for name in _needs(recipe, stage)}
-    return Run(recipe.stages[stage], values, needs, dict(known))
+    variables = [*recipe.grid_names, *stage.tries[0], 'seed']
+    values = {name: known[name] for name in variables if name in influences}
+    needs = {other.name: _make_run(recipe, other, known).name for other in _needs(recipe, stage)}
+    if stage.choose is None:
+        return Run(stage, values, needs, dict(known))
+    trial = stage.choose.trial
+    trials = {_make_run(recipe, trial, {**known, **own}).name: own for own in trial.tries}
+    unknown = {name: f'<{name}>' for name in stage.choose.names}
+    needs.update({name: name for name in trials})
+    return Run(stage, values, needs, {**known, **unknown}, trials)
 
 
-def _needs(recipe: Recipe, stage: str) -> list[str]:
+def _needs(recipe: Recipe, stage: Stage) -> list[Stage]:
     """The stages that a stage names, in the recipe's order."""
-    mentioned = recipe.stages[stage].mentions()
-    return [name for name in recipe.stages if name in mentioned and name != stage]
+    mentioned = stage.mentions() - {stage.name}
+    return [other for other in recipe.stages.values() if other.name in mentioned]
 
 
-def _influences(recipe: Recipe, stage: str) -> set[str]:
+def _before(recipe: Recipe, stage: Stage) -> list[Stage]:
+    """Those, and the trainings by which a value is chosen."""
+    return _needs(recipe, stage) + ([stage.choose.trial] if stage.choose else [])
+
+
+def _influences(recipe: Recipe, stage: Stage) -> set[str]:
     """Names that a stage depends on, itself or through what it needs."""
-    names = recipe.stages[stage].mentions()
-    return names.union(*(_influences(recipe, other) for other in _needs(recipe, stage)))
+    before = _before(recipe, stage)
+    names = stage.mentions().union(*(_influences(recipe, other) for other in before))
+    return names.difference(stage.choose.names if stage.choose else ())
 
 
-def _in_order(recipe: Recipe, only: Iterable[str]) -> list[str]:
-    order: list[str] = []
+def _in_order(recipe: Recipe, only: Iterable[str]) -> list[Stage]:
+    order: dict[str, Stage] = {}
 
-    def visit(name: str, waiting: tuple[str, ...]) -> None:
-        if name in waiting:
-            circle = ' -> '.join([*waiting, name])
+    def visit(stage: Stage, waiting: tuple[str, ...]) -> None:
+        if stage.name in waiting:
+            circle = ' -> '.join([*waiting, stage.name])
             raise RecipeError(f'{recipe.path}: stages wait for each other: {circle}')
-        if name not in order:
-            for other in _needs(recipe, name):
-                visit(other, (*waiting, name))
-            order.append(name)
+        if stage.name not in order:
+            for other in _before(recipe, stage):
+                visit(other, (*waiting, stage.name))
+            order[stage.name] = stage
 
     for name in recipe.stages:
         if name in only:
-            visit(name, ())
-    return order
+            visit(recipe.stages[name], ())
+    return list(order.values())

@@ -5,80 +5,16 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from labelenc_mm.files import replacing
-from labelenc_mm.recipes.logs import (
-    Curves,
-    last_values,
-    read_curves,
-    read_progress,
-    read_test_metrics,
-)
+from labelenc_mm.recipes.checks import RecipeError
+from labelenc_mm.recipes.choice import best_trial, read_scores
 from labelenc_mm.recipes.plan import Plan
-from labelenc_mm.recipes.record import LOG, read_record
-
-
-@dataclass
-class Result:
-    """What one finished run gave."""
-
-    name: str
-    stage: str
-    values: dict[str, Any]
-    seconds: float
-    iterations: int
-    epoch_length: int
-    commits: list[str]
-    metrics: dict[str, float]
-    curves: Curves = field(default_factory=dict)
-
-    @property
-    def point(self) -> dict[str, Any]:
-        """The values without the seed: runs of one point are averaged."""
-        return {key: value for key, value in self.values.items() if key != 'seed'}
-
-    def pick(self, metric: str, how: str) -> float | None:
-        """The last or the best (highest) value of a metric."""
-        if how == 'best' and metric in self.curves:
-            return max(self.curves[metric].values())
-        return self.metrics.get(metric)
-
-
-def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
-    """Read the results of the runs that are done."""
-    results = []
-    for run in plan.runs.values():
-        folder = work_dir / run.name
-        record = read_record(folder)
-        if not record or not record['done']:
-            continue
-        progress = read_progress(folder / LOG, whole=True) if run.stage.kind == 'train' else None
-        iterations = length = 0
-        if progress:
-            length = progress.epoch_length
-            # mmengine leaves out the line of an incomplete logging interval at the end of an epoch
-            iterations = progress.epoch * length or progress.iteration
-        curves = read_curves(folder)
-        metrics = last_values(curves)
-        if run.stage.kind != 'train':  # somebody may have tested another checkpoint in its folder
-            metrics.update(read_test_metrics(folder))
-        results.append(
-            Result(
-                run.name,
-                run.stage.name,
-                run.values,
-                record['seconds'],
-                iterations,
-                length,
-                record['commits'],
-                metrics,
-                curves,
-            )
-        )
-    return results
+from labelenc_mm.recipes.plot import write_plot
+from labelenc_mm.recipes.results import Result, collect_results
 
 
 def make_table(plan: Plan, results: Iterable[Result]) -> list[dict[str, Any]]:
@@ -142,13 +78,24 @@ def first_to_reach(
 
 
 def format_table(
-    rows: Sequence[dict[str, Any]], metrics: Sequence[str], reach: str | None = None
+    rows: Sequence[dict[str, Any]],
+    metrics: Sequence[str],
+    reach: str | None = None,
+    count_runs: bool = False,
 ) -> str:
-    """Markdown, readable as plain text too; ``reach`` names the stage of the column of that name."""
+    """Markdown, readable as plain text too.
+
+    Args:
+        rows: Of :func:`make_table`.
+        metrics: Headings of the first columns of numbers.
+        reach: The stage of the column of that name.
+        count_runs: Whether to give the number of runs in place of their seeds.
+    """
     variables = list(dict.fromkeys(name for row in rows for name in row['point']))
     headings = list(dict.fromkeys([*metrics, *(name for row in rows for name in row['metrics'])]))
     reaches = [f'reaches {reach} at'] if reach else []
-    cells = [['run', *variables, *headings, *reaches, 'seeds', 'iterations', 'time']]
+    which = 'runs' if count_runs else 'seeds'
+    cells = [['run', *variables, *headings, *reaches, which, 'iterations', 'time']]
     for row in rows:
         cells.append(
             [
@@ -156,7 +103,7 @@ def format_table(
                 *(str(row['point'].get(name, '')) for name in variables),
                 *(format_spread(row['metrics'].get(name, [])) for name in headings),
                 *(format_reached(row.get('reached', [])) for _ in reaches),
-                ' '.join(map(str, row['seeds'])),
+                str(len(row['seconds'])) if count_runs else ' '.join(map(str, row['seeds'])),
                 str(max(row['iterations'], default=0) or ''),
                 format_seconds(statistics.mean(row['seconds'])),
             ]
@@ -210,13 +157,23 @@ def write_report(plan: Plan, work_dir: Path) -> str:
         f'Recipe {plan.recipe.path.name}, seeds {" ".join(map(str, plan.recipe.seeds))}, '
         f'commit {", ".join(commits) or "unknown"}; time and iterations are per run.'
     ]
-    if len(plan.recipe.seeds) > 1:
-        notes.append('Mean ± standard deviation over seeds.')
+    over = ['seeds'] if len(plan.recipe.seeds) > 1 else []
+    if over := [*plan.recipe.average, *over]:
+        notes.append(f'Mean ± standard deviation over {" and ".join(over)}.')
+    choices = read_choices(plan, work_dir)
+    notes += [format_choice(choice) for choice in choices]
     if missing:
         notes.append(f'Not finished: {", ".join(missing)}.')
     table = plan.recipe.table
     goal = table['reach']['stage'] if table['reach'] else None
-    text = '\n'.join([format_table(rows, list(table['metrics']), goal), '', *notes, ''])
+    text = '\n'.join(
+        [
+            format_table(rows, list(table['metrics']), goal, bool(plan.recipe.average)),
+            '',
+            *notes,
+            '',
+        ]
+    )
     with replacing(work_dir / 'table.md') as unfinished:
         unfinished.write_text(text, encoding='utf-8')
     content = {
@@ -224,6 +181,7 @@ def write_report(plan: Plan, work_dir: Path) -> str:
         'seeds': plan.recipe.seeds,
         'commits': commits,
         'table': rows,
+        'choices': choices,
         'missing': missing,
         'runs': {result.name: vars(result) for result in results},
     }
@@ -234,48 +192,24 @@ def write_report(plan: Plan, work_dir: Path) -> str:
     return text
 
 
-def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> None:
-    """One line per stage and point of the grid: the mean over seeds, in a band of all of them."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout='constrained')
-    axes = figure.add_subplot()
-    metric, x = spec['metric'], spec['x']
-    for stage in spec['stages']:
-        of_stage = [result for result in results if result.stage == stage]
-        for label, line in _plot_lines(stage, of_stage, metric, x).items():
-            places = sorted(line)
-            values = [line[place] for place in places]
-            drawn = axes.plot(places, [statistics.mean(v) for v in values], marker='.', label=label)
-            if any(len(v) > 1 for v in values):
-                axes.fill_between(
-                    places,
-                    [min(v) for v in values],
-                    [max(v) for v in values],
-                    alpha=0.2,
-                    color=drawn[0].get_color(),
-                )
-    axes.set(xlabel=x, ylabel=spec.get('label', metric))
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend()
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, dpi=120)
-
-
-def _plot_lines(
-    stage: str, results: Sequence[Result], metric: str, x: str
-) -> dict[str, dict[Any, list[float]]]:
-    """Label -> place on the x axis -> one value per seed."""
-    lines: dict[str, dict[Any, list[float]]] = {}
-    for result in results:
-        label = ', '.join([stage, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
-        line = lines.setdefault(label, {})
-        if x not in ('epoch', 'iteration'):
-            if x in result.values and metric in result.metrics:
-                line.setdefault(result.values[x], []).append(result.metrics[metric])
+def read_choices(plan: Plan, work_dir: Path) -> list[dict[str, Any]]:
+    """What was chosen by trials that are done, each choice once."""
+    choices: list[dict[str, Any]] = []
+    for run in plan.runs.values():
+        scores: dict[str, float] = {}
+        with suppress(RecipeError):  # which the run has ended in
+            scores = read_scores(run, work_dir)
+        if not scores or scores.keys() in [each['scores'].keys() for each in choices]:
             continue
-        for step, value in result.curves.get(metric, {}).items():
-            place = step * (result.epoch_length or 1) if x == 'iteration' else step
-            line.setdefault(place, []).append(value)
-    return {label: line for label, line in lines.items() if line}
+        stage = run.stage
+        by = stage.choose.by if stage.choose else ''
+        values = dict(run.trials[best_trial(scores)])
+        choices.append({'stage': stage.name, 'values': values, 'by': by, 'scores': scores})
+    return choices
+
+
+def format_choice(choice: dict[str, Any]) -> str:
+    """A sentence."""
+    values = ', '.join(f'{name} {value}' for name, value in choice['values'].items())
+    scores = ', '.join(f'{name} {format_spread([v])}' for name, v in choice['scores'].items())
+    return f'{choice["stage"]}: {values}, by {choice["by"]} of {scores}.'

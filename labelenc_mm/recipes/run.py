@@ -6,13 +6,14 @@ import argparse
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from labelenc_mm.recipes.checks import RecipeError
-from labelenc_mm.recipes.recipe import BUILT_IN, PLACEHOLDER, Stage, find_placeholders
+from labelenc_mm.recipes.recipe import BUILT_IN
+from labelenc_mm.recipes.stage import PLACEHOLDER, Stage, find_placeholders
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,16 @@ class Run:
     Attributes:
         values: The grid variables and the seed that this run depends on.
         needs: Per stage that this one builds on, the name of the run.
-        known: What each placeholder stands for in this run, stages excepted.
+        known: What each placeholder stands for in this run, stages excepted; in angle brackets what is to be
+            chosen.
+        trials: Runs by which that is chosen, with what each of them tries.
     """
 
     stage: Stage
     values: dict[str, Any]
     needs: dict[str, str]
     known: dict[str, Any]
+    trials: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -67,14 +67,23 @@ def read_plots(
 
     Returns:
         list[dict[str, Any]]: Each with ``metric``, ``stages`` (trainings if it names none), ``x``,
-        ``file`` and, where it is given, ``label``.
+        ``file``, ``x_scale`` (of Matplotlib), ``spread`` (a band of the ``range`` of all values, or bars of
+        one standard ``deviation``) and, where it is given, ``label``.
     """
     expect(plots, list, where, 'a list')
     trainings = [stage for stage, kind in kinds.items() if kind == 'train']
     checked: list[dict[str, Any]] = []
     for plot in plots:
-        expect_keys(plot, ('metric', 'stages', 'x', 'file', 'label'), where)
-        plot = {'x': 'epoch', 'file': 'plot.png', **plot}
+        expect_keys(plot, ('metric', 'stages', 'x', 'file', 'label', 'x_scale', 'spread'), where)
+        plot = {
+            'x': 'epoch',
+            'file': 'plot.png',
+            'x_scale': 'linear',
+            'spread': 'range',
+            **plot,
+        }
+        expect_known([plot['x_scale']], ('linear', 'log'), f'{where}: x_scale', 'scale')
+        expect_known([plot['spread']], ('range', 'deviation'), f'{where}: spread', 'spread')
         if not isinstance(plot.get('metric'), str):
             raise RecipeError(f'{where}: every plot names a "metric", found {plot}')
         plot['stages'] = plot.get('stages') or trainings
@@ -86,6 +95,12 @@ def read_plots(
             raise RecipeError(
                 f'{where}: x: {plot["x"]} has the values {places}; an axis is of numbers alone, or '
                 'of text alone'
+            )
+        if plot['x_scale'] == 'log' and not all(
+            isinstance(p, int | float) and p > 0 for p in places
+        ):
+            raise RecipeError(
+                f'{where}: x: {plot["x"]} has the values {places}; x_scale: log is for positive numbers'
             )
         _expect_new_file(plot['file'], [other['file'] for other in checked], where)
         checked.append(plot)

@@ -154,3 +154,58 @@ def test_a_file_that_is_no_text_is_refused(write_recipe):
 def test_headings_may_be_numbers(write_recipe):
     text = MINIMAL + '    table: {metrics: {50: coco/bbox_mAP_50}}\n'
     assert read_recipe(write_recipe(text)).table['metrics'] == {'50': 'coco/bbox_mAP_50'}
+
+
+CHOICE = """
+    grid: {images: [10, 20]}
+    stages:
+      step2:
+        train: step2.py
+        options: {weight: '{rate}'}
+        choose: {values: {rate: [1e-3, 1e-2]}, by: mIoU, options: {randomness.seed: 3}}
+      eval: {test: step2.py, checkpoint: '{step2}/last_checkpoint'}
+"""
+
+
+def test_a_choice_is_a_training_with_options_of_its_own(write_recipe):
+    choice = read_recipe(write_recipe(CHOICE), options={'blocks': 1}).stages['step2'].choose
+    assert choice.trial.tries == ({'rate': 0.001}, {'rate': 0.01})
+    assert choice.trial.options == {'weight': '{rate}', 'randomness.seed': 3, 'blocks': 1}
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ("{weight: '{rate}'}", '{weight: 1}', 'step2: choose: values: rate stands in no option'),
+        ('rate: [1e-3, 1e-2]', 'rate: 1e-3', 'choose: values: rate: expected a list'),
+        ('{rate: [1e-3, 1e-2]}', '{}', 'choose: values: expected at least one variable'),
+        ('by: mIoU', 'metric: mIoU', 'choose: unknown key "metric"'),
+        (', by: mIoU', '', 'choose: by: expected the name of a metric'),
+        ("checkpoint: '{step2}", "checkpoint: '{rate}", 'eval: unknown placeholder "rate"'),
+        ("checkpoint: '{step2}", "checkpoint: '{step2_trial}", 'unknown placeholder "step2_trial"'),
+        ("last_checkpoint'}", "a', choose: {}}", 'eval: "choose" belongs to train stages'),
+        ('eval: {', 'step2_trial: {', 'step2_trial would mean two things'),
+        ('images: [10, 20]', 'rate: [10, 20]', 'rate would mean two things'),
+        ('stages:', 'average: [image]\n    stages:', 'average: unknown variable.*mean "images"'),
+        ('stages:', 'average: images\n    stages:', 'average: expected a list'),
+        (
+            'stages:',
+            'plots: [{metric: mIoU, x_scale: lgo}]\n    stages:',
+            'x_scale: unknown scale.*mean "log"',
+        ),
+        (
+            'stages:',
+            'plots: [{metric: mIoU, spread: std}]\n    stages:',
+            'spread: unknown spread "std"',
+        ),
+        (
+            '[10, 20]}',
+            '[0, 20]}\n    plots: [{metric: mIoU, x: images, x_scale: log}]',
+            r'images has the values \[0, 20\]; x_scale: log is for positive',
+        ),
+    ],
+)
+def test_faulty_choices_averages_and_scales_are_refused(write_recipe, old, new, message):
+    assert old in CHOICE
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(write_recipe(CHOICE.replace(old, new)))

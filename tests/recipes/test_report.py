@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from labelenc_mm.recipes import Executor, LaunchSettings, make_plan, read_recipe, write_report
 from labelenc_mm.recipes.logs import read_curves, read_progress, read_test_metrics
-from labelenc_mm.recipes.report import format_seconds, format_spread, write_plot
+from labelenc_mm.recipes.plot import write_plot
+from labelenc_mm.recipes.report import format_seconds, format_spread
 
 RECIPE = """
     grid: {weight: [0.1, -0.2]}
@@ -96,7 +97,7 @@ def test_a_plot_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / 'curves.png'
     path.write_bytes(b'whole')
     with pytest.raises(KeyboardInterrupt):
-        write_plot({'metric': 'AP', 'x': 'epoch', 'stages': []}, [], path)
+        write_plot({'metric': 'AP', 'x': 'epoch', 'x_scale': 'linear', 'stages': []}, [], path)
     assert path.read_bytes() == b'whole'
 
 

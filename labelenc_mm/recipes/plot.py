@@ -1,0 +1,66 @@
+"""A plot of a recipe: a metric over epochs, iterations or a variable of the grid."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from labelenc_mm.files import replacing
+from labelenc_mm.recipes.results import Result
+
+
+def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> None:
+    """One line per stage and point of the grid: the mean over runs, and how far they spread."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout='constrained')
+    axes = figure.add_subplot()
+    metric, x = spec['metric'], spec['x']
+    for stage in spec['stages']:
+        of_stage = [result for result in results if result.stage == stage]
+        for label, line in _plot_lines(stage, of_stage, metric, x).items():
+            _draw_line(axes, label, dict(sorted(line.items())), spec['spread'])
+    axes.set(xlabel=x, ylabel=spec.get('label', metric), xscale=spec['x_scale'])
+    if spec['x_scale'] == 'log' and x not in ('epoch', 'iteration'):
+        places = sorted({result.values[x] for result in results if x in result.values})
+        axes.set_xticks(places, list(map(str, places)))  # not as powers of ten
+        axes.set_xticks([], minor=True)
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+
+
+def _draw_line(axes: Any, label: str, line: dict[Any, list[float]], spread: str) -> None:
+    places, values = list(line), list(line.values())
+    means = [statistics.mean(v) for v in values]
+    if spread == 'deviation':
+        bars = [statistics.stdev(v) if len(v) > 1 else 0 for v in values]
+        axes.errorbar(places, means, bars, marker='.', capsize=3, label=label)
+        return
+    drawn = axes.plot(places, means, marker='.', label=label)
+    if any(len(v) > 1 for v in values):
+        lowest, highest = map(min, values), map(max, values)
+        color = drawn[0].get_color()
+        axes.fill_between(places, list(lowest), list(highest), alpha=0.2, color=color)
+
+
+def _plot_lines(
+    stage: str, results: Sequence[Result], metric: str, x: str
+) -> dict[str, dict[Any, list[float]]]:
+    """Label -> place on the x axis -> one value per seed."""
+    lines: dict[str, dict[Any, list[float]]] = {}
+    for result in results:
+        label = ', '.join([stage, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
+        line = lines.setdefault(label, {})
+        if x not in ('epoch', 'iteration'):
+            if x in result.values and metric in result.metrics:
+                line.setdefault(result.values[x], []).append(result.metrics[metric])
+            continue
+        for step, value in result.curves.get(metric, {}).items():
+            place = step * (result.epoch_length or 1) if x == 'iteration' else step
+            line.setdefault(place, []).append(value)
+    return {label: line for label, line in lines.items() if line}
