@@ -36,7 +36,8 @@ def test_ddep_is_measured_beside_dep(config):
     # weight and for the input, the first one but for its input, which is the image.
     ours, theirs = (cost.multiply_adds for cost in reversed(costs.values()))
     image = torch.randn(2, 3, *WORKLOAD.size)
-    encoder = count_operations(Call(ddep.model.backbone.eval(), lambda: image))
+    ddep.model.backbone.eval()
+    encoder = count_operations(Call(ddep.model.backbone, lambda: image))
     first = next(m for m in ddep.model.backbone.modules() if isinstance(m, torch.nn.Conv2d))
     stem = count_operations(Call(first, lambda: image))
     # ... and the decoder has no gradient for its input, which DeP needs
