@@ -90,11 +90,11 @@ class UNetDecoderHead(BaseDecodeHead):
         self.level_embedding = LevelEmbedding(widths) if level_embedding else None
 
     def set_level(self, log_sigma: Tensor | None) -> None:
-        """Tell the level of the noise of the images to come.
+        """Tell the level of the noise of the images to come, until it is told anew.
 
         Args:
             log_sigma: (N,) natural logarithms of the noise's standard deviation relative to the image's;
-                None for unknown.
+                None forgets them.
 
         Raises:
             ValueError: The head has no ``level_embedding``.

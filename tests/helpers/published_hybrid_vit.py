@@ -12,9 +12,9 @@ WIDTH, UNITS, DIMS, LAYERS, HEADS, GRID, CLASSES = 32, (2, 1, 2), 12, 2, 3, 4, 7
 GROUPS, EPS = 32, 1e-6
 
 
-def make_arrays(seed=0):
-    """Random arrays of a narrow and shallow network, under the published names."""
-    rng = np.random.default_rng(seed)
+def make_arrays(width=WIDTH, units_of_blocks=UNITS):
+    """Random arrays, by default of a narrow and shallow network, under the published names."""
+    rng = np.random.default_rng(0)
     arrays = {}
 
     def add(name, *shape, mean=0.0):
@@ -32,10 +32,10 @@ def make_arrays(seed=0):
         add(f'{name}/kernel', *before, *after)
         add(f'{name}/bias', *after)
 
-    conv('conv_root', 'gn_root', 7, 3, WIDTH)
-    channels = WIDTH
-    for block, units in enumerate(UNITS, 1):
-        inner = WIDTH * 2 ** (block - 1)
+    conv('conv_root', 'gn_root', 7, 3, width)
+    channels = width
+    for block, units in enumerate(units_of_blocks, 1):
+        inner = width * 2 ** (block - 1)
         for unit in range(1, units + 1):
             name = f'block{block}/unit{unit}'
             conv(f'{name}/conv1', f'{name}/gn1', 1, channels, inner)

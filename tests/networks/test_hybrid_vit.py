@@ -123,6 +123,8 @@ def test_dropout_is_that_of_tokens_and_not_of_attention():
     images = torch.randn(1, 3, 32, 32)
     first, second = model(images), model(images)
     assert torch.equal(first[2], second[2]) and not torch.equal(first[3], second[3])
+    positions_alone = hybrid(num_layers=0, drop_rate=0.5)
+    assert not torch.equal(positions_alone(images)[3], positions_alone(images)[3])
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

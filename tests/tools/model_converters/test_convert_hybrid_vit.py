@@ -13,7 +13,17 @@ from convert_hybrid_vit import main
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from published_hybrid_vit import DIMS, GRID, HEADS, LAYERS, UNITS, WIDTH, PlainHybrid, make_arrays
+from published_hybrid_vit import (
+    CLASSES,
+    DIMS,
+    GRID,
+    HEADS,
+    LAYERS,
+    UNITS,
+    WIDTH,
+    PlainHybrid,
+    make_arrays,
+)
 
 POSITIONS = 'Transformer/posembed_input/pos_embedding'
 
@@ -60,6 +70,31 @@ def test_positions_are_interpolated_to_images_of_other_sizes(converted):
     images = torch.randn(1, 3, 96, 41, dtype=torch.float64)
     expected = PlainHybrid(arrays, grid.flatten(2).transpose(1, 2)).forward(images)
     torch.testing.assert_close(model(images)[3], expected[3])
+
+
+def test_timm_reads_the_same_from_the_file(tmp_path):
+    """Its network of this name, made narrow; it has a class token and the exact GELU."""
+    pytest.importorskip('torchvision')  # which timm imports
+    timm = pytest.importorskip('timm')
+    _, _, model = convert(make_arrays(64, (3, 4, 9)), tmp_path)
+    theirs = timm.create_model(
+        'vit_base_r50_s16_224',
+        img_size=16 * GRID,
+        embed_dim=DIMS,
+        depth=LAYERS,
+        num_heads=HEADS,
+        num_classes=CLASSES,
+    ).eval()
+    theirs.load_pretrained(str(tmp_path / 'R50+ViT-B_16.npz'))
+    theirs = theirs.double()
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    tokens = theirs.patch_embed(images) + theirs.pos_embed[:, 1:]
+    for block in theirs.blocks:
+        block.mlp.act = torch.nn.GELU(approximate='tanh')
+        tokens = block(tokens)
+    expected = theirs.norm(tokens).transpose(1, 2).unflatten(2, (GRID, GRID))
+    # Epsilons of its convolutions and group norms differ.
+    torch.testing.assert_close(model(images)[3], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_what_is_not_used_is_named(converted):
