@@ -11,6 +11,9 @@ from labelenc_mm.pretraining.denoising.denoising_visualization_hook import (
     DenoisingVisualizationHook,
 )
 from labelenc_mm.pretraining.denoising.gaussian_corruption import GaussianCorruption
+from labelenc_mm.pretraining.image_list_dataset import ImageListDataset, PackClassInputs
+from labelenc_mm.pretraining.load_photo import LoadPhoto, PackPhotos
+from labelenc_mm.pretraining.photo_dataset import PhotoDataset, PhotoError
 from labelenc_mm.pretraining.pretrained_segmentor import (
     LoadPretrainedSegmentor,
     load_pretrained_segmentor,
@@ -24,6 +27,12 @@ __all__ = [
     'DenoisingVisualizationHook',
     'GaussianCorruption',
     'ImageClassifier',
+    'ImageListDataset',
+    'LoadPhoto',
     'LoadPretrainedSegmentor',
+    'PackClassInputs',
+    'PackPhotos',
+    'PhotoDataset',
+    'PhotoError',
     'load_pretrained_segmentor',
 ]

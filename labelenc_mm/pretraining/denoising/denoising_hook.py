@@ -7,26 +7,21 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
-from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.pretraining.denoising.segmentor_parts import is_pretrained
-from labelenc_mm.segmentation.label_structure.export import export_segmentor
+from labelenc_mm.pretraining.photo_hook import PhotoHook
 
 
 @HOOKS.register_module()
-class DenoisingHook(HandOverHook):
+class DenoisingHook(PhotoHook):
     """For a :class:`DenoisingDecoderPretrainer`.
 
     Warns of a frozen encoder that nothing has trained, and leaves ``pretrained_segmentor.pth``, with the
     averaged weights where an EMAHook keeps some.
     """
 
-    exporter = export_segmentor
-
     def before_train(self, runner: Runner) -> None:
-        """Look at where the frozen encoder comes from, and note what the photos are."""
+        """Look at where the frozen encoder comes from."""
         super().before_train(runner)
-        dataset = runner.train_dataloader.dataset
-        self.metainfo['photos'] = len(dataset)
         model = unwrapped_model(runner)
         started = runner._load_from is not None or has_loaded_from(runner) or runner._resume
         random = [path for path in model.encoder if not is_pretrained(model, path)]

@@ -1,0 +1,73 @@
+"""The hook of trainings on photos without labels: what photos they are, and what was wrong with some."""
+
+import logging
+from typing import Any
+
+from mmengine.dist import all_gather_object
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from labelenc_mm.handover.hook import HandOverHook
+from labelenc_mm.segmentation.label_structure.export import export_segmentor
+
+_SHOWN = 20  # damaged photos by name
+
+
+class PhotoHook(HandOverHook):
+    """Counts photos and tells of gray and damaged ones.
+
+    Gray photos are named once, when the first is met, and counted at the end of each epoch, over all
+    ranks; damaged ones, for which ``PhotoDataset(skip_damaged=True)`` has taken others, are listed there.
+    """
+
+    exporter = export_segmentor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gray = 0
+        self._seen = 0
+        self._damaged: set[str] = set()
+        self._told_gray = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Note what the photos are."""
+        super().before_train(runner)
+        self.metainfo['photos'] = len(runner.train_dataloader.dataset)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Begin to count."""
+        self._gray = self._seen = 0
+        self._damaged = set()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Count the photos of a batch."""
+        for sample in data_batch['data_samples']:
+            self._seen += 1
+            self._damaged.update(sample.metainfo.get('damaged_photos') or ())
+            if sample.metainfo.get('is_gray'):
+                self._gray += 1
+                if not self._told_gray:
+                    self._told_gray = True
+                    print_log(
+                        f'{sample.metainfo.get("img_path")} is gray; such photos have three equal channels',
+                        'current',
+                    )
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Tell of all ranks together."""
+        counts = all_gather_object((self._seen, self._gray, sorted(self._damaged)))
+        seen, gray = (sum(each[i] for each in counts) for i in (0, 1))
+        damaged = sorted({path for each in counts for path in each[2]})
+        if gray:
+            print_log(f'{gray} of {seen} photos of this epoch were gray', 'current')
+        if damaged:
+            more = f' and {len(damaged) - _SHOWN} more' if len(damaged) > _SHOWN else ''
+            print_log(
+                f'{len(damaged)} photos could not be read in this epoch, others took their place:\n  '
+                + '\n  '.join(damaged[:_SHOWN])
+                + more,
+                'current',
+                logging.WARNING,
+            )
