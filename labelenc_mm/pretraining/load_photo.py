@@ -21,7 +21,8 @@ class LoadPhoto(BaseTransform):
     """Read a photo as (H, W, 3) uint8 in the order BGR, turned as its EXIF data say.
 
     Gray photos get three equal channels, transparency is dropped, 16 bits a channel become 8. Truncated
-    files, of which other decoders make half a picture, are errors, like missing ones and such that are no image.
+    files, of which other decoders make half a picture, are errors, like missing ones and those that are no
+    image.
 
     Args:
         reduce_to: A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which costs as much less, as long as its

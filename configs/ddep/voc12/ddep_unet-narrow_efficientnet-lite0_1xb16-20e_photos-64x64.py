@@ -33,7 +33,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='DenoisingMetric')
 test_evaluator = val_evaluator
 
-train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=30, val_interval=10)
+train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=20, val_interval=5)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(
