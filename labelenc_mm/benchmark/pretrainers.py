@@ -31,7 +31,7 @@ class Pretrainers(Segmentors):
 
     def stock_config(self, config: Config) -> Config:
         """The same model in the form of DeP."""
-        if config.model.get('encoder') == ():
+        if config.model.get('encoder') in ((), []):
             raise ValueError(
                 f'{config.filename}: model.encoder=() is DeP, what DDeP is compared with; name by --baseline '
                 'what to compare it with'

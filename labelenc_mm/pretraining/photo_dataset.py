@@ -80,9 +80,9 @@ class PhotoDataset(BaseDataset):
         # As mmengine keeps its serialized lists, with the text of a line in the place of a pickle.
         self.data_bytes = np.frombuffer(b''.join(lines), dtype=np.uint8)
         self.data_address = np.cumsum([len(line) for line in lines], dtype=np.int64)
+        self._fully_initialized = True  # which a subset asks for
         if self._indices is not None:
             self.data_bytes, self.data_address = self._get_serialized_subset(self._indices)
-        self._fully_initialized = True
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict[str, Any]:

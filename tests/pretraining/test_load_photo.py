@@ -1,0 +1,109 @@
+import mmcv
+import numpy as np
+import pytest
+from photo_files import picture, truncate, write_photo
+from PIL import Image
+
+from labelenc_mm.pretraining import LoadPhoto, PhotoError
+
+
+def load(path, **options):
+    return LoadPhoto(**options)(dict(img_path=str(path)))
+
+
+def test_a_photo_is_read_as_by_the_toolbox(tmp_path):
+    path = write_photo(tmp_path / 'a.png')
+    result = load(path)
+    assert np.array_equal(result['img'], mmcv.imread(path))
+    assert result['img'].flags.c_contiguous
+    assert result['img_shape'] == result['ori_shape'] == (48, 64)
+    jpeg = write_photo(tmp_path / 'a.jpg', (200, 300), quality=90)
+    difference = load(jpeg)['img'].astype(int) - mmcv.imread(jpeg)
+    assert np.abs(difference).mean() < 1  # decoders round differently
+
+
+@pytest.mark.parametrize(
+    ('size', 'reduce_to', 'expected'),
+    [
+        ((400, 600), 100, (100, 150)),
+        ((400, 600), 101, (200, 300)),
+        ((400, 600), 201, (400, 600)),
+        ((400, 600), 10, (50, 75)),
+        ((600, 400), 100, (150, 100)),
+        ((50, 60), 200, (50, 60)),
+        ((400, 600), None, (400, 600)),
+    ],
+)
+def test_jpegs_are_reduced_as_far_as_allowed(tmp_path, size, reduce_to, expected):
+    path = write_photo(tmp_path / 'a.jpg', size, quality=95)
+    result = load(path, reduce_to=reduce_to)
+    assert result['img'].shape[:2] == expected
+    whole = Image.fromarray(picture(size)).resize(expected[::-1], Image.Resampling.BOX)
+    difference = result['img'][..., ::-1].astype(int) - np.asarray(whole)
+    assert np.abs(difference).mean() < 4
+
+
+def test_gray_photos_have_three_equal_channels(tmp_path):
+    gray = picture()[..., 0]
+    for name, content in {
+        'a.jpg': Image.fromarray(gray),
+        'a.png': Image.fromarray(gray).convert('LA'),
+        'rgb.png': Image.fromarray(np.stack([gray] * 3, -1)),
+    }.items():
+        content.save(tmp_path / name)
+        result = load(tmp_path / name)
+        assert result['is_gray'] is True
+        assert np.array_equal(result['img'][..., 0], result['img'][..., 2])
+    one = np.stack([gray] * 3, -1)
+    one[47, 63, 0] ^= 1  # a single pixel, which a coarse look does not see
+    Image.fromarray(one).save(tmp_path / 'one.png')
+    assert load(tmp_path / 'one.png')['is_gray'] is False
+
+
+def test_other_kinds_of_images(tmp_path):
+    rgb = picture()
+    alpha = np.dstack([rgb, np.full(rgb.shape[:2], 7, np.uint8)])
+    Image.fromarray(alpha).save(tmp_path / 'alpha.png')
+    assert np.array_equal(load(tmp_path / 'alpha.png')['img'], rgb[..., ::-1])
+    deep = rgb[..., 0].astype(np.uint16) * 257
+    Image.fromarray(deep).save(tmp_path / 'deep.png')
+    assert np.array_equal(load(tmp_path / 'deep.png')['img'][..., 1], rgb[..., 0])
+
+
+def test_photos_are_turned_as_their_exif_data_say(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    path = tmp_path / 'turned.jpg'
+    Image.fromarray(picture()).save(path, exif=exif, quality=95)
+    assert load(path)['img'].shape == mmcv.imread(path).shape == (64, 48, 3)
+
+
+def test_tiny_photos(tmp_path):
+    path = write_photo(tmp_path / 'tiny.png', (10, 20))
+    assert load(path)['img'].shape == (10, 20, 3)
+    assert load(path, min_side=32)['img'].shape == (32, 64, 3)
+    with pytest.raises(PhotoError, match=r'tiny\.png is 20x10 pixels, below the 32'):
+        load(path, min_side=32, on_tiny='error')
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_truncated_files_are_errors_that_name_them(tmp_path, suffix):
+    path = truncate(write_photo(tmp_path / f'cut{suffix}', (200, 300)), 0.7)
+    with pytest.raises(PhotoError, match=rf'cut\{suffix} is truncated or no image'):
+        load(path)
+
+
+def test_what_is_no_image_or_not_there(tmp_path):
+    (tmp_path / 'text.jpg').write_text('hello')
+    (tmp_path / 'empty.jpg').touch()
+    for name in ('text.jpg', 'empty.jpg'):
+        with pytest.raises(PhotoError, match=rf'{name} is truncated or no image'):
+            load(tmp_path / name)
+    with pytest.raises(PhotoError, match=r'gone\.jpg cannot be read'):
+        load(tmp_path / 'gone.jpg')
+
+
+@pytest.mark.parametrize('options', [dict(on_tiny='crop'), dict(min_side=0), dict(reduce_to=0)])
+def test_options_that_are_refused(options):
+    with pytest.raises(ValueError, match='LoadPhoto'):
+        LoadPhoto(**options)
