@@ -18,9 +18,9 @@ def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> N
     figure = Figure(figsize=(6, 4), layout='constrained')
     axes = figure.add_subplot()
     metric, x = spec['metric'], spec['x']
-    for stage in spec['stages']:
+    for name, stage in spec['stages'].items():
         of_stage = [result for result in results if result.stage == stage]
-        for label, line in _plot_lines(stage, of_stage, metric, x).items():
+        for label, line in _plot_lines(name, of_stage, metric, x).items():
             _draw_line(axes, label, dict(sorted(line.items())), spec['spread'])
     axes.set(xlabel=x, ylabel=spec.get('label', metric), xscale=spec['x_scale'])
     if spec['x_scale'] == 'log' and x not in ('epoch', 'iteration'):
@@ -49,12 +49,12 @@ def _draw_line(axes: Any, label: str, line: dict[Any, list[float]], spread: str)
 
 
 def _plot_lines(
-    stage: str, results: Sequence[Result], metric: str, x: str
+    name: str, results: Sequence[Result], metric: str, x: str
 ) -> dict[str, dict[Any, list[float]]]:
     """Label -> place on the x axis -> one value per seed."""
     lines: dict[str, dict[Any, list[float]]] = {}
     for result in results:
-        label = ', '.join([stage, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
+        label = ', '.join([name, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
         line = lines.setdefault(label, {})
         if x not in ('epoch', 'iteration'):
             if x in result.values and metric in result.metrics:

@@ -33,7 +33,7 @@
       reach: {metric: coco/bbox_mAP, stage: baseline}   # a column: first epoch at another's end result
     plots:                              # x: epoch, iteration or a variable of the grid; file: in --work-dir
       - {metric: coco/bbox_mAP, label: AP, stages: [baseline, step2], x: epoch, file: curves.png}
-      - {metric: coco/bbox_mAP, x: weight, x_scale: log, spread: deviation, file: weights.png}
+      - {metric: mIoU, stages: {Ours: step2}, x: weight, x_scale: log, spread: deviation, file: weights.png}
 
 A config may also be what a training leaves of its own, complete: ``{baseline}/baseline.py``, or one of
 the installed package: ``labelenc_mm::labelenc/...py``.

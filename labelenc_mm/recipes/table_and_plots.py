@@ -66,9 +66,9 @@ def read_plots(
         where: File and place, for messages.
 
     Returns:
-        list[dict[str, Any]]: Each with ``metric``, ``stages`` (trainings if it names none), ``x``,
-        ``file``, ``x_scale`` (of Matplotlib), ``spread`` (a band of the ``range`` of all values, or bars of
-        one standard ``deviation``) and, where it is given, ``label``.
+        list[dict[str, Any]]: Each with ``metric``, ``stages`` (label -> stage; trainings if it names none),
+        ``x``, ``file``, ``x_scale`` (of Matplotlib), ``spread`` (a band of the ``range`` of all values, or
+        bars of one standard ``deviation``) and, where it is given, ``label``.
     """
     expect(plots, list, where, 'a list')
     trainings = [stage for stage, kind in kinds.items() if kind == 'train']
@@ -86,9 +86,10 @@ def read_plots(
         expect_known([plot['spread']], ('range', 'deviation'), f'{where}: spread', 'spread')
         if not isinstance(plot.get('metric'), str):
             raise RecipeError(f'{where}: every plot names a "metric", found {plot}')
-        plot['stages'] = plot.get('stages') or trainings
-        expect(plot['stages'], list, f'{where}: stages', 'a list')
-        expect_known(plot['stages'], kinds, where, 'stage')
+        stages = plot.get('stages') or trainings
+        expect(stages, list | dict, f'{where}: stages', 'a list, or a mapping of labels to stages')
+        plot['stages'] = stages if isinstance(stages, dict) else {name: name for name in stages}
+        expect_known(plot['stages'].values(), kinds, where, 'stage')
         expect_known([plot['x']], ('epoch', 'iteration', *points[0]), where, 'x axis')
         places = [point[plot['x']] for point in points if plot['x'] in point]
         if not any(all(isinstance(p, kind) for p in places) for kind in (int | float, str)):

@@ -40,7 +40,11 @@ RECIPE = """
       baseline: {train: baseline.py, options: {blocks: '{images}', randomness.seed: '{subset}'}}
     table: {metrics: {AP: coco/bbox_mAP}}
     plots:
-      - {metric: coco/bbox_mAP, stages: [baseline, tuned], x: images, x_scale: log, spread: deviation}
+      - metric: coco/bbox_mAP
+        stages: {Plain: baseline, Rate chosen: tuned}
+        x: images
+        x_scale: log
+        spread: deviation
 """
 TRIALS = [f'tuned_trial-rate={rate}' for rate in (0.1, 0.3, -0.2)]
 
@@ -144,8 +148,8 @@ def test_a_plot_over_labelled_images_has_bars_and_a_logarithmic_axis(run_recipe,
     assert axes.get_xscale() == 'log'
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ['10', '100']
     drawn = {bars.get_label(): bars for bars in axes.containers}
-    assert drawn.keys() == {'baseline', 'tuned'}
-    line, _, (bars,) = drawn['tuned'].lines
+    assert drawn.keys() == {'Plain', 'Rate chosen'}
+    line, _, (bars,) = drawn['Rate chosen'].lines
     assert line.get_xdata().tolist() == [10, 100]
     assert line.get_ydata().tolist() == pytest.approx([0.9, 2.9])
     ends = [segment[:, 1].tolist() for segment in bars.get_segments()]

@@ -97,7 +97,7 @@ def test_a_plot_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / 'curves.png'
     path.write_bytes(b'whole')
     with pytest.raises(KeyboardInterrupt):
-        write_plot({'metric': 'AP', 'x': 'epoch', 'x_scale': 'linear', 'stages': []}, [], path)
+        write_plot({'metric': 'AP', 'x': 'epoch', 'x_scale': 'linear', 'stages': {}}, [], path)
     assert path.read_bytes() == b'whole'
 
 

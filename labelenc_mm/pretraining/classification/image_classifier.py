@@ -15,11 +15,12 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.networks.blank_image import pass_blank_image
 
 
 @MODELS.register_module()
-class ImageClassifier(BaseModel):
+class ImageClassifier(StopIfNotFiniteMixin, BaseModel):
     """Backbone, global average pooling and one linear layer, ``fc``.
 
     An image's labels are ``data_sample.gt_label.label``, a whole-number tensor of shape (labels,). A backbone

@@ -182,3 +182,16 @@ def test_half_precision_has_the_loss_of_full_precision(multi_label):
     assert {score.dtype for score in scores} == {torch.float32}
     half.backward()
     assert model.backbone.conv1.weight.grad.isfinite().all()
+
+
+def test_a_loss_that_is_not_finite_stops_the_training():
+    model = classifier(num_classes=3)
+    losses = model(torch.full((2, 3, 32, 32), torch.nan), samples([0], [1]), 'loss')
+    with pytest.raises(FloatingPointError, match='loss_cls'):
+        model.parse_losses(losses)
+
+
+def test_two_processes_train_it(tmp_path):
+    run = train(configured('classify', frozen=1), tmp_path, 'train_cfg.max_epochs=1', processes=2)
+    (last,) = [entry for entry in run.scalars() if 'accuracy/top1' in entry]
+    assert 0 <= last['accuracy/top1'] <= 100
