@@ -24,10 +24,10 @@ from labelenc_mm.detection.ground_truth import (
     inclusive_boxes,
     loads_boxes_after_resize,
     missing_annotations,
+    sampling_offset,
     unpadded_size,
 )
 from labelenc_mm.detection.introspection import count_classes, predicts_masks
-from labelenc_mm.detection.label_encoding_head import sampling_offset
 from labelenc_mm.engine.data.samples import build_samples, names_by_label
 from labelenc_mm.labels import draw_object_maps, sample_object_scales
 
