@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
 
-from labelenc_mm.engine.companions import HasCompanions
+from labelenc_mm.engine.companions import HasCompanions, check_wrapper
 from labelenc_mm.engine.schedule import Limit, TrainingWindow
 
 
@@ -59,14 +59,8 @@ class FrozenPhaseHook(HasCompanions, Hook):
 
     def before_train(self, runner: Any) -> None:
         """Find the parts and prepare them."""
-        model = runner.model
-        if is_model_wrapper(model):
-            if not getattr(model, 'find_unused_parameters', True):
-                raise ValueError(
-                    'FrozenPhaseHook leaves parameters without gradients for a while, which DDP '
-                    'takes for an error: set find_unused_parameters=True in the config'
-                )
-            model = model.module
+        check_wrapper(runner.model, self)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         parts = dict(model.named_modules())
         for name in self.modules:
             if name not in parts or not name:

@@ -308,7 +308,7 @@ def test_under_ddp(group_of_one):
 
 def test_ddp_that_would_fail_is_refused_at_the_start(group_of_one):
     wrapped = CPUCapableDistributedDataParallel(TwoPartModel())
-    with pytest.raises(ValueError, match='find_unused_parameters=True'):
+    with pytest.raises(ValueError, match='find_unused_parameters = True'):
         FrozenPhaseHook().before_train(runner_of(wrapped))
 
 
