@@ -5,80 +5,13 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labelenc_mm.files import replacing
-from labelenc_mm.recipes.logs import (
-    Curves,
-    last_values,
-    read_curves,
-    read_progress,
-    read_test_metrics,
-)
 from labelenc_mm.recipes.plan import Plan
-from labelenc_mm.recipes.record import LOG, read_record
-
-
-@dataclass
-class Result:
-    """What one finished run gave."""
-
-    name: str
-    stage: str
-    values: dict[str, Any]
-    seconds: float
-    iterations: int
-    epoch_length: int
-    commits: list[str]
-    metrics: dict[str, float]
-    curves: Curves = field(default_factory=dict)
-
-    @property
-    def point(self) -> dict[str, Any]:
-        """The values without the seed: runs of one point are averaged."""
-        return {key: value for key, value in self.values.items() if key != 'seed'}
-
-    def pick(self, metric: str, how: str) -> float | None:
-        """The last or the best (highest) value of a metric."""
-        if how == 'best' and metric in self.curves:
-            return max(self.curves[metric].values())
-        return self.metrics.get(metric)
-
-
-def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
-    """Read the results of the runs that are done."""
-    results = []
-    for run in plan.runs.values():
-        folder = work_dir / run.name
-        record = read_record(folder)
-        if not record or not record['done']:
-            continue
-        progress = read_progress(folder / LOG, whole=True) if run.stage.kind == 'train' else None
-        iterations = length = 0
-        if progress:
-            length = progress.epoch_length
-            # mmengine leaves out the line of an incomplete logging interval at the end of an epoch
-            iterations = progress.epoch * length or progress.iteration
-        curves = read_curves(folder)
-        metrics = last_values(curves)
-        if run.stage.kind != 'train':  # somebody may have tested another checkpoint in its folder
-            metrics.update(read_test_metrics(folder))
-        results.append(
-            Result(
-                run.name,
-                run.stage.name,
-                run.values,
-                record['seconds'],
-                iterations,
-                length,
-                record['commits'],
-                metrics,
-                curves,
-            )
-        )
-    return results
+from labelenc_mm.recipes.plots import write_plot
+from labelenc_mm.recipes.results import Result, collect_results
 
 
 def make_table(plan: Plan, results: Iterable[Result]) -> list[dict[str, Any]]:
@@ -232,50 +165,3 @@ def write_report(plan: Plan, work_dir: Path) -> str:
     for spec in plan.recipe.plots:
         write_plot(spec, results, work_dir / spec['file'])
     return text
-
-
-def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> None:
-    """One line per stage and point of the grid: the mean over seeds, in a band of all of them."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout='constrained')
-    axes = figure.add_subplot()
-    metric, x = spec['metric'], spec['x']
-    for stage in spec['stages']:
-        of_stage = [result for result in results if result.stage == stage]
-        for label, line in _plot_lines(stage, of_stage, metric, x).items():
-            places = sorted(line)
-            values = [line[place] for place in places]
-            drawn = axes.plot(places, [statistics.mean(v) for v in values], marker='.', label=label)
-            if any(len(v) > 1 for v in values):
-                axes.fill_between(
-                    places,
-                    [min(v) for v in values],
-                    [max(v) for v in values],
-                    alpha=0.2,
-                    color=drawn[0].get_color(),
-                )
-    axes.set(xlabel=x, ylabel=spec.get('label', metric))
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend()
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, dpi=120)
-
-
-def _plot_lines(
-    stage: str, results: Sequence[Result], metric: str, x: str
-) -> dict[str, dict[Any, list[float]]]:
-    """Label -> place on the x axis -> one value per seed."""
-    lines: dict[str, dict[Any, list[float]]] = {}
-    for result in results:
-        label = ', '.join([stage, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
-        line = lines.setdefault(label, {})
-        if x not in ('epoch', 'iteration'):
-            if x in result.values and metric in result.metrics:
-                line.setdefault(result.values[x], []).append(result.metrics[metric])
-            continue
-        for step, value in result.curves.get(metric, {}).items():
-            place = step * (result.epoch_length or 1) if x == 'iteration' else step
-            line.setdefault(place, []).append(value)
-    return {label: line for label, line in lines.items() if line}

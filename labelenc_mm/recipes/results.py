@@ -1,0 +1,77 @@
+"""Results of the runs of a recipe that are done, read from what they left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labelenc_mm.recipes.logs import (
+    Curves,
+    last_values,
+    read_curves,
+    read_progress,
+    read_test_metrics,
+)
+from labelenc_mm.recipes.plan import Plan
+from labelenc_mm.recipes.record import LOG, read_record
+
+
+@dataclass
+class Result:
+    """What one finished run gave."""
+
+    name: str
+    stage: str
+    values: dict[str, Any]
+    seconds: float
+    iterations: int
+    epoch_length: int
+    commits: list[str]
+    metrics: dict[str, float]
+    curves: Curves = field(default_factory=dict)
+
+    @property
+    def point(self) -> dict[str, Any]:
+        """The values without the seed: runs of one point are averaged."""
+        return {key: value for key, value in self.values.items() if key != 'seed'}
+
+    def pick(self, metric: str, how: str) -> float | None:
+        """The last or the best (highest) value of a metric."""
+        if how == 'best' and metric in self.curves:
+            return max(self.curves[metric].values())
+        return self.metrics.get(metric)
+
+
+def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
+    """Read the results of the runs that are done."""
+    results = []
+    for run in plan.runs.values():
+        folder = work_dir / run.name
+        record = read_record(folder)
+        if not record or not record['done']:
+            continue
+        progress = read_progress(folder / LOG, whole=True) if run.stage.kind == 'train' else None
+        iterations = length = 0
+        if progress:
+            length = progress.epoch_length
+            # mmengine leaves out the line of an incomplete logging interval at the end of an epoch
+            iterations = progress.epoch * length or progress.iteration
+        curves = read_curves(folder)
+        metrics = last_values(curves)
+        if run.stage.kind != 'train':  # somebody may have tested another checkpoint in its folder
+            metrics.update(read_test_metrics(folder))
+        results.append(
+            Result(
+                run.name,
+                run.stage.name,
+                run.values,
+                record['seconds'],
+                iterations,
+                length,
+                record['commits'],
+                metrics,
+                curves,
+            )
+        )
+    return results
