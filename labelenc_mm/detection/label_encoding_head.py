@@ -83,6 +83,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         'labelenc.encoder_outputs'
     )
     stage: str
+    step: str
+    """What the stage is called in the paper's order, for messages."""
     foreign: ClassVar[dict[str, tuple[Any, str]]] = {}
     """Options of other stages: the value that says nothing, and what to say of another."""
     stages: ClassVar[dict[str, type['LabelEncodingHead']]] = {}
@@ -99,10 +101,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         """The class of the stage, which the constructor then builds."""
         if not hasattr(cls, 'stage'):
             if stage not in cls.stages:
-                raise ValueError(
-                    f"labelenc.stage={stage!r} is unknown; write 'autoencode' for step 1 or 'supervise' "
-                    'for step 2'
-                )
+                known = ' or '.join(f'{name!r} ({kind.step})' for name, kind in cls.stages.items())
+                raise ValueError(f'labelenc.stage={stage!r} is unknown; write {known}')
             if cls is LabelEncodingHead:
                 cls = cls.stages[stage]
             else:  # a subclass that serves any stage goes before that of the stage
