@@ -1,7 +1,5 @@
 """The execution of a plan: several processes at a time, so that repeating the command always goes on."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shlex

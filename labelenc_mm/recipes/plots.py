@@ -1,7 +1,5 @@
 """Plots of a recipe: a metric of its runs over epochs, iterations or a variable of the grid."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from pathlib import Path

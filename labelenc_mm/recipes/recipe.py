@@ -37,8 +37,6 @@ folder of our tools) and ``{python}``. A string that is one placeholder keeps th
 Every training gets ``randomness.seed={seed}`` unless its options say otherwise.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Results of the runs of a recipe that are done, read from what they left."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
