@@ -103,7 +103,7 @@ setup(
         'pillow>=8.3.2',  # label maps; the first with wheels for Python 3.10
         'pyyaml>=6',  # recipes; the first with wheels for Python 3.10
         'rich>=10.7',  # progress of recipes; the first whose console has Group
-        'matplotlib>=3.6',  # figures; the first with height_ratios and parse_math
+        'matplotlib>=3.6',  # figures; the first whose Figure.subplots takes height_ratios
     ],
     extras_require={
         'fork': FORK,

@@ -4,8 +4,6 @@ Repeat the command to go on after any interruption. The file's format is describ
 labelenc_mm/recipes/recipe.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import subprocess

@@ -76,8 +76,7 @@ def make_row(
     (sample,) = data['data_samples']
     path = sample.metainfo.get('img_path', 'image')
     head = detector.labelenc
-    is_encoder = hasattr(head, 'encode')
-    missing = missing_annotations([sample], head.label_source) if is_encoder else []
+    missing = missing_annotations([sample], head.label_source) if head.draws_labels else []
     if missing:
         raise ValueError(
             f'{path}: the validation pipeline loads no {" and no ".join(missing)}, which '
@@ -90,7 +89,7 @@ def make_row(
         pyramids['baseline'] = (baseline.extract_feat(inputs), tuple(inputs.shape[-2:]))
     pyramids['LabelEnc'] = (detector.extract_feat(data['inputs']), padded)
     truth = scaled_to_input(sample) if unscaled else sample
-    title = 'label encoder' if is_encoder else 'teacher'
+    title = 'label encoder' if head.draws_labels else 'teacher'
     pyramids[title] = (head.targets(data['inputs'], [truth]), padded)
     for name, (features, _) in pyramids.items():
         if not 1 <= level <= len(features):

@@ -24,10 +24,10 @@ from labelenc_mm.detection.ground_truth import (
     inclusive_boxes,
     loads_boxes_after_resize,
     missing_annotations,
+    sampling_offset,
     unpadded_size,
 )
 from labelenc_mm.detection.introspection import count_classes, predicts_masks
-from labelenc_mm.detection.label_encoding_head import sampling_offset
 from labelenc_mm.engine.data.samples import build_samples, names_by_label
 from labelenc_mm.labels import draw_object_maps, sample_object_scales
 
@@ -36,7 +36,7 @@ _PANEL_WIDTH = 3.2  # inches
 
 
 @dataclass
-class LabelMapPicture:
+class ObjectMapPicture:
     """A sample and its object maps.
 
     Attributes:
@@ -60,7 +60,7 @@ class LabelMapPicture:
 
 def make_pictures(
     config: Config, split: str, count: int, seed: int = 0, augment: bool = False
-) -> tuple[tuple[str, ...], Iterator[LabelMapPicture]]:
+) -> tuple[tuple[str, ...], Iterator[ObjectMapPicture]]:
     """Names of the classes of a detector, and samples of its data, spread evenly, with object maps.
 
     Args:
@@ -75,7 +75,7 @@ def make_pictures(
     names = names_by_label(dataset, options['num_classes'], split)
     unscaled = loads_boxes_after_resize(dataset)
 
-    def draw(index: int) -> LabelMapPicture:
+    def draw(index: int) -> ObjectMapPicture:
         item = dataset[index]
         metainfo = item['data_samples'].metainfo
         path = metainfo.get('img_path', '<no img_path>')
@@ -88,9 +88,9 @@ def make_pictures(
             )
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
-        return LabelMapPicture(index, path, image, boxes, labels, classes, maps)
+        return ObjectMapPicture(index, path, image, boxes, labels, classes, maps)
 
-    def pictures() -> Iterator[LabelMapPicture]:
+    def pictures() -> Iterator[ObjectMapPicture]:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002  (what the toolbox's transforms draw from)
         torch.manual_seed(seed)
@@ -148,17 +148,14 @@ def unpack(
     return image, get_box_tensor(instances.bboxes), instances.labels, masks
 
 
-def draw_picture(picture: LabelMapPicture, names: Sequence[str]) -> Figure:
+def draw_picture(picture: ObjectMapPicture, names: Sequence[str]) -> Figure:
     """Image with boxes, and one panel per present class; ``names`` are those of all classes."""
     image, boxes, labels = picture.image, picture.boxes, picture.labels
     classes, maps = picture.classes, picture.maps
     rows = (len(classes) + 1 + _COLUMNS - 1) // _COLUMNS
     columns = min(len(classes) + 1, _COLUMNS)
-    width = 3.2
-    figure = Figure(
-        figsize=(width * columns, (width * image.shape[0] / image.shape[1] + 0.3) * rows),
-        layout='constrained',
-    )
+    height = _PANEL_WIDTH * image.shape[0] / image.shape[1] + 0.3
+    figure = Figure(figsize=(_PANEL_WIDTH * columns, height * rows), layout='constrained')
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.axis('off')

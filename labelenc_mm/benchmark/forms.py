@@ -1,4 +1,4 @@
-"""Which configs are compared with which: those of one stock model share a table, whose first row it is."""
+"""Forms of a model in a table: configs of one stock model are compared with it, the first row."""
 
 import json
 from collections.abc import Sequence

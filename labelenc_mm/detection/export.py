@@ -55,5 +55,5 @@ stock_config = export_detector.stock_config
 def stock_state_dict(state_dict: Mapping[str, Tensor]) -> 'OrderedDict[str, Tensor]':
     """The stock detector's part of a label-encoded state dict, on the CPU, versions included."""
     return select_stock_tensors(
-        state_dict, lambda key: None if key.startswith('labelenc.') else key
+        state_dict, lambda key: None if key.startswith(f'{export_detector.subtree}.') else key
     )

@@ -85,3 +85,23 @@ def loads_boxes_after_resize(dataset: Dataset) -> bool:
         if loads and resizes and resizes[0] < loads[0]:
             return True
     return False
+
+
+def sampling_offset(pixel_convention: str, pixel_offset: float | None = None) -> float:
+    """Where maps are sampled inside a pixel, see :class:`.LabelEncodingHead`.
+
+    Raises:
+        ValueError: Of an unknown convention, or of two options that exclude each other.
+    """
+    if pixel_convention not in ('exclusive', 'inclusive'):
+        raise ValueError(
+            f"labelenc.pixel_convention must be 'exclusive' or 'inclusive', got {pixel_convention!r}"
+        )
+    if pixel_convention == 'exclusive':
+        return 0.5 if pixel_offset is None else float(pixel_offset)
+    if pixel_offset:
+        raise ValueError(
+            f"labelenc.pixel_offset={pixel_offset} does not go with pixel_convention='inclusive', whose "
+            'pixel centres lie at whole numbers; leave pixel_offset out'
+        )
+    return 0.0

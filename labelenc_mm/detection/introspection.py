@@ -113,9 +113,16 @@ def find_encoder_outputs(strides: Sequence[int]) -> tuple[int, ...]:
         ValueError: If the encoder has no output of such a stride.
     """
     if any(stride not in LabelEncoder.strides for stride in strides):
+        remedy = 'Set labelenc.encoder_outputs if the neck fits all the same'
+        if 1 in strides:
+            remedy = (
+                'One of stride 1 is the image itself, as DetectoRS gives it to its neck (RFP), which passes '
+                'it through a backbone of its own; there is none of labels. Use another neck, such as FPN, '
+                'and a backbone with output_img=False'
+            )
         raise ValueError(
             f'the backbone has outputs of strides {list(strides)}; the label encoder has '
-            f'{LabelEncoder.strides}. Set labelenc.encoder_outputs if the neck fits all the same'
+            f'{LabelEncoder.strides}. {remedy}'
         )
     return tuple(LabelEncoder.strides.index(stride) for stride in strides)
 

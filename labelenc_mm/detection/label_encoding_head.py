@@ -14,7 +14,7 @@ from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor
 
 from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead
-from labelenc_mm.detection.ground_truth import inclusive_boxes
+from labelenc_mm.detection.ground_truth import inclusive_boxes, sampling_offset
 from labelenc_mm.detection.introspection import (
     common_width,
     count_classes,
@@ -83,6 +83,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         'labelenc.encoder_outputs'
     )
     stage: str
+    step: str
+    """What the stage is called in the paper's order, for messages."""
     foreign: ClassVar[dict[str, tuple[Any, str]]] = {}
     """Options of other stages: the value that says nothing, and what to say of another."""
     stages: ClassVar[dict[str, type['LabelEncodingHead']]] = {}
@@ -97,22 +99,16 @@ class LabelEncodingHead(FeatureSupervisionHead):
 
     def __new__(cls, stage: str | None = None, **options: Any) -> 'LabelEncodingHead':
         """The class of the stage, which the constructor then builds."""
-        if hasattr(cls, 'stage'):
-            return super().__new__(cls)
-        if stage not in cls.stages:
-            raise ValueError(
-                f"labelenc.stage={stage!r} is unknown; write 'autoencode' for step 1 or 'supervise' "
-                'for step 2'
-            )
-        of_stage = cls.stages[stage]
-        # One that derives from this class, whatever the stage, goes before it.
-        bases = (of_stage,) if cls is LabelEncodingHead else (cls, of_stage)
-        kind = (
-            of_stage
-            if len(bases) == 1
-            else type(cls.__name__, bases, {'__module__': cls.__module__})
-        )
-        return super().__new__(kind)
+        if not hasattr(cls, 'stage'):
+            if stage not in cls.stages:
+                known = ' or '.join(f'{name!r} ({kind.step})' for name, kind in cls.stages.items())
+                raise ValueError(f'labelenc.stage={stage!r} is unknown; write {known}')
+            if cls is LabelEncodingHead:
+                cls = cls.stages[stage]
+            else:  # a subclass that serves any stage goes before that of the stage
+                bases = (cls, cls.stages[stage])
+                cls = type(cls.__name__, bases, {'__module__': cls.__module__})
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -250,23 +246,3 @@ class LabelEncodingHead(FeatureSupervisionHead):
             )
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from error
-
-
-def sampling_offset(pixel_convention: str, pixel_offset: float | None = None) -> float:
-    """Where maps are sampled inside a pixel, see :class:`LabelEncodingHead`.
-
-    Raises:
-        ValueError: Of an unknown convention, or of two options that exclude each other.
-    """
-    if pixel_convention not in ('exclusive', 'inclusive'):
-        raise ValueError(
-            f"labelenc.pixel_convention must be 'exclusive' or 'inclusive', got {pixel_convention!r}"
-        )
-    if pixel_convention == 'exclusive':
-        return 0.5 if pixel_offset is None else float(pixel_offset)
-    if pixel_offset:
-        raise ValueError(
-            f"labelenc.pixel_offset={pixel_offset} does not go with pixel_convention='inclusive', whose "
-            'pixel centres lie at whole numbers; leave pixel_offset out'
-        )
-    return 0.0

@@ -24,6 +24,7 @@ class LabelEncodingLearner(LabelEncodingHead):
     """
 
     stage = 'autoencode'
+    step = 'step 1'
     learns_labels = True
     learns = True
     foreign = {
@@ -70,6 +71,7 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
     """
 
     stage = 'supervise'
+    step = 'step 2'
     missing = (
         'step 2 has no label encoding: set labelenc.init_from to the label_encoding.safetensors of '
         'step 1 (and do not give a checkpoint of step 1 to load_from, which would bring its backbone, '

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
 from labelenc_mm.detection.label_encoding import LABEL_ENCODING, describe
+from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
 from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
@@ -82,7 +83,8 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         """The hook; in step 1 the validation of both branches."""
         labelenc = config.get('labelenc') or {}
         companions: dict[str, Any] = {'default_hooks': {'labelenc': {'type': 'mmdet.LabelEncHook'}}}
-        if labelenc.get('stage', 'supervise') != 'supervise':
+        stage = LabelEncodingHead.stages.get(labelenc.get('stage', ''))
+        if stage is not None and stage.learns_labels:
             companions['val_cfg'] = {'type': 'mmdet.LabelEncValLoop'}
         if labelenc.get('joint', True):
             companions['find_unused_parameters'] = True  # the adapter rests with the distance

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 else:
     _Model = object
 
+_TOLD = 'labelenc_mm: hooks that are missing'
+"""Names of those that a training has been told of, in its MessageHub."""
+
 
 class HasCompanions:
     """Base of what cannot be trained as its paper says by its own entry in the config alone."""
@@ -43,10 +46,15 @@ class HasCompanions:
         if self.is_attended:
             return
         self.is_attended = True
-        if MessageHub.get_current_instance().get_info('cfg') is None:
+        hub = MessageHub.get_current_instance()
+        if hub.get_info('cfg') is None:
             return  # no Runner, and so no hooks
         hooks = self.companions['default_hooks'].values()
         names = ' and '.join(hook['type'].rpartition('.')[2] for hook in hooks)
+        told = hub.get_info(_TOLD, ())
+        if names in told:
+            return  # by another part of the model
+        hub.update_info(_TOLD, (*told, names), resumed=False)
         lines = '\n'.join(f'{key} = {_source(value)}' for key, value in self.companions.items())
         print_log(
             f'{type(self).__name__} trains without {names}: neither are its labels checked, nor will it '
@@ -67,10 +75,33 @@ class ModelWithCompanions(HasCompanions, _Model):
 
 
 def attend(model: nn.Module) -> None:
-    """Let a model, and its parts, know that their hook is there."""
+    """Let a model, and its parts, know that their hook is there.
+
+    Args:
+        model: As the Runner has it, in its wrapper.
+
+    Raises:
+        ValueError: The wrapper is none that they can be trained in.
+    """
     for module in model.modules():
         if isinstance(module, HasCompanions):
             module.is_attended = True
+            check_wrapper(model, module)
+
+
+def check_wrapper(wrapper: nn.Module, declares: HasCompanions) -> None:
+    """Refuse DDP that would stop once parameters rest, of something that declares that they do.
+
+    Raises:
+        ValueError: It does not look for them.
+    """
+    rests = declares.companions.get('find_unused_parameters')
+    if rests and not getattr(wrapper, 'find_unused_parameters', True):
+        raise ValueError(
+            f'{type(declares).__name__} leaves parameters without gradients for a while, which DDP takes '
+            'for an error: set find_unused_parameters = True in the config, or in its model_wrapper_cfg if '
+            'it has one'
+        )
 
 
 def _source(value: Any) -> str:

@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
 
-from labelenc_mm.engine.companions import HasCompanions
+from labelenc_mm.engine.companions import HasCompanions, check_wrapper
 from labelenc_mm.engine.schedule import Limit, TrainingWindow
 
 
@@ -59,14 +59,8 @@ class FrozenPhaseHook(HasCompanions, Hook):
 
     def before_train(self, runner: Any) -> None:
         """Find the parts and prepare them."""
-        model = runner.model
-        if is_model_wrapper(model):
-            if not getattr(model, 'find_unused_parameters', True):
-                raise ValueError(
-                    'FrozenPhaseHook leaves parameters without gradients for a while, which DDP '
-                    'takes for an error: set find_unused_parameters=True in the config'
-                )
-            model = model.module
+        check_wrapper(runner.model, self)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         parts = dict(model.named_modules())
         for name in self.modules:
             if name not in parts or not name:
@@ -84,10 +78,10 @@ class FrozenPhaseHook(HasCompanions, Hook):
         for module in (m for part in self._parts for m in _modules_that_run(part)):
             self._handles.append(module.register_forward_pre_hook(self._enter))
             self._handles.append(module.register_forward_hook(self._leave, always_call=True))
-        # Weights may also be used without forward: an embedding's as a table of queries, say.
-        optim_wrapper = runner.optim_wrapper
-        for wrapper in getattr(optim_wrapper, 'optim_wrappers', {'': optim_wrapper}).values():
-            handle = wrapper.optimizer.register_step_pre_hook(self._before_step)
+        # Weights may also be used without forward: an embedding's as a table of queries, say. Theirs goes
+        # as soon as it is there, so that neither clipping nor DDP counts it.
+        for parameter in self._parameters():
+            handle = parameter.register_post_accumulate_grad_hook(self._after_gradient)
             self._handles.append(handle)
 
     def before_train_iter(
@@ -98,7 +92,8 @@ class FrozenPhaseHook(HasCompanions, Hook):
         if self._is_frozen and not was_frozen:
             self._modes = {m: m.training for part in self._parts for m in part.modules()}
         if self._is_frozen != was_frozen:
-            self._drop_gradients()  # of iterations before the change, where gradients accumulate
+            for parameter in self._parameters():
+                parameter.grad = None  # of iterations before the change, where gradients accumulate
         if self._is_frozen:
             for part in self._parts:
                 part.eval()
@@ -114,12 +109,11 @@ class FrozenPhaseHook(HasCompanions, Hook):
             self._restore_modes()
         self._is_frozen = False
 
-    def _before_step(self, *_: Any) -> None:
-        if self._is_frozen:
-            self._drop_gradients()
+    def _parameters(self) -> set[nn.Parameter]:
+        return {p for part in self._parts for p in part.parameters() if p.requires_grad}
 
-    def _drop_gradients(self) -> None:
-        for parameter in (p for part in self._parts for p in part.parameters()):
+    def _after_gradient(self, parameter: torch.Tensor) -> None:
+        if self._is_frozen:
             parameter.grad = None
 
     def _restore_modes(self) -> None:

@@ -56,10 +56,11 @@ class HandOverHook(Hook):
         brought.
 
         Raises:
-            ValueError: Labels are not what ``metainfo.classes`` calls them, or not those of an artefact.
+            ValueError: Labels are not what ``metainfo.classes`` calls them, or not those of an artefact; or
+                DDP does not look for parameters that rest.
         """
         model = unwrapped_model(runner)
-        attend(model)
+        attend(runner.model)
         names = run_label_names(runner)  # first: it says best what is wrong with them
         self.metainfo = {**train_metainfo(runner), 'classes': names}
         for _, part in named_frozen_parts(model):

@@ -11,6 +11,7 @@ from mmengine.registry import MODEL_WRAPPERS, Registry
 from labelenc_mm.engine.built_models import builds_a, entry_of, is_ours, model_config
 from labelenc_mm.handover.comparison import StockName
 from labelenc_mm.handover.frozen_part import FrozenPart
+from labelenc_mm.networks.named_features import as_list
 
 
 def stock_model(config: Config, models: Registry, subtree: str) -> ConfigDict:
@@ -25,7 +26,7 @@ def stock_model(config: Config, models: Registry, subtree: str) -> ConfigDict:
         ours = _frozen_indices(parts, models)
         if not ours:
             continue
-        kept = [part for i, part in enumerate(_as_list(parts)) if i not in ours]
+        kept = [part for i, part in enumerate(as_list(parts)) if i not in ours]
         # A part that is no list has no number, nor have its weights. A list of one has, but what was
         # a list before ours joined it cannot be told.
         model[key] = kept[0] if len(kept) == 1 else kept
@@ -58,15 +59,11 @@ def stock_names(config: Config, models: Registry, subtree: str) -> StockName:
     return stock_name
 
 
-def _as_list(parts: Any) -> list:
-    return list(parts) if isinstance(parts, list | tuple) else [parts]
-
-
 def _frozen_indices(parts: Any, models: Registry) -> set[int]:
     """Which of the configs of a model's parts, one or a list, build a frozen part."""
     return {
         index
-        for index, part in enumerate(_as_list(parts))
+        for index, part in enumerate(as_list(parts))
         if isinstance(part, Mapping) and 'type' in part and builds_a(FrozenPart, part, models)
     }
 

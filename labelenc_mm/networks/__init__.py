@@ -7,7 +7,7 @@ from labelenc_mm.networks.hybrid_vit import HybridViT
 from labelenc_mm.networks.hypercolumn import HypercolumnProjection
 from labelenc_mm.networks.label_encoder import LabelEncoder
 from labelenc_mm.networks.label_map_coder import LabelMapDecoder, LabelMapEncoder
-from labelenc_mm.networks.point_drawing import draw_balanced, draw_points, draw_uniform
+from labelenc_mm.networks.point_drawing import draw_balanced, draw_uniform
 from labelenc_mm.networks.point_sampling import pixel_grid, sample_points, upsample_by_stride
 from labelenc_mm.networks.tapped_densenet import TappedDenseNet
 from labelenc_mm.networks.tapped_vgg import TappedVGG
@@ -23,7 +23,6 @@ __all__ = [
     'TappedDenseNet',
     'TappedVGG',
     'draw_balanced',
-    'draw_points',
     'draw_uniform',
     'feature_distance',
     'pixel_grid',

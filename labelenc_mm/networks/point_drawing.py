@@ -74,26 +74,6 @@ def without_border(candidates: Tensor, border: int) -> Tensor:
     return candidates & inside
 
 
-def draw_points(
-    labels: Tensor, num_points: int, ignore_index: int = 255, border: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Draw pixels that have a label, uniformly and without replacement.
-
-    Args:
-        labels: (N, H, W) int64 label maps.
-        num_points: P.
-        ignore_index: Label of pixels that are not to be drawn.
-        border: Width in pixels of a margin without points.
-
-    Returns:
-        (N, P, 2) coordinates (x, y) and (N, P) labels. An image that has fewer labelled pixels than P
-        has them all, and further points whose label is ``ignore_index``.
-    """
-    points = draw_uniform(without_border(labels != ignore_index, border), num_points)
-    drawn = labels.flatten(1).gather(1, points.cells).masked_fill(~points.is_drawn, ignore_index)
-    return points.coordinates(labels.shape[-1]), drawn
-
-
 def _draw(keys: Tensor, candidates: Tensor, num_points: int) -> DrawnPoints:
     """The candidates with the largest keys, all of which are positive."""
     number = min(num_points, candidates[0].numel())

@@ -1,7 +1,5 @@
 """Errors of recipes, and the checks that raise them."""
 
-from __future__ import annotations
-
 import difflib
 import json
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Choice of values by trial runs: a learning rate on held-out images, say."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""Runs the processes of a plan, several at a time, so that repeating the command always goes on."""
-
-from __future__ import annotations
+"""The execution of a plan: several processes at a time, so that repeating the command always goes on."""
 
 import fcntl
 import os

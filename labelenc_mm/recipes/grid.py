@@ -1,7 +1,5 @@
 """Variables of recipes: their names, numbers, and the points of a grid."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from itertools import product

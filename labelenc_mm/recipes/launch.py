@@ -1,7 +1,5 @@
 """The command line and the environment of a run, and whether it can be started."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shlex

@@ -5,8 +5,6 @@ line, in ``<time>/vis_data/scalars.json``, and the metrics of a test in ``<time>
 A resumed run has several such folders; where they overlap, the later one counts.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ builds on, depends on. So what does not depend on a variable (the baseline of a 
 step 1 under several variants of step 2) is run once and shared.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

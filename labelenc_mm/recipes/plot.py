@@ -1,7 +1,5 @@
 """A plot of a recipe: a metric over epochs, iterations or a variable of the grid."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from pathlib import Path

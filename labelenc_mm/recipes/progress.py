@@ -1,7 +1,5 @@
 """One line per running process: in place on a terminal, printed now and then elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Mapping
@@ -29,7 +27,7 @@ class ProgressDisplay:
         self._terminal = sys.stdout.isatty()
         self._next = time.monotonic() + (2.0 if self._terminal else _SPARSE_SECONDS)
 
-    def __enter__(self) -> ProgressDisplay:
+    def __enter__(self) -> 'ProgressDisplay':
         if self._terminal:
             self._live.start()
         return self

@@ -46,8 +46,6 @@ A stage depends on the variables that it names, itself or through other stages. 
 ``choose`` whose options fix the seed and all variables but its own run once, whatever the grid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The record that lies in every run's folder, and whether what lies there is what is wanted."""
 
-from __future__ import annotations
-
 import json
 import textwrap
 from collections.abc import Mapping

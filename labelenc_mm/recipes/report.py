@@ -1,7 +1,5 @@
 """The end of a recipe: a table with the spread over seeds, all numbers as json, and plots."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Iterable, Sequence

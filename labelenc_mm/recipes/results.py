@@ -1,7 +1,5 @@
 """Results of the runs that are done, read from the toolbox's logs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

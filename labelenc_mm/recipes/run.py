@@ -1,7 +1,5 @@
 """One run of a stage: its folder's name, its placeholders, its config and what it was asked for."""
 
-from __future__ import annotations
-
 import argparse
 import copy
 import re

@@ -1,7 +1,5 @@
 """A stage of a recipe, one kind of run: read and checked before anything runs."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Mapping
@@ -45,7 +43,7 @@ class Stage:
     requires: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     tries: tuple[Mapping[str, Any], ...] = ({},)
-    choose: Choice | None = None
+    choose: 'Choice | None' = None
 
     def mentions(self) -> set[str]:
         """Names of variables and stages that the stage uses."""

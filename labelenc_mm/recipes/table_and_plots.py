@@ -1,7 +1,5 @@
 """Table and plots of a recipe, read and checked before anything runs."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -85,6 +85,21 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_both(tmp_path):
     assert all(torch.isfinite(value).all() for value in checkpoint['state_dict'].values())
 
 
+def test_ddp_that_would_stop_when_the_distance_does_is_refused_at_the_start(tmp_path):
+    config = write_config(
+        tmp_path / 'c.py',
+        shared_data(),
+        STEP2,
+        ONE_EACH,
+        step1=shared_step1().work_dir / ENCODING,
+    )
+    options = ['find_unused_parameters=False']
+    run = train(config, tmp_path / 'run', *options, processes=2, expect=1, timeout=200)
+    for output in run.outputs:
+        assert 'LabelEncRetinaNet leaves parameters without gradients' in output
+    assert not (tmp_path / 'run' / 'epoch_1.pth').exists()
+
+
 # What follows also runs as a script, which is one rank.
 
 

@@ -208,6 +208,10 @@ def test_strides_are_those_of_the_backbone():
         assert features.channels == channels and set(features.widths) == {16}
     with pytest.raises(ValueError, match=r'strides \[4, 64\]'):
         find_encoder_outputs([4, 64])
+    # the backbone of DetectoRS: no choice of encoder outputs would give its neck an image of labels
+    with pytest.raises(ValueError, match='is the image itself.* such as FPN') as refused:
+        find_encoder_outputs([1, 4, 8, 16, 32])
+    assert 'encoder_outputs' not in str(refused.value)
 
 
 def test_a_detector_that_leaves_its_backbone_out_is_told():

@@ -1,6 +1,7 @@
 """Two phases in one run: frozen to the bit, then trained; resumed; under DDP."""
 
 import itertools
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +15,13 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
 from toy import WIDTH, config
+from training_runs import run_script
 
-from labelenc_mm.engine import CPUCapableDistributedDataParallel, FrozenPhaseHook
+from labelenc_mm.engine import (
+    CPUCapableDistributedDataParallel,
+    FrozenPhaseHook,
+    init_distributed,
+)
 
 
 @MODELS.register_module()
@@ -216,10 +222,10 @@ def test_containers_and_weights_that_are_used_without_forward_are_frozen(path, a
         before = {k: v.clone() for k, v in model.state_dict().items()}
         hook.before_train_iter(runner, iteration)
         model(torch.rand(4, 2)).sum().backward()
+        frozen = [p.grad for p in model.get_submodule(path).parameters()]
+        assert (frozen == [None] * len(frozen)) == (iteration in (2, 3))
         if (iteration + 1) % accumulate == 0:
             optimizer.step()
-            frozen = [p.grad for p in model.get_submodule(path).parameters()]
-            assert (frozen == [None] * len(frozen)) == (iteration in (2, 3))
             optimizer.zero_grad()
         after = model.state_dict()
         moves.append(any(not torch.equal(before[k], after[k]) for k in after if k.startswith(path)))
@@ -227,7 +233,31 @@ def test_containers_and_weights_that_are_used_without_forward_are_frozen(path, a
     assert moves == [step and not 2 <= i < 4 for i, step in enumerate(steps)]
     hook.after_train(runner)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    assert not optimizer._optimizer_step_pre_hooks
+    assert not any(p._post_accumulate_grad_hooks for p in model.parameters())
+
+
+@pytest.mark.parametrize('trained', [True, False])
+def test_gradients_that_are_dropped_do_not_count_in_clipping(trained):
+    """Of the same steps, without and with a frozen part of large gradients."""
+    norms = []
+    for scale in (1, 1000):
+        torch.manual_seed(0)
+        model = Listed()
+        wrapper = OptimWrapper(
+            torch.optim.SGD(model.parameters(), lr=0.1), clip_grad=dict(max_norm=1e-3)
+        )
+        runner = SimpleNamespace(model=model, optim_wrapper=wrapper)
+        hook = FrozenPhaseHook('queries', begin=1 if trained else 0, by_epoch=False)
+        hook.before_train(runner)
+        hub = MessageHub.get_instance('test_clipping')
+        for key, value in dict(iter=0, epoch=0, max_iters=2, max_epochs=1).items():
+            hub.update_info(key, value)
+        hook.before_train_iter(runner, 0)
+        before = model.head.bias.detach().clone()
+        loss = model(torch.ones(4, 2)).sum()
+        wrapper.update_params(loss + scale * model.queries.weight.sum())
+        norms.append(float((model.head.bias.detach() - before).abs()))
+    assert (norms[0] == norms[1]) == (not trained)
 
 
 def test_a_container_computes_no_gradients_in_the_phase():
@@ -278,5 +308,56 @@ def test_under_ddp(group_of_one):
 
 def test_ddp_that_would_fail_is_refused_at_the_start(group_of_one):
     wrapped = CPUCapableDistributedDataParallel(TwoPartModel())
-    with pytest.raises(ValueError, match='find_unused_parameters=True'):
+    with pytest.raises(ValueError, match='find_unused_parameters = True'):
         FrozenPhaseHook().before_train(runner_of(wrapped))
+
+
+# What follows also runs as a script, which is one rank.
+
+
+def main(path, out):
+    """One rank, with inputs of its own, through a phase in the middle."""
+    init_distributed('pytorch', dict(timeout=60))
+    torch.manual_seed(0)
+    model = Listed()
+    wrapped = CPUCapableDistributedDataParallel(model, find_unused_parameters=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    hook = FrozenPhaseHook(path, begin=2, end=4, by_epoch=False)
+    runner = runner_of(wrapped, optimizer)
+    hook.before_train(runner)
+    hub = MessageHub.get_instance('test_ranks')
+    for key, value in dict(epoch=0, max_iters=6, max_epochs=1).items():
+        hub.update_info(key, value)
+    torch.manual_seed(dist.get_rank())
+    states, gradients = [], []
+    for iteration in range(6):
+        hub.update_info('iter', iteration)
+        states.append({k: v.clone() for k, v in model.state_dict().items()})
+        hook.before_train_iter(runner, iteration)
+        optimizer.zero_grad()
+        wrapped(torch.rand(4, 2)).sum().backward()
+        gradients.append(sorted(n for n, p in model.named_parameters() if p.grad is not None))
+        optimizer.step()
+    states.append(model.state_dict())
+    torch.save([states, gradients], f'{out}/{path}.{dist.get_rank()}.pth')
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize('path', ['encoder', 'queries', 'scales'])
+def test_two_ranks_freeze_containers_and_weights_alike(path, tmp_path):
+    run_script(__file__, path, tmp_path, work_dir=tmp_path, processes=2, timeout=120)
+    ranks = [torch.load(tmp_path / f'{path}.{rank}.pth') for rank in (0, 1)]
+    (states, gradients), (others, other_gradients) = ranks
+    assert gradients == other_gradients
+    names = list(states[0])
+    frozen = [name for name in names if name.startswith(path)]
+    for iteration, (before, after) in enumerate(itertools.pairwise(states)):
+        still = frozen if iteration in (2, 3) else []
+        assert gradients[iteration] == sorted(set(names) - set(still))
+        assert [n for n in names if torch.equal(before[n], after[n])] == still
+    assert all(torch.equal(states[-1][name], others[-1][name]) for name in names)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from labelenc_mm.networks import draw_balanced, draw_points, draw_uniform
+from labelenc_mm.networks import draw_balanced, draw_uniform
+from labelenc_mm.networks.point_drawing import without_border
+
+
+def draw_points(labels, num_points, border=0):
+    """(N, P, 2) coordinates and (N, P) labels of what is drawn among the pixels that are not 255."""
+    points = draw_uniform(without_border(labels != 255, border), num_points)
+    drawn = labels.flatten(1).gather(1, points.cells).masked_fill(~points.is_drawn, 255)
+    return points.coordinates(labels.shape[-1]), drawn
 
 
 def test_drawn_points_are_labelled_pixels_without_replacement():
@@ -46,17 +54,6 @@ def test_margin_without_points():
     inside = points[0, drawn[0] == 0]
     assert len(inside) == 4 * 8 and (drawn[0] == 255).sum() == 192 - 32
     assert inside.amin(0).tolist() == [4, 4] and inside.amax(0).tolist() == [11, 7]
-
-
-def test_uniform_points_are_the_stream_of_draw_points():
-    labels = torch.randint(0, 5, (3, 20, 30))
-    labels[:, ::2] = 255
-    torch.manual_seed(3)
-    points, drawn = draw_points(labels, 200)
-    torch.manual_seed(3)
-    found = draw_uniform(labels != 255, 200)
-    assert torch.equal(found.coordinates(30), points) and found.is_drawn.all()
-    assert torch.equal(labels.flatten(1).gather(1, found.cells), drawn)
 
 
 @pytest.mark.parametrize(

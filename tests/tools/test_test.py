@@ -29,7 +29,7 @@ test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(
 test_evaluator = dict(ann_file='DATA/annotations/val.json')
 """
 
-SEGMENTER = """
+SEGMENTOR = """
 _base_ = 'mmseg::_base_/default_runtime.py'
 default_hooks = dict(visualization=dict(type='SegVisualizationHook'))
 test_cfg = dict(type='TestLoop')
@@ -107,7 +107,7 @@ def test_segmentor(data, tmp_path):
     from mmseg.registry import MODELS
 
     arguments = ('--out', tmp_path / 'maps', '--show-dir', tmp_path / 'pictures', '--tta')
-    output = run_test(SEGMENTER, MODELS, data, tmp_path, *arguments)
+    output = run_test(SEGMENTOR, MODELS, data, tmp_path, *arguments)
     assert 'mIoU' in output
     maps = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (tmp_path / 'maps').iterdir()]
     assert [label_map.shape for label_map in maps] == [(64, 64)] * 3

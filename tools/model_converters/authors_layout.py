@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labelenc_mm.errors import LabelEncMMError
+
 PARTS = ('label_encoding_function', 'rpn', 'roi_heads')
 
 _AFFINE = ('weight', 'bias')
@@ -30,7 +32,7 @@ _BLOCKS = {
 }
 
 
-class LayoutError(ValueError):
+class LayoutError(LabelEncMMError, ValueError):
     """A checkpoint that is not of the layout of the released code; lists the differences."""
 
 

@@ -1,1 +1,1 @@
-"""Data sets of the toolboxes, however they are wrapped: their samples, their classes, and what is odd in them."""
+"""Data sets of the toolboxes, however wrapped: their samples, their classes, and what is odd in them."""

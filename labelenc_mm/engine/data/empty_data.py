@@ -11,8 +11,8 @@ from typing import Any
 
 from mmengine.registry import DATASETS
 
-from labelenc_mm.engine.data.wrappers import loading_configs
 from labelenc_mm.engine.data.label_names import categories_by_id, no_common_name, shown_names
+from labelenc_mm.engine.data.wrappers import loading_configs
 
 _MMENGINE = 'need at least one array to concatenate'
 _PLACES = ('data_root', 'ann_file', 'data_prefix', 'img_suffix', 'seg_map_suffix', 'filter_cfg')

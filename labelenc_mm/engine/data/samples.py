@@ -5,11 +5,11 @@ from typing import Any
 
 from mmengine.registry import DATASETS
 
-from labelenc_mm.engine.data.wrappers import iterate_datasets
 from labelenc_mm.engine.data.empty_data import tells_empty_data
+from labelenc_mm.engine.data.label_names import common_label_names
+from labelenc_mm.engine.data.wrappers import iterate_datasets
 from labelenc_mm.engine.runner_state import common_metainfo
 from labelenc_mm.engine.sample_error_hook import name_samples
-from labelenc_mm.engine.data.label_names import common_label_names
 
 
 def build_samples(config: Mapping[str, Any], split: str) -> Any:

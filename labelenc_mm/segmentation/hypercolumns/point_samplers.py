@@ -1,4 +1,4 @@
-"""At which pixels a hypercolumn head trains: samplers of points (``sampler=dict(type=...)``)."""
+"""Samplers of points: at which pixels a hypercolumn head trains (``sampler=dict(type=...)``)."""
 
 from abc import ABC, abstractmethod
 

@@ -7,9 +7,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from training_configs import write_config, write_data
 
-from labelenc_mm.shape_scenes import CLASSES
 from labelenc_mm.engine import SampleError
 from labelenc_mm.engine.data.samples import backend_of, build_samples, metainfo_of, names_by_label
+from labelenc_mm.shape_scenes import CLASSES
 
 pytest.importorskip('mmdet')
 

@@ -7,8 +7,8 @@ from mmcv.transforms import LoadImageFromFile
 from torch.utils.data import DataLoader
 from turned_images import Images
 
-from labelenc_mm.engine.sample_error_hook import name_samples
 from labelenc_mm.engine.data.turned_images import TurnedImageWarning
+from labelenc_mm.engine.sample_error_hook import name_samples
 
 
 @pytest.fixture
