@@ -138,3 +138,17 @@ def test_impossible_ranges_are_refused(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=name):
         JointRandomResizedCrop(256, **wrong)
+
+
+def test_images_without_label_maps_are_cut_by_the_same_boxes():
+    labelled = results(60, 90)
+    alone = {key: labelled[key].copy() for key in ('img',)} | dict(img_shape=(60, 90))
+    crop = JointRandomResizedCrop((32, 24))
+    images = []
+    for sample in (labelled, alone):
+        np.random.seed(3)  # noqa: NPY002
+        images.append(crop(sample)['img'])
+    assert images[1].shape == (24, 32, 3)
+    assert alone['img_shape'] == (24, 32)
+    assert 'gt_seg_map' not in alone
+    assert np.array_equal(*images)
