@@ -27,8 +27,9 @@ class LoadPhoto(BaseTransform):
     Args:
         reduce_to: A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which costs as much less, as long as its
             shorter side stays at least this many pixels; None for the full size. To cut boxes of a share
-            from ``a`` on and resize them to ``c`` pixels, ``c / sqrt(a)`` loses nothing that the resized
-            box shows: 792 for 224 and 8 %.
+            from ``a`` on, whose sides are as ``r`` to 1 or squarer, and resize them to ``c`` pixels,
+            ``c / sqrt(a r)`` enlarges no box: 915 for 224, 8 % and 3/4. Less is faster and blurs the
+            smallest boxes.
         min_side: Photos with a shorter side below are tiny.
         on_tiny: 'enlarge' them to it, or 'error'.
         backend_args: Of the file backend.
@@ -67,6 +68,9 @@ class LoadPhoto(BaseTransform):
             ) from error
         try:
             with Image.open(BytesIO(content)) as image:
+                # Older versions of PIL call the 16 bits of a PNG so.
+                if image.mode == 'F' or (image.mode == 'I' and image.format != 'PNG'):
+                    raise ValueError('32 bits a channel, of which it is unknown what is white')
                 if self.reduce_to is not None:
                     image.draft(None, _smallest_size(image.size, self.reduce_to))
                 picture = _as_bgr(ImageOps.exif_transpose(image), self._enlarged_size)

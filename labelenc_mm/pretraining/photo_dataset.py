@@ -42,7 +42,8 @@ class PhotoDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: There is no such list or folder.
-        PhotoError: It names no photo.
+        PhotoError: It names no photo, or is no text in UTF-8.
+        ValueError: ``serialize_data`` is off.
     """
 
     METAINFO: dict = {}
@@ -58,6 +59,11 @@ class PhotoDataset(BaseDataset):
         backend_args: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        if not kwargs.get('serialize_data', True):
+            raise ValueError(
+                f'{type(self).__name__}: serialize_data=False would keep a list of dicts, of which there is '
+                'none. Remove it'
+            )
         self.skip_damaged = skip_damaged
         self.suffixes = tuple(suffixes)
         self.backend_args = backend_args
@@ -142,6 +148,13 @@ class PhotoDataset(BaseDataset):
                 f'{type(self).__name__}.ann_file: there is no list {self.ann_file}'
             ) from error
         content = content.removeprefix(b'\xef\xbb\xbf')  # as some editors begin a text
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            number = len(content[: error.start + 1].splitlines())
+            raise PhotoError(
+                f'{self.ann_file}, line {number}: {error}. Save the list as UTF-8'
+            ) from error
         stripped = (line.strip() for line in content.splitlines())
         return [line for line in stripped if line]
 

@@ -5,6 +5,7 @@ from photo_files import picture, truncate, write_photo
 from PIL import Image
 
 from labelenc_mm.pretraining import LoadPhoto, PhotoError
+from labelenc_mm.segmentation import JointRandomResizedCrop
 
 
 def load(path, **options):
@@ -107,3 +108,18 @@ def test_what_is_no_image_or_not_there(tmp_path):
 def test_options_that_are_refused(options):
     with pytest.raises(ValueError, match='LoadPhoto'):
         LoadPhoto(**options)
+
+
+@pytest.mark.parametrize('kind', [np.float32, np.int32])
+def test_images_of_unknown_white_are_refused(tmp_path, kind):
+    Image.fromarray(picture()[..., 0].astype(kind)).save(tmp_path / 'deep.tif')
+    with pytest.raises(PhotoError, match=r'deep\.tif .*32 bits a channel'):
+        load(tmp_path / 'deep.tif')
+
+
+def test_no_box_is_enlarged_at_the_documented_reduction():
+    crop = JointRandomResizedCrop(224)
+    np.random.seed(0)  # noqa: NPY002
+    sides = [crop.draw_box((915, 915))[2:] for _ in range(5000)]
+    smallest = np.min(sides)
+    assert 224 <= smallest < 230
