@@ -3,6 +3,7 @@
 from io import BytesIO
 from typing import Any
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.fileio import get
@@ -140,7 +141,7 @@ def _as_bgr(image: Image.Image, new_size: Any) -> np.ndarray:
     size = new_size(image.size)
     if size != image.size:
         image = image.resize(size, Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(image)[..., ::-1])
+    return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
 
 
 def _is_gray(picture: np.ndarray) -> bool:
