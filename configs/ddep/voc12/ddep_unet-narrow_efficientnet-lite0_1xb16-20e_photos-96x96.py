@@ -1,16 +1,16 @@
 # The decoder of this folder's U-Net, pretrained on 1543 photos without labels.
-_base_ = './unet-narrow_efficientnet-lite0_1xb8-600_voc12-64x64.py'
-size = (64, 64)
+_base_ = './unet-narrow_efficientnet-lite0_1xb16-600_voc12-96x96.py'
+size = (96, 96)
 model = dict(type='DenoisingDecoderPretrainer', corruption=dict(gamma=0.95))
 
 train_pipeline = [
-    dict(type='LoadPhoto', reduce_to=96),
+    dict(type='LoadPhoto', reduce_to=144),
     dict(type='JointRandomResizedCrop', scale=size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackPhotos'),
 ]
 test_pipeline = [
-    dict(type='LoadPhoto', reduce_to=64),
+    dict(type='LoadPhoto', reduce_to=96),
     dict(type='Resize', scale=size, keep_ratio=False),
     dict(type='PackPhotos'),
 ]
@@ -34,7 +34,7 @@ val_evaluator = dict(_delete_=True, type='DenoisingMetric')
 test_evaluator = val_evaluator
 
 train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=20, val_interval=5)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=None)
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
