@@ -39,8 +39,8 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=30,
-        T_max=30,
+        end=20,
+        T_max=20,
         by_epoch=True,
         convert_to_iter_based=True,
     )
