@@ -251,7 +251,7 @@ class DenoisingDecoderPretrainer(
 
     def _run(self, images: Tensor, log_sigma: Tensor | None = None) -> Tensor:
         prediction = run_stages(self.decode_head, self.extract_feat(images), log_sigma)
-        return crop_to(prediction, images.shape[-2:], self.pixel_prediction.stride)
+        return crop_to(prediction, images.shape[-2:])
 
     def _fixed_noise(self, sample: SegDataSample, shape: torch.Size) -> Tensor:
         """Noise of a (C, H, W) image, the same on every device."""

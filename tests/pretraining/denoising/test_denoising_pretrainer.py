@@ -371,6 +371,8 @@ def unet(**head):
 def test_the_unet_decoder_is_pretrained_at_full_resolution():
     model = build_pretrainer(unet())
     assert model.pixel_prediction.stride == 1
+    for size in [(64, 64), (61, 75), (33, 34)]:  # cells of its finest map are of 4 pixels
+        assert model(torch.randn(2, 3, *size)).shape == (2, 3, *size)
     wide = unet(channels_list=[32, 24, 16, 16, 16])
     assert overfit(build_pretrainer(wide, encoder=()), 120)[0] < 0.8
 
