@@ -34,6 +34,12 @@ class PhotoHook(HandOverHook):
         super().before_train(runner)
         self.metainfo['photos'] = len(runner.train_dataloader.dataset)
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note what the photos are in the checkpoint, too, for ``tools/export.py``."""
+        meta = checkpoint['meta']
+        facts = {'photos': self.metainfo.get('photos')}
+        meta['dataset_meta'] = {**(meta.get('dataset_meta') or {}), **facts}
+
     def before_train_epoch(self, runner: Runner) -> None:
         """Begin to count."""
         self._gray = self._seen = 0
@@ -65,9 +71,9 @@ class PhotoHook(HandOverHook):
         if damaged:
             more = f' and {len(damaged) - _SHOWN} more' if len(damaged) > _SHOWN else ''
             print_log(
-                f'{len(damaged)} photos could not be read in this epoch, others took their place:\n  '
-                + '\n  '.join(damaged[:_SHOWN])
-                + more,
+                # With its number: the logger drops a warning that repeats an earlier one.
+                f'{len(damaged)} photos could not be read in epoch {runner.epoch + 1}, others took their '
+                'place:\n  ' + '\n  '.join(damaged[:_SHOWN]) + more,
                 'current',
                 logging.WARNING,
             )
