@@ -76,7 +76,12 @@ class DenoisingDecoderPretrainer(
             path of ``encoder`` names nothing, or nothing but the classifier would be trained.
     """
 
-    companions = {'default_hooks': {'denoising': {'type': 'mmseg.DenoisingHook'}}}
+    companions = {
+        'default_hooks': {
+            'denoising': {'type': 'mmseg.DenoisingHook'},
+            'reseed': {'type': 'mmengine.ReseedHook'},  # without, all ranks draw the same noise
+        }
+    }
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 RECORD = f"{KEEP}, dict(type='KeepNoiseHook')"
 TWO_EACH = """
+_base_.default_hooks.pop('reseed')  # tools/train.py adds it
 model = dict(corruption=dict(gamma=0.95, unit_variance=True))
 train_dataloader = dict(batch_size=2, dataset=dict(skip_damaged=True))
 """
