@@ -178,6 +178,40 @@ def test_another_decoder_or_target_is_refused_with_all_differences_before_the_fi
     assert 'Iter(train)' not in run.output
 
 
+CASCADE = """
+heads = dict(channels=16, num_classes={num_classes}, norm_cfg=dict(type='BN'))
+model = dict(
+    type='CascadeEncoderDecoder',
+    num_stages=2,
+    backbone=dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)),
+    decode_head=[
+        dict(type='FCNHead', in_channels=32, in_index=2, num_convs=1, concat_input=False, **heads),
+        dict(type='OCRHead', in_channels=64, in_index=3, ocr_channels=8, **heads),
+    ],
+)
+"""
+
+
+@pytest.mark.parametrize('stage', [0, 1])
+def test_a_stage_of_a_cascade_is_pretrained_and_taken_over(stage, tmp_path):
+    left = train(
+        write_config(tmp_path / 'p.py', CASCADE, PRETRAIN),
+        tmp_path / 'left',
+        f'model.head={stage}',
+        *ONE_EPOCH,
+    )
+    tensors, metadata = load_tensors(left.work_dir / ARTEFACT)
+    assert metadata['head'] == stage
+    config = write_config(
+        tmp_path / 'f.py', CASCADE, FINE_TUNE, pretrained=left.work_dir / ARTEFACT, hooks=KEEP
+    )
+    run = train(config, tmp_path / 'run', *ONE_EPOCH)
+    first, _ = first_and_last(run)
+    assert differing({key: first[key] for key in tensors}, tensors) == []
+    fresh = 'decode_head.1' if stage == 0 else 'decode_head.1.conv_seg'
+    assert f'fresh: decode_head.0.conv_seg, {fresh}, auxiliary_head\n' in run.output
+
+
 def test_averaged_weights_are_left_and_begin_with_what_was_loaded(tmp_path):
     ema = f"{KEEP}, dict(type='EMAHook', momentum=0.3)"
     run = train(write_config(tmp_path / 'p.py', PRETRAIN, hooks=ema), tmp_path / 'pretrain')
@@ -300,7 +334,7 @@ def test_the_stock_tool_pretrains_with_the_lines_that_the_warning_names(tmp_path
 
     run = stock(config, 'without')
     (lines,) = re.findall(
-        r'DenoisingDecoderPretrainer trains without DenoisingHook: .*\n((?:\w+ = .*\n)+)',
+        r'DenoisingDecoderPretrainer trains without DenoisingHook and ReseedHook: .*\n((?:\w+ = .*\n)+)',
         run.output,
     )
     assert not (run.work_dir / ARTEFACT).exists()
