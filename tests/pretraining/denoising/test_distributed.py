@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from denoising_training import ARTEFACT, KEEP, PRETRAIN, shared_photos, write_config
 from photo_files import truncate
-from training_runs import differing, run_script, train, weights
+from training_runs import TEST, differing, run_script, train, weights
 
 from labelenc_mm.handover.artefact import load_tensors
 from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
@@ -48,6 +48,13 @@ def test_two_ranks_draw_different_noise_and_end_equal(tmp_path):
     std = first.std((0, 2, 3), correction=0)
     torch.testing.assert_close(ranks[1]['corruption.data_std'], std)
     assert metadata['corruption']['data_std'] == pytest.approx(std.tolist())
+
+    # Three photos over two ranks: one is seen twice, and counted once.
+    metrics = [entry for entry in run.scalars() if 'denoising/mse' in entry][-1]
+    checkpoint = run.work_dir / 'epoch_3.pth'
+    work_dir = tmp_path / 'alone'
+    alone = run_script(TEST, config, checkpoint, '--work-dir', work_dir, work_dir=work_dir)
+    assert f'denoising/psnr_noisy: {metrics["denoising/psnr_noisy"]:.4f}' in alone.output
 
     for epoch in (1, 2, 3):
         told = (

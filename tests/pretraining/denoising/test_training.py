@@ -25,6 +25,7 @@ from denoising_training import (
 from mmengine.config import Config
 from photo_files import truncate
 from PIL import Image
+from segmentation_training import AUTOENCODER, EXPORTED, SUPERVISE, shared_autoencoder
 from training_runs import (
     ROOT,
     TEST,
@@ -192,6 +193,27 @@ model = dict(
 """
 
 
+def test_a_pretrained_segmentor_learns_under_a_frozen_label_decoder(artefact, tmp_path):
+    """Each takes its own file: the segmentor that of the photos, the frozen halves the autoencoder's."""
+    autoencoder = shared_autoencoder().work_dir / AUTOENCODER
+    config = write_config(
+        tmp_path / 'c.py',
+        SUPERVISE,
+        FINE_TUNE,
+        autoencoder=autoencoder,
+        pretrained=artefact,
+        hooks=KEEP,
+    )
+    run = train(config, tmp_path / 'run', *ONE_EPOCH)
+    tensors, _ = load_tensors(artefact)
+    first, last = first_and_last(run)
+    assert differing({key: first[key] for key in tensors}, tensors) == []
+    decoder = with_prefix(load_tensors(autoencoder)[0], 'decoder.')
+    for state in (first, last):
+        assert differing(with_prefix(state, 'label_structure.0.decoder.'), decoder) == []
+    assert (run.work_dir / EXPORTED).is_file()
+
+
 @pytest.mark.parametrize('stage', [0, 1])
 def test_a_stage_of_a_cascade_is_pretrained_and_taken_over(stage, tmp_path):
     left = train(
@@ -275,6 +297,15 @@ def test_a_resume_at_the_end_of_an_epoch_ends_bit_equal(parts, tmp_path):
         for run, epochs in ((whole, 3), (resumed, 2)):
             assert run.output.count('1 photos could not be read in epoch ') == epochs
             assert run.output.count('photo 03.jpg') == epochs
+
+
+def test_a_damaged_photo_ends_a_training_with_its_name(tmp_path):
+    photos = damaged_photos(tmp_path)
+    config = write_config(tmp_path / 'c.py', PRETRAIN, WORKERS, photos=photos)
+    run = train(config, tmp_path / 'run', expect=1)
+    assert f'{photos}/train/photo 03.jpg is truncated or no image' in run.output
+    assert 'set skip_damaged=True of the data set' in run.output
+    assert not (run.work_dir / ARTEFACT).exists()
 
 
 def test_any_checkpoint_gives_the_file_that_the_training_left(tmp_path):
