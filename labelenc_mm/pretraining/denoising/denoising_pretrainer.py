@@ -278,7 +278,9 @@ class DenoisingDecoderPretrainer(
 
     def _describe(self, variance: Tensor, corrupted: Corrupted, inside: Tensor | None) -> None:
         """Log once what the corruption means for these data."""
-        sigma = (corrupted.noise_scale / corrupted.signal).mean((0, 2, 3)).expand(3)
+        # Of a range that reaches pure noise, a mean would be that of its last image.
+        sigmas = (corrupted.noise_scale / corrupted.signal).flatten(1)
+        sigma = sigmas.median(0).values.expand(3)
         std = getattr(self.data_preprocessor, 'std', sigma.new_ones(3)).flatten()
         shown = [
             ', '.join(f'{value:.{digits}f}' for value in np.asarray(values.cpu()))

@@ -346,6 +346,17 @@ def test_the_first_iteration_tells_noise_and_variance(capsys):
     assert ', '.join(levels) in log
 
 
+def test_of_a_range_the_first_iteration_tells_the_noise_of_the_image_in_the_middle(capsys):
+    model = build_pretrainer('UPerNet', corruption=dict(gamma=(0, 1)))
+    levels = torch.tensor([1e-6, 0.4, 0.9])
+    model.corruption._draw_gamma = lambda *args: levels
+    model.train()
+    model.loss(photos(3, SIZE), samples(3, SIZE))
+    sigma = math.sqrt(0.6 / 0.4)
+    told = ', '.join(f'{sigma * std:.1f}' for std in (58.395, 57.12, 57.375))
+    assert f'standard deviation of {told} gray levels' in capsys.readouterr().out
+
+
 def test_padding_of_more_than_half_is_told(capsys):
     model = build_pretrainer('UPerNet')
     batch = samples(2, (20, 64))
