@@ -270,7 +270,9 @@ def damaged_photos(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'parts', [(), (WORKERS, RANGE), (UNIT_VARIANCE,), (DAMAGED, WORKERS)], ids=len
+    'parts',
+    [(), (WORKERS, RANGE), (UNIT_VARIANCE,), (DAMAGED, WORKERS)],
+    ids=['plain', 'workers and a range', 'unit variance', 'workers and damage'],
 )
 def test_a_resume_at_the_end_of_an_epoch_ends_bit_equal(parts, tmp_path):
     photos = damaged_photos(tmp_path) if DAMAGED in parts else shared_photos()
