@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmseg.structures import SegDataSample
 
-from labelenc_mm.pretraining import photo_hook
+from labelenc_mm.pretraining import PhotoError, photo_hook
 from labelenc_mm.pretraining.photo_hook import PhotoHook
 
 RUNNER = SimpleNamespace(epoch=0)
@@ -75,6 +76,19 @@ def test_all_ranks_are_told_of_together(monkeypatch, capsys):
     assert (
         '2 photos could not be read in epoch 1, others took their place:\n  a.jpg\n  z.jpg\n' in log
     )
+
+
+@pytest.mark.parametrize('loop', ['val', 'test'])
+def test_photos_of_several_sizes_in_a_batch_are_refused_but_in_training(loop):
+    hook = PhotoHook()
+    check = getattr(hook, f'before_{loop}_iter')
+    photos = [torch.zeros(3, *size) for size in ((48, 64), (41, 55), (48, 64))]
+    message = rf'{loop}_dataloader .* \(41, 55\), \(48, 64\) pixels.*{loop}_dataloader.batch_size=1'
+    with pytest.raises(PhotoError, match=message):
+        check(RUNNER, 0, {'inputs': photos})
+    check(RUNNER, 0, {'inputs': photos[::2]})
+    check(RUNNER, 0, {'inputs': torch.stack(photos[::2])})
+    hook.before_train_iter(RUNNER, 0, {'inputs': photos})
 
 
 @pytest.mark.parametrize('meta', [{}, {'dataset_meta': {'classes': ('a', 'b')}}])

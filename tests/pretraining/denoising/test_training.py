@@ -310,6 +310,13 @@ def test_a_damaged_photo_ends_a_training_with_its_name(tmp_path):
     assert not (run.work_dir / ARTEFACT).exists()
 
 
+def test_photos_of_several_sizes_are_validated_one_by_one(tmp_path):
+    config = write_config(tmp_path / 'c.py', PRETRAIN)
+    options = ['val_dataloader.batch_size=2', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    run = train(config, tmp_path / 'run', *options, expect=1)
+    assert 'PhotoError: val_dataloader has photos of several sizes in one batch' in run.output
+
+
 def test_any_checkpoint_gives_the_file_that_the_training_left(tmp_path):
     config = write_config(tmp_path / 'c.py', PRETRAIN, UNIT_VARIANCE)
     run = train(config, tmp_path / 'run')
