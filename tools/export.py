@@ -72,9 +72,9 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
         dataset_meta = common_metainfo(meta.get('dataset_meta') or dataset.get('metainfo'))
     except ValueError as error:
         raise ExportError(str(error)) from error
-    leaves = leaves_of(model, dataset_meta)
+    left = leaves_of(model, dataset_meta)
     reason = not_exported(model)
-    ending = Path(leaves.kind.file_name).suffix if leaves else '.safetensors'
+    ending = Path(left.kind.file_name).suffix if left else '.safetensors'
     if not out.endswith(ending) or (ending == '.pth' and not reason):
         if reason:
             raise ExportError(
@@ -83,7 +83,7 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
             )
         exporter(config, state_dict, out, dataset_meta, device)
         return
-    if leaves is None:
+    if left is None:
         raise ExportError(
             f'{type(model).__name__} leaves nothing that a next training starts from; give an OUT that ends '
             f'in .pth for the stock {exporter.noun}'
@@ -95,7 +95,9 @@ def export(config: Config, checkpoint: dict[str, Any], out: str, device: str = '
             f'the weights do not fit the config: {error}\nGive the config that the training left in its '
             'work dir'
         ) from error
-    leaves.kind.save(out, state_dict, leaves.metadata)
+    # Some of what a model says of itself is in its weights.
+    kind, metadata = leaves_of(model, dataset_meta) or left
+    kind.save(out, state_dict, metadata)
 
 
 def exporter_of(config: Config) -> Exporter:

@@ -185,6 +185,7 @@ class ArtefactKind:
         labels_of: Whose classes it tells, for messages: 'step 1'.
         checks: Key of the metadata -> whether a value will do, and what that is in words.
         upgrade: From the metadata of any earlier version, whose ``format`` tells, to those of today.
+        option: Of the next training, that names the file.
     """
 
     kind: str
@@ -195,6 +196,7 @@ class ArtefactKind:
     labels_of: str
     checks: Mapping[str, tuple[Callable[[Any], bool], str]] = field(default_factory=dict)
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
+    option: str = 'init_from'
 
     def save(
         self, path: str, state_dict: Mapping[str, Tensor], metadata: Mapping[str, Any]

@@ -79,8 +79,9 @@ class HandOverHook(Hook):
         leaves = leaves_of(model, self.metainfo)
         if leaves is not None:
             path = osp.join(runner.work_dir, leaves.kind.file_name)
-            with writes_last_weights(runner, path, f'{leaves.kind.noun} (init_from)'):
-                leaves.kind.save(path, averaged_state_dict(runner), leaves.metadata)
+            kind = leaves.kind
+            with writes_last_weights(runner, path, f'{kind.noun} ({kind.option})'):
+                kind.save(path, averaged_state_dict(runner), leaves.metadata)
         reason = not_exported(model)
         if reason:
             print_log(f'No {self.exporter.noun} is exported: {reason}', 'current')

@@ -1,5 +1,6 @@
 """Images with the classes of the whole image, from a list: what image classifiers learn from."""
 
+import os
 import re
 from typing import Any
 
@@ -57,7 +58,7 @@ class ImageListDataset(PhotoDataset):
         lines = super()._list()
         for index, line in enumerate(lines):
             try:
-                highest = self.parse_line(line.decode())['gt_label'].max()
+                highest = self.parse_line(os.fsdecode(line))['gt_label'].max()
             except PhotoError as error:
                 raise PhotoError(
                     f'{self.ann_file}, image {index + 1}: {error}. Write one image a line, "path label '
@@ -65,7 +66,7 @@ class ImageListDataset(PhotoDataset):
                 ) from None
             if highest >= number:
                 raise PhotoError(
-                    f'{self.ann_file}, image {index + 1} ({line.decode()!r}): label {highest} is none of '
+                    f'{self.ann_file}, image {index + 1} ({os.fsdecode(line)!r}): label {highest} is none of '
                     f'{number} classes, which are counted from 0. Correct the list or num_classes'
                 )
         return lines

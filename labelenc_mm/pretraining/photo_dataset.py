@@ -1,5 +1,6 @@
 """Photos without labels: a folder, or a list of millions of paths, as a data set of MMSegmentation."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,8 +96,9 @@ class PhotoDataset(BaseDataset):
         """What is known of a photo before it is read."""
         index = range(len(self))[idx]
         start = 0 if index == 0 else self.data_address[index - 1].item()
-        line = self.data_bytes[start : self.data_address[index].item()].tobytes().decode()
-        return {**self.parse_line(line), 'sample_idx': index}
+        line = self.data_bytes[start : self.data_address[index].item()].tobytes()
+        # As the system has them: names of files need not be UTF-8.
+        return {**self.parse_line(os.fsdecode(line)), 'sample_idx': index}
 
     def parse_line(self, line: str) -> dict[str, Any]:
         """What a line of the list says."""
@@ -167,7 +169,7 @@ class PhotoDataset(BaseDataset):
                 recursive=True,
                 backend_args=self.backend_args,
             )
-            return sorted(n.encode() for n in names if n.lower().endswith(self.suffixes))
+            return sorted(os.fsencode(n) for n in names if n.lower().endswith(self.suffixes))
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'{type(self).__name__}: there is no folder {self._folder!r}, neither is a list given by '

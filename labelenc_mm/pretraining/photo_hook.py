@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from labelenc_mm.handover.hook import HandOverHook
+from labelenc_mm.pretraining.photo_dataset import PhotoError
 from labelenc_mm.segmentation.label_structure.export import export_segmentor
 
 _SHOWN = 20  # damaged photos by name
@@ -34,6 +35,12 @@ class PhotoHook(HandOverHook):
         super().before_train(runner)
         self.metainfo['photos'] = len(runner.train_dataloader.dataset)
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note what the photos are in the checkpoint, too, for ``tools/export.py``."""
+        meta = checkpoint['meta']
+        facts = {'photos': self.metainfo.get('photos')}
+        meta['dataset_meta'] = {**(meta.get('dataset_meta') or {}), **facts}
+
     def before_train_epoch(self, runner: Runner) -> None:
         """Begin to count."""
         self._gray = self._seen = 0
@@ -55,6 +62,18 @@ class PhotoHook(HandOverHook):
                         'current',
                     )
 
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Refuse photos that cannot be put into one batch.
+
+        Raises:
+            PhotoError: They have different sizes; says which.
+        """
+        _check_sizes(data_batch, 'val')
+
+    def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """As :meth:`before_val_iter`."""
+        _check_sizes(data_batch, 'test')
+
     def after_train_epoch(self, runner: Runner) -> None:
         """Tell of all ranks together."""
         counts = all_gather_object((self._seen, self._gray, sorted(self._damaged)))
@@ -65,9 +84,20 @@ class PhotoHook(HandOverHook):
         if damaged:
             more = f' and {len(damaged) - _SHOWN} more' if len(damaged) > _SHOWN else ''
             print_log(
-                f'{len(damaged)} photos could not be read in this epoch, others took their place:\n  '
-                + '\n  '.join(damaged[:_SHOWN])
-                + more,
+                # With its number: the logger drops a warning that repeats an earlier one.
+                f'{len(damaged)} photos could not be read in epoch {runner.epoch + 1}, others took their '
+                'place:\n  ' + '\n  '.join(damaged[:_SHOWN]) + more,
                 'current',
                 logging.WARNING,
             )
+
+
+def _check_sizes(data_batch: Any, loop: str) -> None:
+    """MMSegmentation pads whole images to one size in training alone."""
+    sizes = sorted({tuple(image.shape[-2:]) for image in data_batch['inputs']})
+    if len(sizes) > 1:
+        raise PhotoError(
+            f'{loop}_dataloader has photos of several sizes in one batch, {", ".join(map(str, sizes))} '
+            f'pixels (height, width): set {loop}_dataloader.batch_size=1, or bring them to one size by its '
+            "pipeline, dict(type='Resize', scale=..., keep_ratio=False)"
+        )

@@ -36,6 +36,7 @@ def pretrained_segmentor(dropped: Sequence[str] = ()) -> ArtefactKind:
             'method': (lambda value: isinstance(value, str), 'a text'),
             'encoder': (lambda value: isinstance(value, list), 'a list of paths'),
         },
+        option='load_from, or LoadPretrainedSegmentor',
     )
 
 
@@ -97,7 +98,8 @@ def load_pretrained_segmentor(
         takes,
         agree,
         'segmentor',
-        'Pretrain with the same backbone, neck and decode head, or give the config that was pretrained',
+        'Pretrain with the same backbone, neck, decode head and target, or give the config that was '
+        'pretrained',
     )
     artefact.fill(model, takes)
     started = [name for name in fresh if any(k.startswith(f'{name}.') for k in model.state_dict())]

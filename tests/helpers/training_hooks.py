@@ -87,3 +87,21 @@ class StopHook(Hook):
     def after_train_epoch(self, runner):
         if runner.epoch + 1 == self.after_epoch:
             os._exit(9)
+
+
+@HOOKS.register_module()
+class KeepNoiseHook(Hook):
+    """Saves the noise that each rank of a denoising pretraining draws, and its first images."""
+
+    def before_train(self, runner):
+        self.kept = {'noise': []}
+        model = getattr(runner.model, 'module', runner.model)
+        model.corruption.register_forward_hook(self._keep)
+
+    def _keep(self, corruption, args, corrupted):
+        self.kept.setdefault('images', args[0].clone())
+        if corruption.training:
+            self.kept['noise'].append(corrupted.noise.clone())
+
+    def after_train(self, runner):
+        torch.save(self.kept, f'{runner.work_dir}/noise_rank{runner.rank}.pth')

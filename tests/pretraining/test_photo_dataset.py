@@ -51,6 +51,25 @@ def test_a_list_is_read_as_it_stands(root):
     assert dataset.get_data_info(-1)['sample_idx'] == 3
 
 
+def test_names_need_not_be_utf8(tmp_path):
+    """As those of archives from other systems."""
+    name = os.fsdecode('Caf\xe9.jpg'.encode('latin-1'))
+    try:
+        write_photo(tmp_path / 'photos' / name)
+    except OSError:
+        pytest.skip('this file system takes no such names')
+    (tmp_path / 'list.txt').write_bytes(os.fsencode(name) + b'\n')
+    walked = PhotoDataset(str(tmp_path / 'photos'), pipeline=[dict(type='LoadPhoto')])
+    listed = PhotoDataset(
+        str(tmp_path / 'photos'),
+        str(tmp_path / 'list.txt'),
+        pipeline=[dict(type='LoadPhoto')],
+    )
+    for dataset in (walked, listed):
+        assert dataset[0]['img'].shape == (48, 64, 3)
+        assert dataset[0]['img_path'].endswith(name)
+
+
 def test_a_list_costs_as_much_memory_as_its_text(tmp_path):
     names = [f'n{i % 1000:08}/n{i:08}_{i}.JPEG' for i in range(200_000)]
     (tmp_path / 'list.txt').write_text('\n'.join(names))

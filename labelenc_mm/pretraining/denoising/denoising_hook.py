@@ -23,7 +23,7 @@ class DenoisingHook(PhotoHook):
         """Look at where the frozen encoder comes from."""
         super().before_train(runner)
         model = unwrapped_model(runner)
-        started = runner._load_from is not None or has_loaded_from(runner) or runner._resume
+        started = has_loaded_from(runner) or (runner._resume and runner.iter > 0)
         random = [path for path in model.encoder if not is_pretrained(model, path)]
         if random and not started:
             print_log(

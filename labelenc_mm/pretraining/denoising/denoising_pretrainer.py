@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
@@ -75,7 +76,12 @@ class DenoisingDecoderPretrainer(
             path of ``encoder`` names nothing, or nothing but the classifier would be trained.
     """
 
-    companions = {'default_hooks': {'denoising': {'type': 'mmseg.DenoisingHook'}}}
+    companions = {
+        'default_hooks': {
+            'denoising': {'type': 'mmseg.DenoisingHook'},
+            'reseed': {'type': 'mmengine.ReseedHook'},  # without, all ranks draw the same noise
+        }
+    }
 
     def __init__(
         self,
@@ -223,7 +229,7 @@ class DenoisingDecoderPretrainer(
             to 255, not clipped, and ``denoising_mse``, the mean squared error of the target.
         """
         inside = inside_images(inputs, data_samples)
-        noise = torch.stack([self._fixed_noise(each, inputs.shape[1:]) for each in data_samples])
+        noise = torch.stack([self._fixed_noise(each, inputs) for each in data_samples])
         corrupted = self.corruption(inputs, inside, noise.to(inputs.device), fixed_level=True)
         prediction = self._predict_target(corrupted).float()
         if self.target == 'noise':
@@ -251,13 +257,16 @@ class DenoisingDecoderPretrainer(
 
     def _run(self, images: Tensor, log_sigma: Tensor | None = None) -> Tensor:
         prediction = run_stages(self.decode_head, self.extract_feat(images), log_sigma)
-        return crop_to(prediction, images.shape[-2:], self.pixel_prediction.stride)
+        return crop_to(prediction, images.shape[-2:])
 
-    def _fixed_noise(self, sample: SegDataSample, shape: torch.Size) -> Tensor:
-        """Noise of a (C, H, W) image, the same on every device."""
+    def _fixed_noise(self, sample: SegDataSample, inputs: Tensor) -> Tensor:
+        """(C, H, W) noise of an image of a batch, the same on every device and however it is padded."""
         name = str(sample.metainfo.get('img_path', '')).replace('\\', '/').rpartition('/')[2]
         generator = torch.Generator().manual_seed(self.seed + zlib.crc32(name.encode()))
-        return torch.randn(shape, generator=generator)
+        channels, height, width = inputs.shape[1:]
+        rows, columns = sample.metainfo['img_shape'][:2]
+        noise = torch.randn((channels, rows, columns), generator=generator)
+        return F.pad(noise, (0, width - columns, 0, height - rows))
 
     def gray_levels(self, images: Tensor) -> Tensor:
         """Normalised images (…, 3, H, W), or differences in them, as RGB in gray levels from 0 to 255."""
@@ -269,7 +278,9 @@ class DenoisingDecoderPretrainer(
 
     def _describe(self, variance: Tensor, corrupted: Corrupted, inside: Tensor | None) -> None:
         """Log once what the corruption means for these data."""
-        sigma = (corrupted.noise_scale / corrupted.signal).mean((0, 2, 3)).expand(3)
+        # Of a range that reaches pure noise, a mean would be that of its last image.
+        sigmas = (corrupted.noise_scale / corrupted.signal).flatten(1)
+        sigma = sigmas.median(0).values.expand(3)
         std = getattr(self.data_preprocessor, 'std', sigma.new_ones(3)).flatten()
         shown = [
             ', '.join(f'{value:.{digits}f}' for value in np.asarray(values.cpu()))

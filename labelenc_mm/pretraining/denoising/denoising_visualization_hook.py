@@ -23,10 +23,20 @@ class DenoisingVisualizationHook(Hook):
 
     Args:
         interval: Photos from one picture to the next; the first one is drawn.
-        max_pictures: Of a validation.
+        max_pictures: Of a validation, or of a test.
+        draw: Whether to draw; ``tools/test.py --show-dir`` sets it.
+        show: Whether to show pictures in a window instead of saving them.
+        wait_time: Seconds that each is shown.
     """
 
-    def __init__(self, interval: int = 20, max_pictures: int = 8) -> None:
+    def __init__(
+        self,
+        interval: int = 20,
+        max_pictures: int = 8,
+        draw: bool = True,
+        show: bool = False,
+        wait_time: float = 0.0,
+    ) -> None:
         if interval < 1 or max_pictures < 0:
             raise ValueError(
                 f'DenoisingVisualizationHook: interval={interval} must be at least 1, '
@@ -34,6 +44,9 @@ class DenoisingVisualizationHook(Hook):
             )
         self.interval = interval
         self.max_pictures = max_pictures
+        self.draw = draw
+        self.show = show
+        self.wait_time = wait_time
         self._seen = 0
 
     def before_val_epoch(self, runner: Runner) -> None:
@@ -65,13 +78,16 @@ class DenoisingVisualizationHook(Hook):
         self._draw(runner, outputs or (), 'test')
 
     def _draw(self, runner: Runner, outputs: Sequence[SegDataSample], mode: str) -> None:
-        for sample in outputs:
+        for sample in outputs if self.draw else ():
             number, is_due = divmod(self._seen, self.interval)
             self._seen += 1
-            if is_due == 0 and number < self.max_pictures:
-                runner.visualizer.add_image(
-                    f'{mode}_denoising_{number}', denoising_picture(sample), runner.iter
-                )
+            if is_due != 0 or number >= self.max_pictures:
+                continue
+            name, picture = f'{mode}_denoising_{number}', denoising_picture(sample)
+            if self.show:
+                runner.visualizer.show(picture, name, self.wait_time)
+            else:
+                runner.visualizer.add_image(name, picture, runner.iter)
 
 
 def denoising_picture(sample: SegDataSample) -> np.ndarray:

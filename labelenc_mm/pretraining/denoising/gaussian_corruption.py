@@ -97,8 +97,8 @@ class GaussianCorruption(nn.Module):
         super().__init__()
         if (gamma is None) == (sigma is None):
             raise ValueError(
-                f'GaussianCorruption needs either gamma or sigma, got gamma={gamma} and sigma={sigma}: set '
-                'the other one to None'
+                f'GaussianCorruption needs either gamma or sigma, got gamma={gamma} and sigma={sigma}: give '
+                'one of them, gamma=0.95 in the paper; None takes back what a base config says'
             )
         if form not in FORMS:
             raise ValueError(f'GaussianCorruption.form={form!r} must be one of {FORMS}')

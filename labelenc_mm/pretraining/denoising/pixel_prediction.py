@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_DEEP_CELL = 32
+"""Pixels a cell, in one direction, of the last map of most encoders."""
+
 
 class PixelPrediction(nn.Module):
     """Predict three numbers for every pixel from a feature map of any stride.
@@ -27,23 +30,25 @@ class PixelPrediction(nn.Module):
         return F.pixel_shuffle(self.conv(features), self.stride)
 
 
-def crop_to(maps: Tensor, size: torch.Size | tuple[int, int], stride: int) -> Tensor:
+def crop_to(maps: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
     """Cut off what a map of whole cells has more than an image.
+
+    The cells are those of any map that the head begins with: a U-Net predicts single pixels, as many as the
+    finest of its encoder's maps covers.
 
     Args:
         maps: (N, C, H, W) predictions.
         size: (H, W) of the images.
-        stride: Pixels a cell; fewer may be left over.
 
     Raises:
-        ValueError: The map is smaller, or larger by a cell or more.
+        ValueError: The map is smaller, or larger by a cell of a deep map or more.
     """
     height, width = maps.shape[-2:]
     spare = height - size[0], width - size[1]
-    if not all(0 <= pixels < stride for pixels in spare):
+    if not all(0 <= pixels < _DEEP_CELL for pixels in spare):
         raise ValueError(
-            f'images of {tuple(size)} pixels (height, width) gave predictions of {(height, width)} with '
-            f'{stride} pixels a cell: this model needs sizes that are multiples of its strides; set '
-            'data_preprocessor.size_divisor (and test_cfg=dict(size_divisor=...) in it)'
+            f'images of {tuple(size)} pixels (height, width) gave predictions of {(height, width)}: this '
+            'model needs sizes that are multiples of its strides; set data_preprocessor.size_divisor (and '
+            'test_cfg=dict(size_divisor=...) in it)'
         )
     return maps[..., : size[0], : size[1]]

@@ -1,5 +1,6 @@
 import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from denoising_models import (
 )
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 from segmentation_models import CASCADE, POINTREND
 from torch import nn
 
@@ -344,6 +346,17 @@ def test_the_first_iteration_tells_noise_and_variance(capsys):
     assert ', '.join(levels) in log
 
 
+def test_of_a_range_the_first_iteration_tells_the_noise_of_the_image_in_the_middle(capsys):
+    model = build_pretrainer('UPerNet', corruption=dict(gamma=(0, 1)))
+    levels = torch.tensor([1e-6, 0.4, 0.9])
+    model.corruption._draw_gamma = lambda *args: levels
+    model.train()
+    model.loss(photos(3, SIZE), samples(3, SIZE))
+    sigma = math.sqrt(0.6 / 0.4)
+    told = ', '.join(f'{sigma * std:.1f}' for std in (58.395, 57.12, 57.375))
+    assert f'standard deviation of {told} gray levels' in capsys.readouterr().out
+
+
 def test_padding_of_more_than_half_is_told(capsys):
     model = build_pretrainer('UPerNet')
     batch = samples(2, (20, 64))
@@ -371,6 +384,8 @@ def unet(**head):
 def test_the_unet_decoder_is_pretrained_at_full_resolution():
     model = build_pretrainer(unet())
     assert model.pixel_prediction.stride == 1
+    for size in [(64, 64), (61, 75), (33, 34)]:  # cells of its finest map are of 4 pixels
+        assert model(torch.randn(2, 3, *size)).shape == (2, 3, *size)
     wide = unet(channels_list=[32, 24, 16, 16, 16])
     assert overfit(build_pretrainer(wide, encoder=()), 120)[0] < 0.8
 
@@ -400,3 +415,111 @@ def test_a_decoder_that_knows_the_level_is_told_it():
 def test_a_level_that_never_changes_needs_no_embedding():
     with pytest.raises(ValueError, match='level_embedding=True.*always the same'):
         build_pretrainer(unet(level_embedding=True))
+
+
+def raw_batch(*sizes):
+    """What a data loader gives: BGR uint8 images of any sizes, with samples that say them."""
+    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in sizes]
+    batch = [samples(1, size, [f'{index}.jpg'])[0] for index, size in enumerate(sizes)]
+    return dict(inputs=images, data_samples=batch)
+
+
+@pytest.mark.parametrize(
+    'padding', [dict(size=(64, 80)), dict(size_divisor=32), dict()], ids=['size', 'divisor', 'none']
+)
+def test_padding_by_the_preprocessor_has_neither_noise_nor_loss(padding):
+    """Also padding that is not the mean color, and where an image of the batch has none."""
+    model = build_pretrainer('UPerNet', data_preprocessor=dict(padding, pad_val=3)).train()
+    raw = raw_batch((40, 48), (64, 50))
+    data = model.data_preprocessor(raw, training=True)
+    corrupted = []
+    model.corruption.register_forward_hook(lambda module, args, out: corrupted.append(out))
+    torch.manual_seed(5)
+    loss = model(**data, mode='loss')['loss_denoising']
+    noisy, noise = corrupted[0].noisy, corrupted[0].noise
+    assert torch.equal(noisy[0, :, 40:], data['inputs'][0, :, 40:])
+    assert torch.equal(noisy[0, :, :, 48:], data['inputs'][0, :, :, 48:])
+    if noisy.shape[-1] > 50:
+        assert (noisy[:, :, :, 50:] == 3).all()
+    assert (noisy[0, :, :40, :48] != data['inputs'][0, :, :40, :48]).all()
+    errors = (model._run(noisy) - noise).square()
+    counted = torch.cat([errors[0, :, :40, :48].flatten(), errors[1, :, :, :50].flatten()])
+    torch.testing.assert_close(loss, counted.mean())
+
+
+def test_padding_in_validation_is_cut_off_again():
+    """As networks ask for that take no other sizes; the photo is measured and drawn as it is."""
+    test_cfg = dict(size_divisor=32)
+    model = build_pretrainer('UNet', data_preprocessor=dict(test_cfg=test_cfg)).eval()
+    raw = raw_batch((41, 55))
+    photo = raw['inputs'][0].flip(0).float()
+    predictions = {}
+    model.corruption.register_forward_hook(lambda module, args, out: predictions.update(out=out))
+    (sample,) = model.val_step(raw)
+    torch.testing.assert_close(sample.clean.data, photo, atol=1e-3, rtol=0)
+    assert sample.noisy.data.shape == sample.restored.data.shape == (3, 41, 55)
+    corrupted = predictions['out']
+    errors = (model(corrupted.noisy) - corrupted.noise)[0, :, :41, :55].square()
+    torch.testing.assert_close(sample.denoising_mse, errors.mean())
+
+
+def test_noise_in_validation_is_the_same_however_an_image_is_padded():
+    raw = raw_batch((41, 55))
+    noise = []
+    for divisor in (None, 8, 32):
+        padding = dict(test_cfg=divisor and dict(size_divisor=divisor))
+        model = build_pretrainer('UPerNet', data_preprocessor=padding).eval()
+        (sample,) = model.val_step(copy.deepcopy(raw))
+        noise.append(sample.noisy.data - 0.95**0.5 * sample.clean.data)
+    for each in noise[1:]:
+        torch.testing.assert_close(each, noise[0])
+
+
+def test_a_copy_is_independent_and_can_be_stored():
+    """As EMAHook makes one, and as a process that is started afresh gets one."""
+    model = build_pretrainer('UPerNet', corruption=dict(gamma=0.9, unit_variance=True)).train()
+    copied = copy.deepcopy(model)
+    model.loss(photos(2, SIZE), samples(2, SIZE))
+    assert (model.corruption.data_std > 0).all() and not copied.corruption.data_std.any()
+    stored = pickle.loads(pickle.dumps(model))
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in stored.state_dict().items())
+    assert not any(p.requires_grad for p in stored.backbone.parameters())
+    for each in (copied, stored):
+        each.train()
+        assert not each.backbone.training
+        each.loss(photos(2, SIZE), samples(2, SIZE))['loss_denoising'].backward()
+
+
+def test_the_config_stays_as_it_is():
+    """It is written into the work dir and into checkpoints, from which it is built again."""
+    init_default_scope('mmseg')
+    for kind in ('UPerNet', 'UNet'):
+        config = stock_model_config(kind)
+        config.type = 'DenoisingDecoderPretrainer'
+        config.corruption = dict(gamma=0.9)
+        before = Config(dict(model=config)).pretty_text
+        MODELS.build(config)
+        assert Config(dict(model=config)).pretty_text == before
+
+
+def test_recomputed_activations_of_the_decoder_alone():
+    """Gradient checkpointing of stock networks asks for a gradient of their input: frozen, they skip it."""
+    plain = build_pretrainer('UNet')
+    saving = build_pretrainer('UNet', backbone=dict(with_cp=True))
+    saving.load_state_dict(plain.state_dict())
+    gradients = []
+    for model in (plain, saving):
+        model.train()
+        torch.manual_seed(5)
+        model.loss(photos(2, SIZE), samples(2, SIZE))['loss_denoising'].backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.requires_grad})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name)
+
+
+@pytest.mark.parametrize('options', [dict(num_classes=2), dict(num_classes=2, out_channels=1)])
+def test_heads_of_two_classes_are_pretrained_like_others(options):
+    model = build_pretrainer('UPerNet', decode_head=options)
+    assert model(photos(2, SIZE)).shape == (2, 3, *SIZE)
+    names = {key for key in model.state_dict() if 'conv_seg' in key}
+    assert names == {'decode_head.conv_seg.conv.weight', 'decode_head.conv_seg.conv.bias'}

@@ -46,6 +46,20 @@ def test_every_third_photo_is_drawn_and_no_more_than_asked():
     assert first[0, 14].tolist() == [255, 255, 255]
 
 
+def test_pictures_are_shown_instead_or_not_at_all():
+    """As tools/test.py --show asks for."""
+    shown = []
+    visualizer = Visualizer()
+    visualizer.show = lambda *args: shown.append(args[1:])
+    runner = SimpleNamespace(visualizer=visualizer, iter=0)
+    for options in (dict(show=True, wait_time=2), dict(draw=False)):
+        hook = DenoisingVisualizationHook(interval=1, **options)
+        hook.before_test_epoch(runner)
+        hook.after_test_iter(runner, 0, None, [sample(0), sample(5)])
+    assert shown == [('test_denoising_0', 2), ('test_denoising_1', 2)]
+    assert not visualizer.pictures
+
+
 @pytest.mark.parametrize('options', [dict(interval=0), dict(max_pictures=-1)])
 def test_numbers_that_are_refused(options):
     with pytest.raises(ValueError, match='must be at least 1'):

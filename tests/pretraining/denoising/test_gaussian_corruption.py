@@ -160,7 +160,7 @@ def test_moments_leave_padding_out():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(), 'either gamma or sigma'),
+        (dict(), 'either gamma or sigma.*give one of them, gamma=0.95'),
         (dict(gamma=0.9, sigma=0.2), 'either gamma or sigma'),
         (dict(gamma=0), 'between 0'),
         (dict(gamma=1.0), 'between 0'),

@@ -103,6 +103,23 @@ def test_image_and_label_map_are_cut_and_resized_alike(monkeypatch):
         assert given['img'].shape == (90, 120, 3)  # what was loaded is left alone
 
 
+def test_images_without_label_maps_are_cut_in_the_same_way():
+    """As photos without labels are for pretraining: the same boxes, and nothing else is drawn."""
+    crop = JointRandomResizedCrop(48)
+    for extra in (dict(), dict(seg_fields=[])):
+        labelled = results(90, 120)
+        bare = dict(img=labelled['img'], img_shape=(90, 120), img_path='a.jpg', **extra)
+        outs = []
+        for given in (labelled, bare):
+            np.random.seed(3)  # noqa: NPY002
+            outs.append(crop.transform(given))
+        assert np.array_equal(outs[0]['img'], outs[1]['img'])
+        assert outs[1]['img'].shape == (48, 48, 3)
+        assert outs[1]['img_shape'] == (48, 48)
+        assert outs[1]['img_path'] == 'a.jpg'
+        assert 'gt_seg_map' not in outs[1]
+
+
 def test_label_only_pipeline_without_padding(tmp_path):
     """The label autoencoder's: a map of classes without void stays one."""
     labels = np.random.default_rng(0).integers(0, 21, (60, 80), np.uint8)
