@@ -5,4 +5,4 @@ _base_ = [
     './_base_/photos_in1k.py',
     './_base_/schedules/pretraining_100e.py',
 ]
-model = dict(type='DenoisingDecoderPretrainer')
+model = dict(type='DenoisingDecoderPretrainer', corruption=dict(gamma=0.95))

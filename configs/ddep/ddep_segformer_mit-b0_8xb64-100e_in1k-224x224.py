@@ -8,5 +8,6 @@ _base_ = [
 checkpoint = 'https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segformer/mit_b0_20220624-7e0fe6dd.pth'
 model = dict(
     type='DenoisingDecoderPretrainer',
+    corruption=dict(gamma=0.95),
     backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=checkpoint)),
 )

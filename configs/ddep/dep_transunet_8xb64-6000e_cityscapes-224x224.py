@@ -5,4 +5,4 @@ _base_ = [
     './_base_/photos_cityscapes.py',
     './_base_/schedules/pretraining_6000e.py',
 ]
-model = dict(type='DenoisingDecoderPretrainer', encoder=())
+model = dict(type='DenoisingDecoderPretrainer', encoder=(), corruption=dict(gamma=0.95))
