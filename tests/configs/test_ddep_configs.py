@@ -7,6 +7,7 @@ looks for them), sizes and widths, addresses of weights, and the length of the t
 import copy
 import json
 import re
+from argparse import ArgumentParser
 from functools import cache
 from pathlib import Path
 
@@ -15,15 +16,15 @@ import torch
 from denoising_models import KINDS, build_stock
 from denoising_models import samples as photo_samples
 from label_map_files import innermost, write_label_maps
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
+from mmseg.registry import HOOKS, MODELS
 from paper_configs import distinct_models, names_of_the_paper, without_gradient
 from photo_files import write_photos
 from segmentation_models import random_maps, samples
 from segmentation_training import last_metrics
-from training_runs import ROOT, shared_folder, train, weights
+from training_runs import ROOT, differing, run_script, shared_folder, train, weights
 
 import labelenc_mm
 
@@ -469,3 +470,40 @@ def test_stock_segmentor_takes_what_is_left_by_load_from(kind):
     missing, unexpected = build_stock(kind).load_state_dict(left, strict=False)
     assert unexpected == []
     assert all(key.startswith(('decode_head.conv_seg.', 'auxiliary_head.')) for key in missing)
+
+
+def test_snapshot_is_exported_as_what_the_training_leaves(tmp_path):
+    """Figure 3: any checkpoint of a pretraining serves a fine-tuning."""
+    run = finished(MAIN)
+    file = tmp_path / ARTEFACT
+    export = ROOT / 'tools' / 'export.py'
+    run_script(export, tiny(MAIN), run.work_dir / 'epoch_1.pth', file, work_dir=tmp_path / 'export')
+    assert differing(weights(file), weights(run.work_dir / ARTEFACT)) == []
+
+
+def options_of_the_readme():
+    """The options without a config, each group as the command line has it."""
+    text = (ROOT / 'configs' / FOLDER / 'README.md').read_text()
+    section = text.partition('\n## Options that have no config\n')[2].partition('\n## ')[0]
+    return re.findall('`([^`]+=[^`]+)`', section)
+
+
+@pytest.mark.parametrize('line', options_of_the_readme())
+def test_option_of_the_readme_is_taken(line):
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    options = parser.parse_args(['--cfg-options', *line.split()]).cfg_options
+    is_of_photos = re.match(
+        r'model\.(corruption|target|encoder)|.*data_root|.*width_mult|.*init_cfg', line
+    )
+    name = MAIN if is_of_photos else 'transunet_ddep_4xb4-80k_pascal-context-59-512x512.py'
+    config = copy.deepcopy(parsed(name))
+    config.merge_from_dict(options)
+    for key in options:
+        if not key.startswith(('model.', 'custom_hooks.')):
+            assert key in flat(plain(parsed(name).to_dict()))
+    for hook in config.get('custom_hooks', []):
+        HOOKS.build(hook)
+    shrink_model(config.model)
+    init_default_scope('mmseg')
+    MODELS.build(config.model)
