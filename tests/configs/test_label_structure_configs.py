@@ -6,18 +6,17 @@ length of the training. What a config starts from is what the tiny training of a
 """
 
 import copy
-import inspect
 import re
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from label_map_files import innermost, write_label_maps
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import MODELS
 from paper_configs import distinct_models, names_of_the_paper, without_gradient
 from segmentation_models import random_maps, samples
 from segmentation_training import AUTOENCODER, EXPORTED, last_metrics
@@ -40,7 +39,6 @@ AUTOENCODERS = [name for name in NAMES if name.startswith('label-autoencoder')]
 SUPERVISED = [name for name in NAMES if 'label-decoder' in name]
 PSPNETS = [name for name in SUPERVISED if name.startswith('pspnet')]
 SIDE = 64
-NUM_IMAGES = 4
 
 
 @cache
@@ -75,49 +73,6 @@ def source_of(init_from, source):
     """What has to run for a file to be there: a config, or a run of the same recipe."""
     stem = Path(init_from).parent.name
     return BY_STEM.get(stem) or f'{source.partition("/")[0]}/{stem}'
-
-
-def innermost(dataset):
-    inner = dataset.get('datasets')
-    return [d for each in inner for d in innermost(each)] if inner else [dataset]
-
-
-def write_images(dataset):
-    """Images and maps of noise where a data set looks for them below its root; sets the root."""
-    cls = DATASETS.get(dataset.type)
-    defaults = {
-        name: dataset.get(name, inspect.signature(cls).parameters[name].default)
-        for name in ('img_suffix', 'seg_map_suffix')
-    }
-    root = shared_folder() / 'data of label structure' / dataset.type
-    zero_is_void = any(step.get('reduce_zero_label') for step in dataset.pipeline)
-    num_classes = len(cls.METAINFO['classes']) + zero_is_void
-    image_folder = root / dataset.data_prefix.img_path
-    # Two lists of one folder are two parts of it, as they are in PASCAL VOC.
-    offset = NUM_IMAGES * sorted(['train', 'aug', 'trainaug', 'val', '']).index(
-        Path(dataset.get('ann_file', '')).stem
-    )
-    numbers = range(offset, offset + NUM_IMAGES)
-    for number in numbers:
-        rng = np.random.default_rng(number)
-        blocks = rng.integers(0, num_classes, (6, 9), np.uint8)
-        blocks[0, 0] = 255
-        pictures = {
-            image_folder / f'{number}{defaults["img_suffix"]}': rng.integers(
-                0, 256, (72, 108, 3), np.uint8
-            ),
-            root / dataset.data_prefix.seg_map_path / f'{number}{defaults["seg_map_suffix"]}': (
-                blocks.repeat(12, 0).repeat(12, 1)
-            ),
-        }
-        for path, picture in pictures.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), picture)
-    if dataset.get('ann_file'):
-        path = root / dataset.ann_file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('\n'.join(map(str, numbers)))
-    dataset.data_root = str(root)
 
 
 def shrink_pipeline(steps):
@@ -181,7 +136,7 @@ def tiny(source):
         loader = config[f'{part}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
         for dataset in innermost(loader.dataset):
-            write_images(dataset)
+            write_label_maps(dataset, shared_folder() / 'data of label structure')
             shrink_pipeline(dataset.pipeline)
     config.train_cfg.update(
         {'max_epochs' if is_by_epoch(config) else 'max_iters': 2}, val_interval=2

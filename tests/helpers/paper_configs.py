@@ -3,7 +3,11 @@
 from training_runs import ROOT
 
 # Small data sets, beside the papers' own.
-OURS = {'labelenc': ('bccd/', 'demo/', 'voc12/'), 'label_structure': ('demo/', 'voc12/')}
+OURS = {
+    'labelenc': ('bccd/', 'demo/', 'voc12/'),
+    'label_structure': ('demo/', 'voc12/'),
+    'ddep': ('voc12/',),
+}
 
 
 def names_of_the_paper(paper):

@@ -17,6 +17,7 @@ from labelenc_mm.recipes.run import _parse_options, _read_config
 TOOLBOXES = {
     'labelenc': pytest.importorskip('mmdet.registry'),
     'label_structure': pytest.importorskip('mmseg.registry'),
+    'ddep': pytest.importorskip('mmseg.registry'),
 }
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'

@@ -1,0 +1,11 @@
+# Supervised: the encoder starts from ImageNet-21k, the decoder fresh (Figure 7).
+_base_ = [
+    './_base_/models/transunet_in21k.py',
+    './_base_/datasets/ade20k_512x512.py',
+    './_base_/schedules/finetuning_160k.py',
+]
+data_preprocessor = dict(size=(512, 512))
+model = dict(
+    data_preprocessor=data_preprocessor,
+    decode_head=dict(num_classes=150),
+)

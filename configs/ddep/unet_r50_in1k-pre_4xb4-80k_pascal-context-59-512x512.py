@@ -1,0 +1,11 @@
+# Supervised: the encoder starts from ImageNet-1k, the decoder fresh (Table 7).
+_base_ = [
+    './_base_/models/unet_r50.py',
+    './_base_/datasets/pascal_context_59_512x512.py',
+    './_base_/schedules/finetuning_80k.py',
+]
+data_preprocessor = dict(size=(512, 512))
+model = dict(
+    data_preprocessor=data_preprocessor,
+    decode_head=dict(num_classes=59),
+)
