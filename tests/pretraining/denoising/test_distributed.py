@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from denoising_models import KINDS, build_pretrainer, photos, samples
 from denoising_training import ARTEFACT, KEEP, PRETRAIN, shared_photos, write_config
 from photo_files import truncate
 from training_runs import TEST, differing, run_script, train, weights
@@ -20,7 +21,7 @@ _base_.default_hooks.pop('reseed')  # tools/train.py adds it
 model = dict(corruption=dict(gamma=0.95, unit_variance=True))
 train_dataloader = dict(batch_size=2, dataset=dict(skip_damaged=True))
 """
-KINDS = [(kind, encoder) for kind in ('UNet', 'UPerNet', 'PSPNet') for encoder in (None, ())]
+CASES = [(kind, encoder) for kind in KINDS for encoder in (None, ())]
 
 
 def test_two_ranks_draw_different_noise_and_end_equal(tmp_path):
@@ -80,12 +81,10 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_both(tmp_path):
 
 def main(out):
     """One rank: two steps of each kind; DDP complains in the second of what had no gradient."""
-    from denoising_models import build_pretrainer, photos, samples
-
     from labelenc_mm.engine import CPUCapableDistributedDataParallel, init_distributed
 
     init_distributed('pytorch', dict(timeout=60))
-    for kind, encoder in KINDS:
+    for kind, encoder in CASES:
         torch.manual_seed(3)
         pretrainer = build_pretrainer(kind, encoder=encoder)
         model = CPUCapableDistributedDataParallel(pretrainer)
@@ -104,7 +103,7 @@ def main(out):
 def test_every_trained_parameter_has_a_gradient_on_every_rank(tmp_path):
     """DDeP and DeP of stock models, whose auxiliary heads are left out."""
     run_script(__file__, tmp_path, work_dir=tmp_path, processes=2, timeout=120)
-    for kind, encoder in KINDS:
+    for kind, encoder in CASES:
         left, right = (torch.load(tmp_path / f'{kind}-{encoder}-{rank}.pth') for rank in (0, 1))
         assert None not in left.values()
         assert differing(left, right) == []
