@@ -44,8 +44,8 @@ UNTYPED = {
 # Keys that are read before a part is built; the segmentor reads which features its label structure sees.
 READ_BEFORE = {'type', '_scope_', 'features'}
 
-# Figure 5 of label structure is of the decoder "32", which Table 1, too, makes of the configs of the decoder "128";
-# that of DDeP is of the noise.
+# Figure 5 of label structure is of the decoder "32", which Table 1, too, makes of the configs of the decoder
+# "128"; that of DDeP is of the noise.
 STUDIED = {
     'label_structure/figure5.yml': {'model.label_structure.channels'},
     'ddep/figure5.yml': {f'model.corruption.{option}' for option in ('gamma', 'sigma', 'form')},
