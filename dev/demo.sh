@@ -2,13 +2,11 @@
 # The demonstrations: train a small network with ImageNet weights on drawn scenes plainly and with a method of
 # this package, evaluate each, print one table and leave curves and pictures.
 #
-#   bash dev/demo.sh [labelenc|label_structure|ddep] [--quick] [arguments of run_recipe.py]
+#   bash dev/demo.sh [labelenc|label_structure] [--quick] [arguments of run_recipe.py]
 #
 #   labelenc         (default) a detector, and both steps of LabelEnc; in work_dirs/demo
 #   label_structure  a segmentor, and an autoencoder's frozen decoder beside it; in
 #                    work_dirs/demo-label-structure
-#   ddep             a segmentor whose decoder is pretrained by denoising scenes without labels, on 5, 20 and 100 %
-#                    of the labels; in work_dirs/demo-ddep
 #
 # Does all the set-up it needs. --quick is a tiny version (in a folder with "-quick" behind its name),
 # only to see every stage run. Repeat the command to go on after an interruption.
@@ -20,7 +18,7 @@ quick=
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
-    labelenc | label_structure | ddep) demo=$1 ;;
+    labelenc | label_structure) demo=$1 ;;
     --quick) quick=-quick ;;
     *) arguments+=("$1") ;;
   esac
@@ -33,15 +31,10 @@ if [ "$demo" = labelenc ]; then
   # After so few iterations no score is high; any AP, not a good one, is what is shown here.
   [ -n "$quick" ] && arguments=(--set epochs=3 step1_epochs=3 train=160 val=24 pictures=2
     --cfg-options model.test_cfg.score_thr=0.01 ${arguments[@]+"${arguments[@]}"})
-elif [ "$demo" = label_structure ]; then
+else
   work_dir=work_dirs/demo-label-structure$quick
   left='predictions-seed=0/ (on validation images)'
   [ -n "$quick" ] && arguments=(--set epochs=2 milestone=1 train=80 val=16 pictures=2
-    ${arguments[@]+"${arguments[@]}"})
-else
-  work_dir=work_dirs/demo-ddep$quick
-  left='predictions-*/ (on validation images), pretraining/*/vis_data/vis_image/ (clean, noisy, restored)'
-  [ -n "$quick" ] && arguments=(--set epochs=1 iterations=20 scenes=240 val=16 pictures=2 images=12
     ${arguments[@]+"${arguments[@]}"})
 fi
 
@@ -51,5 +44,5 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 start=$SECONDS
 python tools/run_recipe.py "configs/$demo/demo/demo.yml" --work-dir "$work_dir" --jobs 2 \
   ${arguments[@]+"${arguments[@]}"}
-echo "Demo: $((SECONDS - start)) s. In $work_dir: curves.png, $left,"
+echo "Demo: $((SECONDS - start)) s. In $work_dir: curves.png (accuracy while training), $left,"
 echo "table.md and results.json."
