@@ -8,6 +8,7 @@ import copy
 import json
 import re
 from argparse import ArgumentParser
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from segmentation_training import last_metrics
 from training_runs import ROOT, differing, run_script, shared_folder, train, weights
 
 import labelenc_mm
+from labelenc_mm.recipes import make_plan, read_recipe
 
 FOLDER = 'ddep'
 SMALL = {f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')}
@@ -507,3 +509,45 @@ def test_option_of_the_readme_is_taken(line):
     shrink_model(config.model)
     init_default_scope('mmseg')
     MODELS.build(config.model)
+
+
+# Runs of each number of labelled images (sec. 5.1).
+SUBSETS = {
+    'table6': {4998: 10, 1000: 5, 500: 10, 250: 10, 50: 10},
+    'figure6': {2975: 10, 744: 4, 372: 6, 100: 10},
+    'figure7': {20210: 10, 4042: 5, 2021: 10, 1010: 10, 202: 10},
+}
+
+
+@pytest.mark.parametrize('recipe', SUBSETS)
+def test_recipe_has_as_many_subsets_as_the_paper(recipe):
+    path = ROOT / 'configs' / FOLDER / f'{recipe}.yml'
+    found = read_recipe(path)
+    assert Counter(point['images'] for point in found.points) == SUBSETS[recipe]
+    runs = make_plan(found, Path('/w'), ROOT / 'tools').runs.values()
+    assert sum(run.stage.name == 'pretraining' for run in runs) == 1
+    for stage in ('none', 'supervised', 'ddep'):
+        choice = found.stages[stage].choose
+        assert all(
+            1e-5 <= value <= 3e-4 for tried in choice.trial.tries for value in tried.values()
+        )
+        assert 'heldout' in choice.trial.options['val_dataloader.dataset.ann_file']
+
+
+@pytest.mark.parametrize('recipe', SUBSETS)
+def test_held_out_images_of_a_recipe_are_training_images(recipe):
+    choice = read_recipe(ROOT / 'configs' / FOLDER / f'{recipe}.yml').stages['ddep'].choose
+    run_config = Config.fromfile(
+        labelenc_mm.config(f'{FOLDER}/{next(n for n in TAKING if recipe_data(recipe) in n)}')
+    )
+    folders = plain(run_config.train_dataloader.dataset.data_prefix.to_dict())
+    held_out = plain(run_config.val_dataloader.dataset.data_prefix.to_dict())
+    prefix = 'val_dataloader.dataset.data_prefix.'
+    held_out |= {
+        k[len(prefix) :]: v for k, v in choice.trial.options.items() if k.startswith(prefix)
+    }
+    assert held_out == folders
+
+
+def recipe_data(recipe):
+    return {'table6': 'pascal-context', 'figure6': 'cityscapes', 'figure7': 'ade20k'}[recipe]

@@ -39,6 +39,7 @@ UNTYPED = {
     'model.labelenc': 'LabelEncodingHead',
     'model.labelenc.encoder': 'LabelEncoder',
     'model.label_structure': 'FrozenLabelDecoderHead',
+    'model.corruption': 'GaussianCorruption',
 }
 # Keys that are read before a part is built; the segmentor reads which features its label structure sees.
 READ_BEFORE = {'type', '_scope_', 'features'}
@@ -47,7 +48,9 @@ READ_BEFORE = {'type', '_scope_', 'features'}
 STUDIED = {'label_structure/figure5.yml': {'model.label_structure.channels'}}
 # The parts of a model that labels pass, and those options of them that build nothing.
 OF_LABELS = ('model.labelenc.', 'model.label_structure.')
-TRAINING = r'\.(init_\w+|joint|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
+TRAINING = (
+    r'\.(init_\w+|joint|distance_\w+|freeze|random_init|loss_weight|(loss_decode|corruption)\.\w+)$'
+)
 
 
 def runs_of(name, variables, options=None):
