@@ -461,7 +461,8 @@ def test_fine_tuning_begins_where_its_pretraining_ended(name):
     end = weights(finished(name).work_dir / 'iter_2.pth')
     learned = [k for k, v in left.items() if v.dim() == 4]
     # Two steps of Adam move no weight further than about the sum of their rates.
-    assert learned and all((left[k] - end[k]).abs().max() < 3e-3 for k in learned)
+    most = 3 * parsed(name).optim_wrapper.optimizer.lr
+    assert learned and all((left[k] - end[k]).abs().max() < most for k in learned)
 
 
 @pytest.mark.parametrize(
@@ -511,43 +512,36 @@ def test_option_of_the_readme_is_taken(line):
     MODELS.build(config.model)
 
 
-# Runs of each number of labelled images (sec. 5.1).
+# Subsets of each number of labelled images (sec. 5.1); there is one of all.
 SUBSETS = {
-    'table6': {4998: 10, 1000: 5, 500: 10, 250: 10, 50: 10},
-    'figure6': {2975: 10, 744: 4, 372: 6, 100: 10},
-    'figure7': {20210: 10, 4042: 5, 2021: 10, 1010: 10, 202: 10},
+    'pascal-context': {4998: 1, 1000: 5, 500: 10, 250: 10, 50: 10},
+    'cityscapes': {2975: 1, 744: 4, 372: 6, 100: 10},
+    'ade20k': {20210: 1, 4042: 5, 2021: 10, 1010: 10, 202: 10},
 }
 
 
-@pytest.mark.parametrize('recipe', SUBSETS)
-def test_recipe_has_as_many_subsets_as_the_paper(recipe):
-    path = ROOT / 'configs' / FOLDER / f'{recipe}.yml'
-    found = read_recipe(path)
-    assert Counter(point['images'] for point in found.points) == SUBSETS[recipe]
-    runs = make_plan(found, Path('/w'), ROOT / 'tools').runs.values()
-    assert sum(run.stage.name == 'pretraining' for run in runs) == 1
+def fractions(data):
+    return read_recipe(ROOT / 'configs' / FOLDER / f'fractions_{data}.yml')
+
+
+@pytest.mark.parametrize('data', SUBSETS)
+def test_recipe_has_as_many_subsets_as_the_paper(data):
+    recipe = fractions(data)
+    assert Counter(point['images'] for point in recipe.points) == SUBSETS[data]
+    runs = make_plan(recipe, Path('/w'), ROOT / 'tools').runs.values()
+    assert sum(run.stage.name == 'ddep_pretraining' for run in runs) == 1
     for stage in ('none', 'supervised', 'ddep'):
-        choice = found.stages[stage].choose
-        assert all(
-            1e-5 <= value <= 3e-4 for tried in choice.trial.tries for value in tried.values()
-        )
-        assert 'heldout' in choice.trial.options['val_dataloader.dataset.ann_file']
+        trial = recipe.stages[stage].choose.trial
+        assert all(1e-5 <= value <= 3e-4 for tried in trial.tries for value in tried.values())
+        assert 'heldout' in trial.options['val_dataloader.dataset.ann_file']
 
 
-@pytest.mark.parametrize('recipe', SUBSETS)
-def test_held_out_images_of_a_recipe_are_training_images(recipe):
-    choice = read_recipe(ROOT / 'configs' / FOLDER / f'{recipe}.yml').stages['ddep'].choose
-    run_config = Config.fromfile(
-        labelenc_mm.config(f'{FOLDER}/{next(n for n in TAKING if recipe_data(recipe) in n)}')
-    )
-    folders = plain(run_config.train_dataloader.dataset.data_prefix.to_dict())
-    held_out = plain(run_config.val_dataloader.dataset.data_prefix.to_dict())
+@pytest.mark.parametrize('data', SUBSETS)
+def test_held_out_images_of_a_recipe_are_training_images(data):
+    config = parsed(next(name for name in TAKING if data in name))
+    folders = plain(config.train_dataloader.dataset.data_prefix.to_dict())
+    held_out = plain(config.val_dataloader.dataset.data_prefix.to_dict())
     prefix = 'val_dataloader.dataset.data_prefix.'
-    held_out |= {
-        k[len(prefix) :]: v for k, v in choice.trial.options.items() if k.startswith(prefix)
-    }
+    options = fractions(data).stages['ddep'].choose.trial.options
+    held_out |= {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
     assert held_out == folders
-
-
-def recipe_data(recipe):
-    return {'table6': 'pascal-context', 'figure6': 'cityscapes', 'figure7': 'ade20k'}[recipe]

@@ -44,13 +44,15 @@ UNTYPED = {
 # Keys that are read before a part is built; the segmentor reads which features its label structure sees.
 READ_BEFORE = {'type', '_scope_', 'features'}
 
-# Figure 5 is of the decoder "32", which Table 1, too, makes of the configs of the decoder "128".
-STUDIED = {'label_structure/figure5.yml': {'model.label_structure.channels'}}
+# Figure 5 of label structure is of the decoder "32", which Table 1, too, makes of the configs of the decoder
+# "128"; that of DDeP is of the noise.
+STUDIED = {
+    'label_structure/figure5.yml': {'model.label_structure.channels'},
+    'ddep/figure5.yml': {f'model.corruption.{option}' for option in ('gamma', 'sigma', 'form')},
+}
 # The parts of a model that labels pass, and those options of them that build nothing.
 OF_LABELS = ('model.labelenc.', 'model.label_structure.')
-TRAINING = (
-    r'\.(init_\w+|joint|distance_\w+|freeze|random_init|loss_weight|(loss_decode|corruption)\.\w+)$'
-)
+TRAINING = r'\.(init_\w+|joint|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
 
 
 def runs_of(name, variables, options=None):
