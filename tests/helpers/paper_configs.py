@@ -6,7 +6,7 @@ from training_runs import ROOT
 OURS = {
     'labelenc': ('bccd/', 'demo/', 'voc12/'),
     'label_structure': ('demo/', 'voc12/'),
-    'ddep': ('voc12/',),
+    'ddep': ('demo/', 'voc12/'),
 }
 
 
