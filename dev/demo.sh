@@ -2,11 +2,13 @@
 # The demonstrations: train a small network with ImageNet weights on drawn scenes plainly and with a method of
 # this package, evaluate each, print one table and leave curves and pictures.
 #
-#   bash dev/demo.sh [labelenc|label_structure] [--quick] [arguments of run_recipe.py]
+#   bash dev/demo.sh [labelenc|label_structure|ddep] [--quick] [arguments of run_recipe.py]
 #
 #   labelenc         (default) a detector, and both steps of LabelEnc; in work_dirs/demo
 #   label_structure  a segmentor, and an autoencoder's frozen decoder beside it; in
 #                    work_dirs/demo-label-structure
+#   ddep             a decoder pretrained by denoising scenes without labels, then few labels; in
+#                    work_dirs/demo-ddep
 #
 # Does all the set-up it needs. --quick is a tiny version (in a folder with "-quick" behind its name),
 # only to see every stage run. Repeat the command to go on after an interruption.
@@ -18,19 +20,26 @@ quick=
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
-    labelenc | label_structure) demo=$1 ;;
+    labelenc | label_structure | ddep) demo=$1 ;;
     --quick) quick=-quick ;;
     *) arguments+=("$1") ;;
   esac
   shift
 done
 
+curves='curves.png (accuracy while training)'
 if [ "$demo" = labelenc ]; then
   work_dir=work_dirs/demo$quick
   left='predictions-seed=0/ (on validation images), object_maps/ (what the label encoder sees)'
   # After so few iterations no score is high; any AP, not a good one, is what is shown here.
   [ -n "$quick" ] && arguments=(--set epochs=3 step1_epochs=3 train=160 val=24 pictures=2
     --cfg-options model.test_cfg.score_thr=0.01 ${arguments[@]+"${arguments[@]}"})
+elif [ "$demo" = ddep ]; then
+  work_dir=work_dirs/demo-ddep$quick
+  curves='images.png (accuracy by labelled images)'
+  left='denoising-seed=0/*/vis_data/vis_image/ (clean, noisy and restored scenes)'
+  [ -n "$quick" ] && arguments=(--set iterations=2 epochs=1 train=480 val=8
+    ${arguments[@]+"${arguments[@]}"})
 else
   work_dir=work_dirs/demo-label-structure$quick
   left='predictions-seed=0/ (on validation images)'
@@ -44,5 +53,5 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 start=$SECONDS
 python tools/run_recipe.py "configs/$demo/demo/demo.yml" --work-dir "$work_dir" --jobs 2 \
   ${arguments[@]+"${arguments[@]}"}
-echo "Demo: $((SECONDS - start)) s. In $work_dir: curves.png (accuracy while training), $left,"
+echo "Demo: $((SECONDS - start)) s. In $work_dir: $curves, $left,"
 echo "table.md and results.json."

@@ -22,7 +22,7 @@ def plan(tmp_path):
     return plan_of('labelenc', tmp_path)
 
 
-@pytest.mark.parametrize('demo', ['labelenc', 'label_structure'])
+@pytest.mark.parametrize('demo', ['labelenc', 'label_structure', 'ddep'])
 def test_every_command_names_files_that_exist(demo, tmp_path):
     for run in plan_of(demo, tmp_path).runs.values():
         words = command_line(run, tmp_path, LaunchSettings(ROOT / 'tools'))
@@ -74,6 +74,37 @@ def test_label_structure_is_all_that_differs_from_the_baseline(tmp_path):
     assert channels == [wanted['decoder']['model.label_structure.channels']]
     classes = ast.literal_eval(wanted['baseline']['val_dataloader.dataset.metainfo.classes'])
     assert len(classes) == wanted['autoencoder']['model.num_classes']
+
+
+def test_ddep_is_all_that_differs_from_the_supervised_encoder(tmp_path):
+    runs = plan_of('ddep', tmp_path).runs
+    for images in (20, 80, 400):
+        rows = {
+            row: runs[f'{row}-images={images}-seed=0'].wanted()
+            for row in ('none', 'supervised', 'ddep')
+        }
+        own_keys = {'none': 'model.backbone.init_cfg', 'ddep': ('custom_hooks', 'pretrained')}
+        for row, own in own_keys.items():
+            plain, other = (
+                {k: v for k, v in rows[name].items() if not k.startswith(own) and k != 'needs'}
+                for name in ('supervised', row)
+            )
+            assert other == plain != rows[row]
+        assert rows['ddep']['custom_hooks.0.checkpoint'].startswith('<denoising-seed=0>/')
+    pretraining = runs['denoising-seed=0'].wanted()
+    for part in ('backbone', 'decode_head', 'data_preprocessor'):
+        own = {k: v for k, v in pretraining.items() if k.startswith(f'model.{part}.')}
+        own.pop('model.decode_head.num_classes', None)  # which plays no part in pretraining
+        assert own == {k: rows['ddep'][k] for k in own} != {}
+
+
+def test_the_rate_of_ddep_is_chosen_on_training_images_that_no_row_is_trained_on(tmp_path):
+    runs = plan_of('ddep', tmp_path).runs
+    trials = [run.wanted() for run in runs.values() if '_trial' in run.stage.name]
+    assert len(trials) == 6
+    for trial in trials:
+        assert trial['val_dataloader.dataset.data_prefix.img_path'] == 'images/train'
+        assert 'heldout' in trial['val_dataloader.dataset.ann_file']
 
 
 def test_its_classes_are_those_of_the_data(plan):

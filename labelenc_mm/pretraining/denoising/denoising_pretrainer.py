@@ -270,7 +270,11 @@ class DenoisingDecoderPretrainer(
 
     def gray_levels(self, images: Tensor) -> Tensor:
         """Normalised images (…, 3, H, W), or differences in them, as RGB in gray levels from 0 to 255."""
-        preprocessor = self.data_preprocessor
+        return self.to_gray_levels(images, self.data_preprocessor)
+
+    @staticmethod
+    def to_gray_levels(images: Tensor, preprocessor: Any) -> Tensor:
+        """The same, for any ``SegDataPreProcessor``."""
         if preprocessor._enable_normalize:
             images = images * preprocessor.std + preprocessor.mean
         # Images are read as BGR; with a conversion the network sees RGB.
