@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 
 import labelenc_mm.toolbox  # also makes our models and configs known, before a config is parsed
 from labelenc_mm.command_line.config import read_config, without_traceback
+from labelenc_mm.command_line.load_trained import load_trained
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 _STRIDE = 32
@@ -77,7 +78,6 @@ def build(args: argparse.Namespace) -> tuple[Any, Any]:
     Raises:
         ValueError: The config has no preprocessor, or no pretrainer behind the checkpoint.
     """
-    from mmengine.runner import load_checkpoint
     from mmseg.registry import MODELS
 
     normal = dict(
@@ -98,8 +98,8 @@ def build(args: argparse.Namespace) -> tuple[Any, Any]:
             f'{args.config}: model.type is {model.get("type")!r}, which restores nothing; expected '
             "'DenoisingDecoderPretrainer'"
         )
-    built = MODELS.build({**model, 'data_preprocessor': preprocessor})
-    load_checkpoint(built, args.checkpoint, map_location='cpu', strict=True)
+    hint = 'Are config and checkpoint of the same pretraining?'
+    built, _ = load_trained(config, str(args.checkpoint), MODELS, 'mmseg', 'cpu', hint)
     return built.data_preprocessor, built.eval()
 
 

@@ -78,7 +78,7 @@ def make_sheet(
             corrupted = GaussianCorruption(gamma=gamma, form=form)(images, noise=noise)
             restored = None
             if model is not None:
-                prediction = model(corrupted.noisy, mode='tensor').float()
+                prediction = model.predict_target(corrupted).float()
                 if model.target == 'noise':
                     prediction = corrupted.restore(prediction)
                 restored = _picture(prediction, preprocessor)

@@ -83,7 +83,12 @@ def test_ddep_is_all_that_differs_from_the_supervised_encoder(tmp_path):
             row: runs[f'{row}-images={images}-seed=0'].wanted()
             for row in ('none', 'supervised', 'ddep')
         }
-        own_keys = {'none': 'model.backbone.init_cfg', 'ddep': ('custom_hooks', 'pretrained')}
+        # An encoder of random weights is trained like the rest.
+        weights = ('init_cfg', 'frozen_stages', 'norm_eval')
+        own_keys = {
+            'none': (*(f'model.backbone.{key}' for key in weights), 'optim_wrapper.paramwise_cfg'),
+            'ddep': ('custom_hooks', 'pretrained'),
+        }
         for row, own in own_keys.items():
             plain, other = (
                 {k: v for k, v in rows[name].items() if not k.startswith(own) and k != 'needs'}

@@ -49,7 +49,11 @@ class DenoisingDecoderPretrainer(
 
     It takes the model part of a stock segmentor's config as it is::
 
-        _base_ = ['mmseg::_base_/models/upernet_r50.py', 'labelenc_mm::ddep/_base_/photos.py']
+        _base_ = [
+            'mmseg::_base_/models/upernet_r50.py',
+            'labelenc_mm::ddep/_base_/photos.py',
+            'labelenc_mm::ddep/_base_/schedules/pretraining_100e.py',
+        ]
         model = dict(type='DenoisingDecoderPretrainer')
 
     A :class:`PixelPrediction` stands in the place of the classifier ``conv_seg``; all else keeps its name.
@@ -202,7 +206,7 @@ class DenoisingDecoderPretrainer(
         inside = inside_images(inputs, data_samples)
         corrupted: Corrupted = self.corruption(inputs, inside)
         target = corrupted.noise if self.target == 'noise' else inputs.float()
-        errors = (self._predict_target(corrupted).float() - target).square()
+        errors = (self.predict_target(corrupted).float() - target).square()
         mean, square = image_moments(inputs, inside)
         variance = square - mean.square()
         linear = corrupted.linear_mse(variance)
@@ -231,7 +235,7 @@ class DenoisingDecoderPretrainer(
         inside = inside_images(inputs, data_samples)
         noise = torch.stack([self._fixed_noise(each, inputs) for each in data_samples])
         corrupted = self.corruption(inputs, inside, noise.to(inputs.device), fixed_level=True)
-        prediction = self._predict_target(corrupted).float()
+        prediction = self.predict_target(corrupted).float()
         if self.target == 'noise':
             errors = prediction - corrupted.noise
             restored = corrupted.restore(prediction)
@@ -252,7 +256,8 @@ class DenoisingDecoderPretrainer(
         """What is predicted for (N, 3, H, W) images as they are."""
         return self._run(inputs)
 
-    def _predict_target(self, corrupted: Corrupted) -> Tensor:
+    def predict_target(self, corrupted: Corrupted) -> Tensor:
+        """(N, 3, H, W) noise, or image, that is predicted for a corrupted batch."""
         return self._run(corrupted.noisy, corrupted.log_sigma)
 
     def _run(self, images: Tensor, log_sigma: Tensor | None = None) -> Tensor:

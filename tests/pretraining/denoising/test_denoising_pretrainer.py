@@ -62,7 +62,7 @@ def overfit(model, steps, train=None):
     corrupted = model.corruption(images)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(steps):
-        prediction = (train or model._predict_target)(corrupted)
+        prediction = (train or model.predict_target)(corrupted)
         loss = (prediction - corrupted.noise).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -203,7 +203,7 @@ def test_pictures_of_a_perfect_prediction_are_the_photo():
             truths['noisy'] = corrupted.noisy
             return corrupted.noise if target == 'noise' else images
 
-        model._predict_target = predict
+        model.predict_target = predict
         (sample,) = model.predict(images, samples(1, SIZE))
         torch.testing.assert_close(sample.clean.data, pictures[0], atol=1e-3, rtol=0)
         torch.testing.assert_close(sample.restored.data, pictures[0], atol=1e-2, rtol=0)
