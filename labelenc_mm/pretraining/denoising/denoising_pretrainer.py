@@ -282,8 +282,12 @@ class DenoisingDecoderPretrainer(
         """The same, for any ``SegDataPreProcessor``."""
         if preprocessor._enable_normalize:
             images = images * preprocessor.std + preprocessor.mean
-        # Images are read as BGR; with a conversion the network sees RGB.
-        return images if preprocessor._channel_conversion else images.flip(-3)
+        # Images are read as BGR; with a conversion, which each family has its name for, the network sees RGB.
+        converts = any(
+            getattr(preprocessor, name, False)
+            for name in ('_channel_conversion', 'channel_conversion')
+        )
+        return images if converts else images.flip(-3)
 
     def _describe(self, variance: Tensor, corrupted: Corrupted, inside: Tensor | None) -> None:
         """Log once what the corruption means for these data."""
