@@ -43,7 +43,7 @@ class PhotoDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: There is no such list or folder.
-        PhotoError: It names no photo, or is no text in UTF-8.
+        PhotoError: It names no photo.
         ValueError: ``serialize_data`` is off.
     """
 
@@ -150,13 +150,6 @@ class PhotoDataset(BaseDataset):
                 f'{type(self).__name__}.ann_file: there is no list {self.ann_file}'
             ) from error
         content = content.removeprefix(b'\xef\xbb\xbf')  # as some editors begin a text
-        try:
-            content.decode()
-        except UnicodeDecodeError as error:
-            number = len(content[: error.start + 1].splitlines())
-            raise PhotoError(
-                f'{self.ann_file}, line {number}: {error}. Save the list as UTF-8'
-            ) from error
         stripped = (line.strip() for line in content.splitlines())
         return [line for line in stripped if line]
 

@@ -208,12 +208,6 @@ def test_other_errors_of_the_pipeline_are_not_taken_for_damage(root):
     assert not isinstance(caught.value, PhotoError)
 
 
-def test_a_list_that_is_no_utf8_is_refused_with_its_line(root):
-    (root / 'list.txt').write_bytes('photo 00.jpg\n\nk\xe4fer.jpg\nphoto 01.jpg'.encode('latin-1'))
-    with pytest.raises(PhotoError, match=r'list\.txt, line 3: .*UTF-8'):
-        PhotoDataset(data_root=str(root), ann_file='list.txt')
-
-
 def test_a_list_of_dicts_is_refused(root):
     with pytest.raises(ValueError, match='serialize_data=False'):
         PhotoDataset(data_root=str(root / 'photos'), serialize_data=False)
