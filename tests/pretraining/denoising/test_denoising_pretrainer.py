@@ -297,6 +297,21 @@ def test_heads_that_are_refused(head, message):
         build_pretrainer(config)
 
 
+@pytest.mark.parametrize(
+    'path',
+    [
+        'maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py',
+        'mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py',
+    ],
+)
+def test_heads_of_masks_are_refused(path):
+    pytest.importorskip('mmdet')
+    model = Config.fromstring(f"_base_ = 'mmseg::{path}'", '.py').model
+    model.backbone.init_cfg = None
+    with pytest.raises(ValueError, match=r'FormerHead has no classifier layer conv_seg'):
+        build_pretrainer(model)
+
+
 def test_point_heads_are_refused():
     model = Config.fromstring(f"_base_ = 'mmseg::{POINTREND}'", '.py').model
     model.pretrained = None
