@@ -216,7 +216,7 @@ FAULTS = [
     (
         'ordinary checkpoint',
         lambda _: [f'model.labelenc.init_from={shared_step1().work_dir}/epoch_4.pth'],
-        r'ArtefactError: .*epoch_4\.pth is truncated or not a safetensors file',
+        r'ArtefactError: .*epoch_4\.pth was not written by labelenc_mm',
     ),
     (
         'no such file',

@@ -235,7 +235,7 @@ FAULTS = {
     ),
     'checkpoint as autoencoder': (
         lambda f, t: [f.config, '--autoencoder', f.checkpoint],
-        'not a safetensors file',
+        'was not written by labelenc_mm',
     ),
     'no checkpoint': (
         lambda f, t: [f.config, '--gallery', 'images', '--queries', 'images'],
