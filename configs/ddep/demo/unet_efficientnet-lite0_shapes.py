@@ -42,6 +42,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-train_cfg = dict(max_iters=200, val_interval=200)
-param_scheduler = [dict(type='CosineAnnealingLR', begin=0, end=200, T_max=200, by_epoch=False)]
-default_hooks = dict(checkpoint=dict(interval=200))
+train_cfg = dict(max_iters=500, val_interval=500)
+param_scheduler = [dict(type='CosineAnnealingLR', begin=0, end=500, T_max=500, by_epoch=False)]
+default_hooks = dict(checkpoint=dict(interval=500))
