@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from labelenc_mm.pretraining import DenoisingDecoderPretrainer, GaussianCorruption
-from labelenc_mm.pretraining.denoising.gaussian_corruption import image_moments
+from labelenc_mm.pretraining.denoising.inside_images import image_moments
 
 _PANEL = 2.0  # inches
 

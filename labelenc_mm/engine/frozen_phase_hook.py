@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from torch import nn
 
 from labelenc_mm.engine.companions import HasCompanions, check_wrapper
+from labelenc_mm.engine.module_paths import modules_at
 from labelenc_mm.engine.schedule import Limit, TrainingWindow
 
 
@@ -61,20 +62,7 @@ class FrozenPhaseHook(HasCompanions, Hook):
         """Find the parts and prepare them."""
         check_wrapper(runner.model, self)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        parts = dict(model.named_modules())
-        for name in self.modules:
-            if name not in parts or not name:
-                children = ', '.join(child for child, _ in model.named_children())
-                raise ValueError(
-                    f'FrozenPhaseHook: {type(model).__name__} has no module {name!r}; its children '
-                    f'are {children}'
-                )
-            if next(parts[name].parameters(), None) is None:
-                raise ValueError(
-                    f'FrozenPhaseHook: {name!r} is a {type(parts[name]).__name__} without parameters, so '
-                    'that nothing would be frozen; name a part that is trained'
-                )
-        self._parts = [parts[name] for name in self.modules]
+        self._parts = modules_at(model, self.modules, 'FrozenPhaseHook')
         for module in (m for part in self._parts for m in _modules_that_run(part)):
             self._handles.append(module.register_forward_pre_hook(self._enter))
             self._handles.append(module.register_forward_hook(self._leave, always_call=True))

@@ -111,10 +111,10 @@ class PhotoDataset(BaseDataset):
             PhotoError: It is damaged, and ``skip_damaged`` is off or too many are; names the file.
         """
         damaged: list[str] = []
-        # Neither of epoch nor rank, and without touching the generators that augmentations draw from.
-        generator = np.random.default_rng(range(len(self))[idx])
+        generator = None
         for _ in range(_ATTEMPTS):
             info = self.get_data_info(idx)
+            path = info['img_path']
             if damaged:
                 info['damaged_photos'] = damaged
             try:
@@ -125,7 +125,9 @@ class PhotoDataset(BaseDataset):
                 )
                 if not (self.skip_damaged and is_damaged):
                     raise
-            damaged = [*damaged, self.get_data_info(idx)['img_path']]
+            damaged = [*damaged, path]
+            # Neither of epoch nor rank, and without touching the generators that augmentations draw from.
+            generator = generator or np.random.default_rng(range(len(self))[idx])
             idx = int(generator.integers(len(self)))
         raise PhotoError(
             f'{type(self).__name__}: {_ATTEMPTS} photos in a row cannot be read, the first is {damaged[0]}. '

@@ -21,7 +21,11 @@ from labelenc_mm.handover.declaration import HandsOver, Leaves
 from labelenc_mm.pretraining.denoising.gaussian_corruption import (
     Corrupted,
     GaussianCorruption,
+)
+from labelenc_mm.pretraining.denoising.inside_images import (
     image_moments,
+    inside_images,
+    mean_inside,
 )
 from labelenc_mm.pretraining.denoising.pixel_prediction import PixelPrediction, crop_to
 from labelenc_mm.pretraining.denoising.segmentor_parts import (
@@ -311,27 +315,3 @@ class DenoisingDecoderPretrainer(
                 'current',
                 logging.WARNING,
             )
-
-
-def inside_images(inputs: Tensor, data_samples: Sequence[SegDataSample]) -> Tensor | None:
-    """(N, 1, H, W) which pixels of a batch are no padding, None if none is.
-
-    Args:
-        inputs: (N, C, H, W) batch, padded on the right and below.
-        data_samples: N samples; ``img_shape`` is the size without.
-    """
-    height, width = inputs.shape[-2:]
-    sizes = [tuple(sample.metainfo['img_shape'][:2]) for sample in data_samples]
-    if all(size == (height, width) for size in sizes):
-        return None
-    heights, widths = torch.tensor(sizes, device=inputs.device).T[..., None, None, None]
-    rows = torch.arange(height, device=inputs.device)[:, None]
-    columns = torch.arange(width, device=inputs.device)
-    return (rows < heights) & (columns < widths)
-
-
-def mean_inside(errors: Tensor, inside: Tensor | None) -> Tensor:
-    """Mean of an (N, C, H, W) map over the pixels of the images."""
-    if inside is None:
-        return errors.mean()
-    return (errors * inside).sum() / (inside.sum() * errors.shape[1])

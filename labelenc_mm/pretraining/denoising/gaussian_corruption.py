@@ -20,6 +20,8 @@ from mmengine.dist import all_reduce
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from labelenc_mm.pretraining.denoising.inside_images import image_moments
+
 FORMS = ('scaled', 'simple')
 # A range may reach gamma 0, where sigma is infinite, and gamma 1, where its logarithm is.
 _SMALLEST_GAMMA = 1e-6
@@ -193,16 +195,6 @@ class GaussianCorruption(nn.Module):
             self.data_std.copy_(std)
             self._is_measured = True
         return std
-
-
-def image_moments(images: Tensor, inside: Tensor | None) -> Tensor:
-    """(2, C): mean and mean square of each channel of (N, C, H, W) images, without their padding."""
-    images = images.detach().float()
-    if inside is None:
-        return torch.stack([images.mean((0, 2, 3)), images.square().mean((0, 2, 3))])
-    number = inside.sum()
-    images = images * inside
-    return torch.stack([images.sum((0, 2, 3)), images.square().sum((0, 2, 3))]) / number
 
 
 def _check_gamma(gamma: float | Sequence[float], form: str) -> float | list[float]:

@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from labelenc_mm.engine.built_models import loads_a_checkpoint
+from labelenc_mm.engine.module_paths import modules_at
 from labelenc_mm.networks.blank_image import measure_maps
 from labelenc_mm.networks.named_features import FeatureError, FeatureRecorder
 from labelenc_mm.pretraining.denoising.pixel_prediction import PixelPrediction
@@ -145,20 +146,8 @@ def encoder_modules(model: nn.Module, paths: Sequence[str]) -> list[nn.Module]:
     Raises:
         ValueError: A path names nothing, or a module without parameters.
     """
-    parts = dict(model.named_modules())
-    for path in paths:
-        if path not in parts or not path:
-            children = ', '.join(name for name, _ in model.named_children())
-            raise ValueError(
-                f'DenoisingDecoderPretrainer.encoder: there is no module {path!r}; the children are '
-                f'{children}. () trains everything'
-            )
-        if next(parts[path].parameters(), None) is None:
-            raise ValueError(
-                f'DenoisingDecoderPretrainer.encoder: {path!r} is a {type(parts[path]).__name__} without '
-                'parameters, so that nothing would be frozen'
-            )
-    return [parts[path] for path in paths]
+    owner = 'DenoisingDecoderPretrainer.encoder'
+    return modules_at(model, paths, owner, remedy='. () trains everything')
 
 
 def is_pretrained(model: nn.Module, path: str) -> bool:

@@ -323,7 +323,7 @@ def test_point_heads_are_refused():
     ('options', 'message'),
     [
         (dict(encoder=('backbone', 'decode_head')), 'nothing but the classifier'),
-        (dict(encoder='bakbone'), "no module 'bakbone'; the children are"),
+        (dict(encoder='bakbone'), "no module 'bakbone'; its children are"),
         (dict(encoder=('decode_head.loss_decode',)), 'without parameters'),
         (dict(target='noize'), "target='noize'"),
     ],

@@ -6,8 +6,8 @@ import torch
 from labelenc_mm.pretraining.denoising.gaussian_corruption import (
     Corrupted,
     GaussianCorruption,
-    image_moments,
 )
+from labelenc_mm.pretraining.denoising.inside_images import image_moments
 
 LARGE = (4, 3, 96, 96)  # 110592 numbers: a variance is known to 1 %
 

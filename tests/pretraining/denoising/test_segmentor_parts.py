@@ -86,7 +86,7 @@ def test_the_encoder_is_the_backbone_but_of_a_unet_half_of_it():
 @pytest.mark.parametrize(
     ('path', 'message'),
     [
-        ('', "no module ''; the children are"),
+        ('', "no module ''; its children are"),
         ('backbone.layer9', "no module 'backbone.layer9'"),
         ('decode_head.loss_decode', 'a CrossEntropyLoss without parameters'),
     ],
