@@ -42,8 +42,11 @@ from labelenc_mm import toolbox  # noqa: E402  (after __version__ and config, wh
 
 toolbox.register(
     root=('labelenc_mm.engine', 'labelenc_mm.handover'),
-    # pretraining brings segmentation with it, on which it stands
-    plugged_in={'mmdet': 'labelenc_mm.detection', 'mmseg': 'labelenc_mm.pretraining'},
+    # those of mmseg bring segmentation with them, on which they stand
+    plugged_in={
+        'mmdet': ['labelenc_mm.detection'],
+        'mmseg': ['labelenc_mm.pretraining', 'labelenc_mm.datasets', 'labelenc_mm.evaluation'],
+    },
 )
 
 __all__ = ['__version__', 'config', 'toolbox']

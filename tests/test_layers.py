@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'labelenc_mm'
 TOOLBOXES = {'mmengine', 'mmcv', 'mmdet', 'mmseg'}
 # Room -> what it may import of ours beside itself, and of the toolboxes.
 BELOW = {'errors', 'files', 'labels', 'toolbox', 'networks', 'engine', 'handover'}
+SUBJECTS = {'detection', 'segmentation', 'pretraining', 'datasets', 'evaluation', 'command_line'}
 ROOMS = {
     'errors': (set(), set()),
     'files': (set(), set()),
@@ -21,11 +22,13 @@ ROOMS = {
     'handover': (BELOW - {'handover'}, {'mmengine', 'mmcv'}),
     'detection': (BELOW, TOOLBOXES - {'mmseg'}),
     'segmentation': (BELOW, TOOLBOXES - {'mmdet'}),
+    'datasets': (BELOW | {'segmentation'}, TOOLBOXES - {'mmdet'}),
+    'evaluation': (BELOW | {'segmentation'}, TOOLBOXES - {'mmdet'}),
     'pretraining': (BELOW | {'segmentation'}, TOOLBOXES - {'mmdet'}),
     'command_line': (BELOW, {'mmengine', 'mmcv'}),
     'recipes': ({'errors', 'files', 'toolbox', 'command_line'}, {'mmengine'}),
-    'benchmark': (BELOW | {'detection', 'segmentation', 'pretraining', 'command_line'}, TOOLBOXES),
-    'analysis': (BELOW | {'detection', 'segmentation', 'pretraining', 'command_line'}, TOOLBOXES),
+    'benchmark': (BELOW | SUBJECTS, TOOLBOXES),
+    'analysis': (BELOW | SUBJECTS, TOOLBOXES),
 }
 
 

@@ -68,7 +68,7 @@ def _warn_once(finding: Finding) -> None:
     warnings.warn(f'labelenc_mm: {finding}{advice}', stacklevel=3)
 
 
-def register(root: Sequence[str], plugged_in: Mapping[str, str]) -> None:
+def register(root: Sequence[str], plugged_in: Mapping[str, Sequence[str]]) -> None:
     """Tell the installed toolboxes about this package; a second call does nothing.
 
     mmengine learns where ``mmseg::`` and ``labelenc_mm::`` configs live and loads checkpoints
@@ -78,7 +78,8 @@ def register(root: Sequence[str], plugged_in: Mapping[str, str]) -> None:
 
     Args:
         root (Sequence[str]): Modules whose import fills the root registries.
-        plugged_in (Mapping[str, str]): Toolbox -> the module of ours that its registries import.
+        plugged_in (Mapping[str, Sequence[str]]): Toolbox -> the modules of ours that its registries
+            import.
     """
     global _registered
     if _registered:
@@ -92,8 +93,9 @@ def register(root: Sequence[str], plugged_in: Mapping[str, str]) -> None:
             importlib.import_module('labelenc_mm.toolbox.checkpoint_sources').install()
             for module in root:
                 importlib.import_module(module)
-            for toolbox, ours in plugged_in.items():
-                _plug_in(toolbox, ours)
+            for toolbox, modules in plugged_in.items():
+                for ours in modules:
+                    _plug_in(toolbox, ours)
     except BaseException:
         # An error of our own must surface at every import, not only at the first.
         _registered = False

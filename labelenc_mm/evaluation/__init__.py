@@ -1,0 +1,6 @@
+"""Metrics that MMSegmentation lacks: of edges, of surface normals."""
+
+# The toolbox is checked by segmentation, which this room stands on, before it is imported here.
+import labelenc_mm.segmentation  # noqa: F401
+
+__all__: list[str] = []
