@@ -18,6 +18,7 @@ from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
 from labelenc_mm.detection.label_encoding_stages import (
     FrozenLabelEncodingHead,
     LabelEncodingLearner,
+    OneRunLabelEncodingHead,
 )
 from labelenc_mm.detection.labelenc_detector import (
     LabelEncMixin,
@@ -50,6 +51,7 @@ __all__ = [
     'LabelEncodingHead',
     'LabelEncodingLearner',
     'LoadBlankImage',
+    'OneRunLabelEncodingHead',
     'export_detector',
     'labelenc_detector',
     'load_label_encoding',

@@ -7,9 +7,11 @@ Shape legend: N images, C channels of the neck, (H, W) size of the padded batch 
 of pyramid level l.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import Tensor
@@ -23,6 +25,17 @@ MODELS.register_module(module=FeatureAdaptationBlock)
 
 DISTANCE_END: dict[bool, Limit] = {True: -1, False: 8 / 9}
 """Where the distance ends while a detector trains, by epoch or not (sec. 4.1: 10k of 90k iterations)."""
+
+
+@contextmanager
+def own_random_numbers(are_own: bool = True) -> Iterator[None]:
+    """Draw from a generator of our own, of the same seed's: PyTorch's is left as it was found."""
+    if not are_own:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):  # models are built on the CPU
+        torch.manual_seed(torch.initial_seed() + 1)
+        yield
 
 
 class FeatureSupervisionHead(FrozenPart):
@@ -43,6 +56,10 @@ class FeatureSupervisionHead(FrozenPart):
     """Whether the detector's head also learns from the targets."""
     joint = True
     """Whether the detector learns from images."""
+    label_loss_weight = 1.0
+    """Weight of the head's losses on targets that it learns from."""
+    draws_its_own = False
+    """Whether its random numbers are none of the detector's."""
     # What to do where the levels of the two sides differ.
     mismatch_advice: str
     # Replaced where another form of the same function is compared.
@@ -86,6 +103,24 @@ class FeatureSupervisionHead(FrozenPart):
             Levels of shape (N, C, h_l, w_l).
         """
         raise NotImplementedError
+
+    def init_weights(self) -> None:
+        """Initialise."""
+        with own_random_numbers(self.draws_its_own):
+            super().init_weights()
+
+    def share_images(self, number: int) -> tuple[list[int], list[int]]:
+        """Which images of a batch have target features in this iteration.
+
+        Args:
+            number: Images of the batch.
+
+        Returns:
+            Indices of those whose targets the head also learns from, and of others that are only compared
+            while the distance counts. Every process draws the same numbers of them.
+        """
+        everything = list(range(number))
+        return (everything, []) if self.learns_labels else ([], everything)
 
     def complete(self, channels: int, adapter: dict | None) -> None:
         """End of the constructor: build the adapter, freeze what does not learn.

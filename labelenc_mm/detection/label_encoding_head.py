@@ -41,11 +41,13 @@ class LabelEncodingHead(FeatureSupervisionHead):
     It is the ``labelenc`` subtree of a detector that :class:`LabelEncMixin` extends, which also fills
     in ``num_classes``, ``neck``, ``encoder_outputs`` and ``backbone_channels``; users write the other
     arguments. What differs between the steps is a class a stage, which ``stage`` chooses and which has
-    options of its own: :class:`.LabelEncodingLearner` and :class:`.FrozenLabelEncodingHead`.
+    options of its own: :class:`.LabelEncodingLearner`, :class:`.FrozenLabelEncodingHead` and
+    :class:`.OneRunLabelEncodingHead`.
 
     Args:
         stage: 'autoencode' (step 1, sec. 3.2: learn the label encoding function together with a
-            detector) or 'supervise' (step 2, sec. 3.3: train a detector under the frozen function).
+            detector), 'supervise' (step 2, sec. 3.3: train a detector under the frozen function) or
+            'one-run' (both in one training).
         num_classes: Number of classes, filled in by the detector.
         neck: The detector's own neck config, or list of them, filled in by the detector; it is built
             once more on top of the label encoder, as in the released code. None for a detector without

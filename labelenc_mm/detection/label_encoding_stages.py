@@ -1,14 +1,41 @@
-"""The stages of the label encoding head: what differs between the steps of LabelEnc (ECCV 2020, sec. 3)."""
+"""The stages of the label encoding head: the steps of LabelEnc (ECCV 2020, sec. 3), and both in one run."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmdet.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END
 from labelenc_mm.detection.label_encoding import load_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
-from labelenc_mm.engine.schedule import Limit
+from labelenc_mm.engine.schedule import Limit, TrainingWindow, training_progress
+
+_OF_STEP_2: dict[str, tuple[Any, str]] = {
+    'init_from': (
+        None,
+        "labelenc.init_from belongs to stage='supervise'; this stage learns what it holds: leave it out",
+    ),
+    'init_head': (True, "labelenc.init_head belongs to stage='supervise'; leave it out"),
+    'init_neck': (True, "labelenc.init_neck belongs to stage='supervise'; leave it out"),
+}
+_OF_ONE_RUN: dict[str, tuple[Any, str]] = {
+    name: (silent, f"labelenc.{name} belongs to stage='one-run'; leave it out")
+    for name, silent in (
+        ('label_share', None),
+        ('label_loss_weight', 1.0),
+        ('compare_all', False),
+        ('detach_end', None),
+    )
+}
+_OF_STEP_1: dict[str, tuple[Any, str]] = {
+    'joint': (
+        True,
+        "labelenc.joint=False belongs to stage='autoencode'; this stage trains a detector and needs the "
+        'images',
+    )
+}
 
 
 @MODELS.register_module()
@@ -27,14 +54,7 @@ class LabelEncodingLearner(LabelEncodingHead):
     step = 'step 1'
     learns_labels = True
     learns = True
-    foreign = {
-        'init_from': (
-            None,
-            "labelenc.init_from belongs to stage='supervise'; step 1 learns what it holds: leave it out",
-        ),
-        'init_head': (True, "labelenc.init_head belongs to stage='supervise'; leave it out"),
-        'init_neck': (True, "labelenc.init_neck belongs to stage='supervise'; leave it out"),
-    }
+    foreign = {**_OF_STEP_2, **_OF_ONE_RUN}
 
     def __init__(
         self, joint: bool = True, distance_begin: Limit | None = None, **options: Any
@@ -77,13 +97,7 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         'step 1 (and do not give a checkpoint of step 1 to load_from, which would bring its backbone, '
         'neck and adapter as well)'
     )
-    foreign = {
-        'joint': (
-            True,
-            "labelenc.joint=False belongs to stage='autoencode'; step 2 trains a detector and needs the "
-            'images',
-        )
-    }
+    foreign = {**_OF_STEP_1, **_OF_ONE_RUN}
 
     def __init__(
         self,
@@ -101,7 +115,112 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         self.init_head = init_head
         self.init_neck = init_neck
 
+    def check_is_learned(self) -> None:
+        """Refuse to train without step 1, unless nothing of it is used."""
+        if self.loss_weight != 0 or self.init_head or self.init_neck:
+            super().check_is_learned()
+
     def take(self, owner: nn.Module, again: bool = False) -> None:
         """Load what step 1 left; the detector's head and neck start from it, too, unless they have."""
         assert self.init_from is not None
         load_label_encoding(owner, self.init_from, only_frozen=again)
+
+
+@MODELS.register_module()
+class OneRunLabelEncodingHead(LabelEncodingHead):
+    """Both steps in one training: the function is learned beside the detector that it supervises.
+
+    Of every batch some images, drawn anew, pass through the label branch, too: encoder, pyramid and the
+    detector's head on label features. What the paper trains in two steps (sec. 3.2 and 3.3) costs the more
+    the larger their share is. Step 1 is the case of all images and a distance without end.
+
+    Args:
+        label_share: Share of the images of a batch that pass through the label branch. Where that is less
+            than one image a process, one does in every so many iterations, and counts for as many. With 0
+            nothing of ours takes part: the training is that of the stock detector, bit by bit.
+        label_loss_weight: Weight of the head's losses on label features, which are averages over these
+            images and do not depend on the share.
+        compare_all: Whether the distance counts on all images, of which the others are encoded without
+            gradients, not only on those that pass through the label branch.
+        distance_begin: When the distance starts to count, by default after a quarter, as in step 1.
+        distance_end: When it stops, by default for the last epoch or ninth, as in step 2.
+        distance_by_epoch: Whether int limits count epochs (else iterations).
+        detach_end: Until when the adapter alone learns from the distance, and the image features do not
+            feel it; None for from the first on. A limit as those of the distance.
+        options: As in :class:`LabelEncodingHead`.
+    """
+
+    stage = 'one-run'
+    step = 'both steps in one run'
+    learns_labels = True
+    learns = True
+    foreign = {**_OF_STEP_1, **_OF_STEP_2}
+
+    def __init__(
+        self,
+        label_share: float = 0.25,
+        label_loss_weight: float = 1.0,
+        compare_all: bool = False,
+        distance_begin: Limit | None = None,
+        distance_end: Limit | None = None,
+        distance_by_epoch: bool = True,
+        detach_end: Limit | None = None,
+        **options: Any,
+    ) -> None:
+        if not 0 <= label_share <= 1:
+            raise ValueError(f'labelenc.label_share={label_share} is no share: give 0 to 1')
+        super().__init__(
+            distance_begin=0.25 if distance_begin is None else distance_begin,
+            distance_end=DISTANCE_END[distance_by_epoch] if distance_end is None else distance_end,
+            distance_by_epoch=distance_by_epoch,
+            **options,
+        )
+        self.label_share = label_share
+        self.share_weight = label_loss_weight
+        self.compare_all = compare_all
+        self.detach_window = None
+        if detach_end is not None:
+            self.detach_window = TrainingWindow(
+                0, detach_end, distance_by_epoch, prefix='labelenc.detach_'
+            )
+        self._batch_size = 0
+        self.rarity = 1.0
+        if label_share == 0:
+            self.learns_labels = False
+            self.requires_grad_(False)
+
+    def check_is_learned(self) -> None:
+        """It learns."""
+
+    def is_distance_active(self) -> bool:
+        """Whether the distance counts: never without a label branch, else by the schedule."""
+        return self.label_share > 0 and super().is_distance_active()
+
+    def share_images(self, number: int) -> tuple[list[int], list[int]]:
+        """Draw the images that pass through the label branch; the others if they are compared."""
+        if self.label_share == 0:
+            return [], []
+        # Last batches may have another size on every process; whether there is an image must not differ.
+        self._batch_size = max(self._batch_size, number)
+        iteration = training_progress('labelenc.label_share')['iter']
+        share = self.label_share * self._batch_size
+        # Where less than one image is due, one that comes counts for the iterations without.
+        self.rarity = max(1.0, 1 / share)
+        self.label_loss_weight = self.share_weight * self.rarity
+        count = int(share * (iteration + 1)) - int(share * iteration)
+        # A function of seed and iteration, and none of the numbers that the detector draws.
+        generator = torch.Generator().manual_seed((torch.initial_seed() + iteration) % 2**63)
+        order = torch.randperm(number, generator=generator).tolist()
+        learned = sorted(order[:count])
+        return learned, sorted(order[count:]) if self.compare_all else []
+
+    def loss(
+        self, image_features: Sequence[Tensor], targets: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """The distance; until ``detach_end`` it stops at the adapter."""
+        if self.detach_window is not None and self.detach_window.is_active():
+            image_features = [level.detach() for level in image_features]
+        losses = super().loss(image_features, targets)
+        if not self.compare_all:
+            losses['loss_labelenc'] = losses['loss_labelenc'] * self.rarity
+        return losses

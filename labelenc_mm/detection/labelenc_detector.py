@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.models.mot import BaseMOTModel
 from mmdet.registry import MODELS
@@ -16,6 +17,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from labelenc_mm.detection.feature_supervision_head import own_random_numbers
 from labelenc_mm.detection.introspection import count_feature_extractions, head_children
 from labelenc_mm.detection.label_encoding import LABEL_ENCODING, describe
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
@@ -71,7 +73,10 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
                 f'labelenc.type={options["type"]!r} is no subclass of FeatureSupervisionHead; leave it '
                 "out for LabelEnc, or write 'FeatureDistillationHead' for a teacher detector"
             )
-        self.labelenc = MODELS.build({**options, **known_from(self, kwargs.get('neck'), options)})
+        with own_random_numbers(draws_its_own(options)):
+            known = known_from(self, kwargs.get('neck'), options)
+            self.labelenc = MODELS.build({**options, **known})
+        self.labelenc.draws_its_own = draws_its_own(options)
         if not self.labelenc.joint:
             # At rest for the whole training: neither DDP nor the optimizer has to wait for them.
             for part in (self.backbone, getattr(self, 'neck', None), self.labelenc.adapter):
@@ -127,29 +132,40 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
             ``ae_``; ``loss_labelenc`` and correlations while the distance counts.
         """
         head = self.labelenc
-        is_active = head.is_distance_active()
-        learns_labels = head.learns_labels
         head.check_is_learned()
-        targets: Sequence[Tensor] = ()
-        if is_active or learns_labels:
-            # Before the head sees the samples, which some heads rewrite in place, and before the images
-            # are under way: drawing waits for the boxes, on a GPU for all work that was given before.
-            targets = head.targets(batch_inputs, batch_data_samples)
+        is_active = head.is_distance_active()
+        learned, others = head.share_images(len(batch_data_samples))
+        others = others if is_active else []
+        # Before the head sees the samples, which some heads rewrite in place, and before the images
+        # are under way: drawing waits for the boxes, on a GPU for all work that was given before.
+        targets = self._targets(learned, batch_inputs, batch_data_samples)
+        with torch.no_grad():
+            other_targets = self._targets(others, batch_inputs, batch_data_samples)
         image_features = self.extract_feat(batch_inputs) if head.joint else ()
-        label_samples = copy_samples(batch_data_samples) if learns_labels else []
+        label_samples = copy_samples([batch_data_samples[index] for index in learned])
         losses = {}
         if head.joint:
             with self._given(image_features):
                 losses = super().loss(batch_inputs, batch_data_samples)
-        if learns_labels:
+        if learned:
             # Without images the statistics are the label features' own.
             statistics = kept_head_statistics(self) if head.joint else nullcontext()
             with self._given(targets), statistics:
-                label_losses = super().loss(batch_inputs, label_samples)
-            losses.update({LABEL_PREFIX + key: value for key, value in label_losses.items()})
-        if is_active:
-            losses.update(head.loss(image_features, targets))
+                label_losses = super().loss(pick(batch_inputs, learned), label_samples)
+            losses.update(label_side(label_losses, head.label_loss_weight))
+        if is_active and (learned or others):
+            compared = [pick(level, learned + others) for level in image_features]
+            losses.update(head.loss(compared, join(targets, other_targets)))
         return losses
+
+    def _targets(
+        self, indices: Sequence[int], batch_inputs: Tensor, data_samples: list[DetDataSample]
+    ) -> Sequence[Tensor]:
+        """Target features of some images; of none nothing."""
+        if not indices:
+            return ()
+        samples = [data_samples[index] for index in indices]
+        return self.labelenc.targets(pick(batch_inputs, indices), samples)
 
     def reconstruct(
         self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample]
@@ -175,6 +191,37 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
             yield
         finally:
             self._given_features = None
+
+
+def draws_its_own(labelenc: Mapping[str, Any]) -> bool:
+    """Whether the detector starts from the very weights that it has without us, at the same seed.
+
+    So that a method that is switched off trains bit-equal to the stock detector, and one that is on can be
+    compared with it in pairs. Step 1 and 2 draw in between, as they always have.
+    """
+    return labelenc.get('stage') == 'one-run' or labelenc.get('loss_weight') == 0
+
+
+def label_side(losses: Mapping[str, Any], weight: float) -> dict[str, Any]:
+    """The losses of head(label features) under their names, weighted."""
+    weighted = {}
+    for key, value in losses.items():
+        if weight != 1 and 'loss' in key:  # what else is there is for the log
+            value = [v * weight for v in value] if isinstance(value, list) else value * weight
+        weighted[LABEL_PREFIX + key] = value
+    return weighted
+
+
+def pick(batch: Tensor, indices: Sequence[int]) -> Tensor:
+    """Some images of a batch; all in their order are the batch itself."""
+    return batch if list(indices) == list(range(len(batch))) else batch[list(indices)]
+
+
+def join(first: Sequence[Tensor], second: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Levels of two groups of images, of which one may be empty, as those of one batch."""
+    if not first or not second:
+        return first or second
+    return [torch.cat(levels) for levels in zip(first, second, strict=True)]
 
 
 def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:

@@ -9,6 +9,27 @@ from mmengine.logging import MessageHub
 Limit = int | float
 
 
+def training_progress(option: str) -> dict[str, int]:
+    """How far the running training is: ``iter``, ``epoch``, ``max_iters`` and ``max_epochs``.
+
+    Args:
+        option: What needs to know, for the message.
+
+    Raises:
+        RuntimeError: No training is running in this process.
+    """
+    hub = MessageHub.get_current_instance()
+    progress = {key: hub.get_info(key) for key in ('iter', 'epoch', 'max_iters', 'max_epochs')}
+    missing = ', '.join(key for key, value in progress.items() if value is None)
+    if missing:
+        raise RuntimeError(
+            f'{option} needs to know how far the training is, but the MessageHub of this process has no '
+            f'{missing}. Train with a Runner, and build it right before its train() if there are several '
+            'in one process.'
+        )
+    return {key: int(value) for key, value in progress.items()}
+
+
 class TrainingWindow:
     """The part of a training in which a loss is active, from ``begin`` up to, not including, ``end``.
 
@@ -50,17 +71,9 @@ class TrainingWindow:
             RuntimeError: If no training is running in this process.
             ValueError: If a limit lies outside the training, seen at the first call.
         """
-        hub = MessageHub.get_current_instance()
-        progress = {key: hub.get_info(key) for key in ('iter', 'epoch', 'max_iters', 'max_epochs')}
-        if any(value is None for value in progress.values()):
-            missing = ', '.join(key for key, value in progress.items() if value is None)
-            raise RuntimeError(
-                f'{self.prefix}begin needs to know how far the training is, but the MessageHub of '
-                f'this process has no {missing}. Train with a Runner, and build it right before its '
-                'train() if there are several in one process.'
-            )
-        _, begin, end = self._resolve(int(progress['max_iters']), int(progress['max_epochs']))
-        now = {True: int(progress['epoch']), False: int(progress['iter'])}
+        progress = training_progress(f'{self.prefix}begin')
+        _, begin, end = self._resolve(progress['max_iters'], progress['max_epochs'])
+        now = {True: progress['epoch'], False: progress['iter']}
         return now[begin[0]] >= begin[1] and now[end[0]] < end[1]
 
     def _resolve(

@@ -39,7 +39,7 @@ def test_outcome(config):
         with pytest.raises((TypeError, ValueError), match=re.escape(entry[expected])):
             MODELS.build(small_model(config, 'autoencode'))
         return
-    for stage in ('autoencode', 'supervise'):
+    for stage in ('autoencode', 'supervise', 'one-run'):
         try:
             detector, losses = train_once(config, stage)
         except (ImportError, NotImplementedError, RuntimeError) as error:
@@ -48,13 +48,13 @@ def test_outcome(config):
                 raise
             pytest.skip(' '.join(str(error).split()))
         assert 'loss_labelenc' in losses
-        assert any(key.startswith('ae_') for key in losses) == (stage == 'autoencode')
+        assert any(key.startswith('ae_') for key in losses) == (stage != 'supervise')
         gradients = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}
         assert all(bool(gradient.isfinite().all()) for gradient in gradients.values())
         learns = {name for name, gradient in gradients.items() if bool(gradient.any())}
         for part, wanted in (
             ('backbone.', True),
             ('labelenc.adapter.', True),
-            ('labelenc.encoder.', stage == 'autoencode'),
+            ('labelenc.encoder.', stage != 'supervise'),
         ):
             assert any(name.startswith(part) for name in learns) == wanted, part

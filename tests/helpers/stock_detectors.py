@@ -56,6 +56,8 @@ def small_model(config, stage=None):
     model = whole.model
     if stage is not None:
         labelenc = dict(stage=stage, encoder=SMALL_ENCODER)
+        if stage == 'one-run':
+            labelenc['label_share'] = 0.5  # of two images one, in every iteration
         model.update(type=f'LabelEnc{model.type}', labelenc=labelenc)
     return model
 

@@ -1,0 +1,267 @@
+"""Both steps in one run: which images pass, what learns from what, and off is the stock detector."""
+
+import itertools
+
+import pytest
+import torch
+from detection_models import build, data, has_gradient, stock_model_config, sum_losses, training_at
+from mmdet.models.detectors import SingleStageDetector
+from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
+
+from labelenc_mm.engine.built_models import build_model
+
+PARTS = ('encoder', 'pyramid', 'adapter')
+
+
+def losses_at(detector, iteration=601, batch=None, **kwargs):
+    with training_at(iteration):
+        detector.zero_grad()
+        batch = data(detector, **kwargs) if batch is None else batch
+        losses = detector.loss(batch['inputs'], batch['data_samples'])
+        sum_losses(losses).backward()
+    return losses
+
+
+def shares(detector, number, iterations=range(600, 640)):
+    drawn = []
+    for iteration in iterations:
+        with training_at(iteration):
+            drawn.append(detector.labelenc.share_images(number))
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ('share', 'number', 'counts', 'weight'),
+    [
+        (0.25, 8, {2}, 1),
+        (0.25, 6, {1, 2}, 1),
+        (0.25, 2, {0, 1}, 2),
+        (0.125, 2, {0, 1}, 4),
+        (1.0, 3, {3}, 1),
+    ],
+)
+def test_the_share_is_kept_whatever_the_batch(share, number, counts, weight):
+    head = build('small', 'one-run', label_share=share)
+    drawn = [learned for learned, _ in shares(head, number)]
+    assert {len(images) for images in drawn} == counts
+    assert sum(map(len, drawn)) == 40 * share * number
+    assert head.labelenc.label_loss_weight == weight
+    assert set(itertools.chain(*drawn)) == set(range(number))  # none is left out for good
+    assert all(len(set(images)) == len(images) for images in drawn)
+
+
+def test_the_draw_is_a_function_of_seed_and_iteration_and_draws_none_of_the_detectors_numbers():
+    first, second = (build('small', 'one-run') for _ in range(2))
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    drawn = shares(first, 8)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert shares(second, 8, range(610, 640)) == drawn[10:]
+    torch.manual_seed(8)
+    assert shares(first, 8) != drawn
+
+
+def test_a_smaller_last_batch_has_images_where_full_ones_have():
+    """Losses are averaged over processes, whose last batches may differ in size."""
+    full, smaller = (build('small', 'one-run') for _ in range(2))
+    shares(full, 2), shares(smaller, 2)
+    pairs = zip(shares(full, 2), shares(smaller, 1), strict=True)
+    assert all(bool(left[0]) == bool(right[0]) for left, right in pairs)
+
+
+def test_all_images_and_no_end_are_step_1():
+    torch.manual_seed(0)
+    step1 = build('small', 'autoencode')
+    one_run = build('small', 'one-run', label_share=1.0)
+    one_run.load_state_dict(step1.state_dict())
+    batch = data(step1)
+    expected, got = (
+        losses_at(d, batch=dict(batch, data_samples=[s.clone() for s in batch['data_samples']]))
+        for d in reseeded(step1, one_run)
+    )
+    assert {key: str(value) for key, value in got.items()} == {
+        key: str(value) for key, value in expected.items()
+    }
+    for (name, left), right in zip(step1.named_parameters(), one_run.parameters(), strict=True):
+        assert torch.equal(left.grad, right.grad), name
+
+
+def reseeded(*detectors):
+    """Each with the same numbers to draw: labels are scaled at random."""
+    for detector in detectors:
+        torch.manual_seed(3)
+        yield detector
+
+
+def test_label_losses_are_those_of_the_drawn_images_alone():
+    detector = build('small', 'one-run', label_share=0.5, loss_weight=0)
+    batch = data(detector)
+    with training_at(601):
+        ((index,), _) = next(reseeded(detector)).labelenc.share_images(2)
+    alone = build('small', 'autoencode', loss_weight=0)
+    alone.load_state_dict(detector.state_dict())
+    one = dict(
+        inputs=batch['inputs'][index : index + 1],
+        data_samples=[batch['data_samples'][index].clone()],
+    )
+    (left, right) = (
+        losses_at(d, batch=b) for d, b in zip(reseeded(detector, alone), (batch, one), strict=True)
+    )
+    labels = [key for key in right if key.startswith('ae_')]
+    assert labels and [key for key in left if key.startswith('ae_')] == labels
+    for key in labels:
+        torch.testing.assert_close(left[key], right[key])
+
+
+def test_losses_of_rare_images_count_for_the_iterations_without():
+    often = build('small', 'one-run', label_share=0.5)
+    rare = build('small', 'one-run', label_share=0.25)
+    rare.load_state_dict(often.state_dict())
+    # At this iteration both draw one, by the same numbers the same.
+    left, right = (losses_at(d) for d in reseeded(often, rare))
+    keys = [key for key in left if 'loss' in key and (key.startswith('ae_') or 'labelenc' in key)]
+    assert len(keys) == 3
+    for key in keys:
+        for a, b in zip(
+            *(v if isinstance(v, list) else [v] for v in (left[key], right[key])), strict=True
+        ):
+            torch.testing.assert_close(2 * a, b)
+    assert 'loss_labelenc' not in losses_at(rare, 600)
+
+
+def test_compared_with_all_images_the_others_are_encoded_without_gradient(monkeypatch):
+    detector = build('small', 'one-run', label_share=0.5, compare_all=True)
+    head, encoded = detector.labelenc, []
+    encode = head.encode
+    monkeypatch.setattr(
+        head, 'encode', lambda *a: (encoded.append(torch.is_grad_enabled()), encode(*a))[1]
+    )
+    seen = []
+    monkeypatch.setattr(
+        head, 'distance', lambda a, b: (seen.append(len(b[0])), (a[0].sum(), []))[1]
+    )
+    losses_at(detector)
+    assert encoded == [True, False] and seen == [2]
+    encoded.clear()
+    losses_at(detector, 0)  # before the distance counts
+    assert encoded == [True]
+
+
+def test_image_and_label_features_of_one_image_are_compared(monkeypatch):
+    """Both sides come in the order of the drawn images: learned ones, then the others."""
+    detector = build('small', 'one-run', label_share=0.5, compare_all=True)
+    batch = data(detector)
+    head, seen = detector.labelenc, {}
+    monkeypatch.setattr(
+        head,
+        'encode',
+        lambda samples, size: [torch.tensor([[float(len(s.gt_instances))]]) for s in samples][:1],
+    )
+    monkeypatch.setattr(head, 'loss', lambda a, b: seen.update(images=a, labels=b) or {})
+    monkeypatch.setattr(SingleStageDetector, 'loss', lambda *a: {})
+    numbers = [float(len(sample.gt_instances)) for sample in batch['data_samples']]
+    monkeypatch.setattr(
+        detector, 'extract_feat', lambda inputs: [torch.tensor(numbers).view(-1, 1)]
+    )
+    drawn = set()
+    for iteration in range(601, 620):
+        with training_at(iteration):
+            drawn.add(tuple(head.share_images(2)[0]))
+            detector.loss(batch['inputs'], batch['data_samples'])
+        assert numbers[0] != numbers[1]
+        assert torch.equal(seen['images'][0], seen['labels'][0])
+    assert drawn == {(0,), (1,)}
+
+
+def test_until_detach_ends_the_distance_trains_the_adapter_alone():
+    detector = build('small', 'one-run', label_share=1.0, distance_begin=0, detach_end=0.6)
+    for iteration, reaches in ((601, False), (900, True)):
+        with training_at(iteration):
+            batch = data(detector)
+            detector.zero_grad()
+            losses = detector.loss(batch['inputs'], batch['data_samples'])
+            losses['loss_labelenc'].backward()
+        assert has_gradient(detector.labelenc.adapter)
+        assert has_gradient(detector.backbone) == reaches
+        assert not has_gradient(detector.labelenc.encoder)
+
+
+def test_what_learns():
+    detector = build('small', 'one-run', label_share=1.0)
+    losses_at(detector)
+    assert all(has_gradient(getattr(detector.labelenc, part)) for part in PARTS)
+    losses_at(detector, 1199)  # the distance has ended
+    assert [part for part in PARTS if has_gradient(getattr(detector.labelenc, part))] == [
+        'encoder',
+        'pyramid',
+    ]
+
+
+@pytest.mark.parametrize('labelenc', [dict(label_share=0), dict(stage='supervise')])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'RetinaNet',
+        'FasterRCNN',
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ('FCOS', 'ATSS', 'MaskRCNN', 'RTMDet', 'DeformableDETR')
+        ),
+    ],
+)
+def test_switched_off_it_is_the_stock_detector_bit_by_bit(name, labelenc):
+    """Losses and weights of three iterations, from the same seed on."""
+    if 'stage' in labelenc:
+        labelenc = dict(labelenc, loss_weight=0, init_head=False, init_neck=False)
+    runs = []
+    for form in (None, {'stage': 'one-run', **labelenc}):
+        model = stock_model_config(name)
+        if form is not None:
+            model.update(type=f'LabelEnc{model.type}', labelenc=form)
+        torch.manual_seed(0)
+        detector = build_model(model, MODELS, 'mmdet')
+        detector.init_weights()
+        runs.append((three_iterations(detector, 'mask' in name.lower()), detector.state_dict()))
+    (expected, stock), (losses, ours) = runs
+    assert losses == expected
+    assert set(stock) == {key for key in ours if not key.startswith('labelenc.')}
+    assert all(torch.equal(value, ours[key]) for key, value in stock.items())
+
+
+def three_iterations(detector, with_mask):
+    detector.train()
+    optimizer = torch.optim.SGD(detector.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4)
+    losses = []
+    for iteration in range(3):
+        batch = demo_mm_inputs(
+            2, [[3, 96, 96]] * 2, num_items=[2, 1], num_classes=8, with_mask=with_mask
+        )
+        with training_at(600 + iteration):
+            loss, logged = detector.parse_losses(
+                detector(**detector.data_preprocessor(batch, True), mode='loss')
+            )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append({key: float(value) for key, value in logged.items()})
+    return losses
+
+
+def test_a_share_is_one():
+    with pytest.raises(ValueError, match=r'label_share=1\.5 is no share'):
+        build('small', 'one-run', label_share=1.5)
+
+
+@pytest.mark.parametrize(
+    ('stage', 'option'),
+    [
+        ('one-run', dict(init_from='file')),
+        ('one-run', dict(joint=False)),
+        ('autoencode', dict(label_share=0.5)),
+        ('supervise', dict(compare_all=True)),
+    ],
+)
+def test_options_of_other_stages_are_refused(stage, option):
+    with pytest.raises(ValueError, match="belongs to stage='"):
+        build('small', stage, **option)
