@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from training_configs import HOOKS, STEP1, STEP2, edit_annotations, write_config
+from training_configs import HOOKS, ONE_RUN, STEP1, STEP2, edit_annotations, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -39,10 +39,18 @@ def half_empty(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
-def test_two_ranks_end_equal_though_one_often_has_no_object(stage, half_empty, tmp_path):
+@pytest.mark.parametrize(
+    ('stage', 'part', 'active'),
+    [
+        ('autoencode', STEP1, [0, 2, 2, 2]),
+        ('supervise', STEP2, [2, 2, 2, 0]),
+        ('one-run', ONE_RUN, [0, 1, 1, 0]),
+    ],
+)
+def test_two_ranks_end_equal_though_one_often_has_no_object(
+    stage, part, active, half_empty, tmp_path
+):
     """Through the switch-on of the distance in step 1 and its switch-off in step 2."""
-    part = STEP1 if stage == 'autoencode' else STEP2
     config = write_config(
         tmp_path / 'c.py',
         shared_data(),
@@ -55,14 +63,14 @@ def test_two_ranks_end_equal_though_one_often_has_no_object(stage, half_empty, t
     run = train(
         config, tmp_path / 'run', f'train_dataloader.dataset.ann_file={half_empty}', processes=2
     )
-    assert active_per_epoch(run) == ([0, 2, 2, 2] if stage == 'autoencode' else [2, 2, 2, 0])
+    assert active_per_epoch(run) == active
     ranks = [weights(tmp_path / 'run' / f'last_rank{rank}.pth') for rank in (0, 1)]
     # Statistics of batch norms belong to each process, as with mmengine's own wrapper.
     assert all('running_' in key for key in differing(*ranks))
     first = weights(tmp_path / 'run' / 'first_rank0.pth')
     assert 'bbox_head.retina_cls.weight' in differing(first, ranks[0])
     assert (tmp_path / 'run' / EXPORTED).exists()
-    assert (tmp_path / 'run' / ENCODING).exists() == (stage == 'autoencode')
+    assert (tmp_path / 'run' / ENCODING).exists() == (stage != 'supervise')
     assert 'coco/bbox_mAP' in run.metrics()
 
 

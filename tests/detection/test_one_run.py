@@ -8,8 +8,20 @@ from detection_models import build, data, has_gradient, stock_model_config, sum_
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
+from training_configs import ONE_RUN, STEP2, write_config
+from training_runs import (
+    ENCODING,
+    EXPORTED,
+    differing,
+    is_stock,
+    shared_data,
+    train,
+    weights,
+    with_prefix,
+)
 
 from labelenc_mm.engine.built_models import build_model
+from labelenc_mm.handover.artefact import load_tensors
 
 PARTS = ('encoder', 'pyramid', 'adapter')
 
@@ -265,3 +277,16 @@ def test_a_share_is_one():
 def test_options_of_other_stages_are_refused(stage, option):
     with pytest.raises(ValueError, match="belongs to stage='"):
         build('small', stage, **option)
+
+
+def test_a_training_leaves_the_stock_detector_and_an_encoding_for_step_2(tmp_path):
+    run = train(write_config(tmp_path / 'one.py', shared_data(), ONE_RUN), tmp_path / 'one')
+    exported = weights(run.work_dir / EXPORTED)
+    assert exported and all(map(is_stock, exported))
+    assert 'coco/reconstruction_bbox_mAP' in run.metrics()
+    step2 = write_config(tmp_path / 'two.py', shared_data(), STEP2, step1=run.work_dir / ENCODING)
+    frozen = weights(train(step2, tmp_path / 'two').work_dir / 'epoch_4.pth')
+    tensors, metadata = load_tensors(run.work_dir / ENCODING)
+    assert metadata['detector'] == 'RetinaNet'
+    encoder = with_prefix(frozen, 'labelenc.encoder.', 'encoder.')
+    assert differing(encoder, {k: v for k, v in tensors.items() if k.startswith('encoder.')}) == []

@@ -100,6 +100,16 @@ model = dict(
     ),
 )
 """
+ONE_RUN = """
+model = dict(
+    type='LabelEncRetinaNet',
+    labelenc=dict(
+        stage='one-run',
+        label_share=0.25,
+        encoder=dict(stem_channels=8, out_channels=(16, 32, 48, 64)),
+    ),
+)
+"""
 HOOKS = """
 custom_imports = dict(imports=['labelenc_mm', 'training_hooks'], allow_failed_imports=False)
 custom_hooks = [{hooks}]
