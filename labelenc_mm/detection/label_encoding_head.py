@@ -75,6 +75,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
             original image (a box clipped to the image at the image's last pixel, one of a single pixel
             not at all), also after resize and flip, sampled at whole pixels. Masks cut the same ramp.
             Both steps must agree. See :func:`~labelenc_mm.detection.ground_truth.inclusive_boxes`.
+        shuffle_labels: A control, for whether it matters what the labels say: every image is compared with
+            the label features of another image of its batch.
     """
 
     artefact = LABEL_ENCODING
@@ -128,6 +130,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         label_source: str = 'box',
         pixel_offset: float | None = None,
         pixel_convention: str = 'exclusive',
+        shuffle_labels: bool = False,
         **foreign: Any,
     ) -> None:
         for name, value in foreign.items():
@@ -144,6 +147,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             distance_by_epoch,
             loss_weight,
         )
+        self.shuffle_labels = shuffle_labels
         self.num_classes = num_classes
         self.neck_config = neck
         self.label_source = label_source
@@ -182,6 +186,23 @@ class LabelEncodingHead(FeatureSupervisionHead):
         """Label features of a batch, see :meth:`encode`; of the images only the size matters."""
         height, width = batch_inputs.shape[-2:]
         return self.encode(data_samples, (height, width))
+
+    def loss(
+        self, image_features: Sequence[Tensor], targets: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """The distance, as :class:`FeatureSupervisionHead` has it, or that of other images' labels.
+
+        Raises:
+            ValueError: There is no other image.
+        """
+        if self.shuffle_labels:
+            if len(targets[0]) < 2:
+                raise ValueError(
+                    'labelenc.shuffle_labels=True compares images with the labels of others, and a single '
+                    'image is compared: give larger batches, and train_dataloader.drop_last=True'
+                )
+            targets = [level.roll(1, dims=0) for level in targets]
+        return super().loss(image_features, targets)
 
     def encode(
         self, data_samples: Sequence[DetDataSample], size: tuple[int, int]

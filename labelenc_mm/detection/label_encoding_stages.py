@@ -85,9 +85,16 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         init_neck: Whether step 2 starts its neck from the pyramid of step 1, tensors of equal shape
             only (the released code, which does so together with the head: both are 'initialization'
             here).
+        encoder_from: A control, for whether encoder and initialisation have to be of one training: another
+            such file, which encoder and pyramid come from in place of ``init_from``.
+        random_encoder: A control, for whether the encoding has to be learned: the weights that the encoder
+            is built with are frozen, and no file is read.
         distance_end: When the distance stops, by default for the last epoch or ninth (sec. 4.1).
         distance_by_epoch: Whether int limits count epochs (else iterations).
         options: As in :class:`LabelEncodingHead`.
+
+    Raises:
+        ValueError: A random encoder is to come from a file.
     """
 
     stage = 'supervise'
@@ -104,6 +111,8 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         init_from: str | None = None,
         init_head: bool = True,
         init_neck: bool = True,
+        encoder_from: str | None = None,
+        random_encoder: bool = False,
         distance_end: Limit | None = None,
         distance_by_epoch: bool = True,
         **options: Any,
@@ -114,6 +123,14 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         self.init_from = init_from
         self.init_head = init_head
         self.init_neck = init_neck
+        self.encoder_from = encoder_from
+        if random_encoder:
+            if init_from is not None or encoder_from is not None:
+                raise ValueError(
+                    'labelenc.random_encoder=True takes nothing from a step 1: leave init_from and '
+                    'encoder_from out'
+                )
+            self.mark_learned()
 
     def check_is_learned(self) -> None:
         """Refuse to train without step 1, unless nothing of it is used."""
@@ -124,6 +141,8 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         """Load what step 1 left; the detector's head and neck start from it, too, unless they have."""
         assert self.init_from is not None
         load_label_encoding(owner, self.init_from, only_frozen=again)
+        if self.encoder_from is not None:
+            load_label_encoding(owner, self.encoder_from, only_frozen=True)
 
 
 @MODELS.register_module()

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from labelenc_configs import NAMES, STEP1, parse, parsed, step1_of
+from labelenc_configs import NAMES, ONE_RUN, STEP1, parse, parsed, step1_of
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -25,6 +25,7 @@ from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 # Full width and tens of classes: most of a minute each. On EfficientNet-Lite0 one of each kind is quick.
 LITE = {name for name in NAMES if 'efficientnet-lite0' in name and 'bccd/retinanet' not in name}
 SLOW = names_of_the_paper('labelenc') | LITE
+LEARNS = [*STEP1, *ONE_RUN]  # label encodings
 SCALE = (128, 96)
 NUM_IMAGES = 2
 BOXES = ((4, 10, 30), (60, 30, 55))  # left, top, side
@@ -218,14 +219,14 @@ def test_config_trains(name):
     assert iterations >= 3
     if not labelenc or not labelenc.get('joint', True) or labelenc.get('loss_weight') == 0:
         assert active == 0
-    else:  # not in the first quarter of step 1, nor at the end of step 2
+    else:  # not in the first quarter while labels are learned, nor at the end of step 2
         assert 0 < active < iterations
-        assert ('loss_labelenc' in first) == (name not in STEP1)
-    assert ('Reconstruction: head(label features)' in run.output) == (name in STEP1)
-    assert (run.work_dir / ENCODING).exists() == (name in STEP1)
+        assert ('loss_labelenc' in first) == (name not in LEARNS)
+    assert ('Reconstruction: head(label features)' in run.output) == (name in LEARNS)
+    assert (run.work_dir / ENCODING).exists() == (name in LEARNS)
     exports = bool(labelenc) and labelenc.get('joint', True)
     assert (run.work_dir / EXPORTED).exists() == exports
-    if name in STEP1:
+    if name in LEARNS:
         _, metadata = load_tensors(run.work_dir / ENCODING)
         assert metadata['label_source'] == ('mask' if 'mask-rcnn' in name else 'box')
     metrics = {key for entry in run.scalars() for key in entry if '/' in key}
@@ -235,8 +236,8 @@ def test_config_trains(name):
     of_labels = {key for key in metrics if '/reconstruction_' in key}
     of_images = metrics - of_labels
     for found, expected in (
-        (of_images, name not in STEP1 or labelenc.get('joint', True)),
-        (of_labels, name in STEP1),
+        (of_images, name not in LEARNS or labelenc.get('joint', True)),
+        (of_labels, name in LEARNS),
     ):
         assert {key.split('/')[0] for key in found} == (prefixes if expected else set())
     for path in run.work_dir.glob('*.pth'):  # hundreds of MB each

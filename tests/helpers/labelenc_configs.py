@@ -18,6 +18,7 @@ NAMES = sorted(
     if '_base_' not in path.parts
 )
 STEP1 = [name for name in NAMES if 'labelenc-step1' in name]
+ONE_RUN = [name for name in NAMES if 'labelenc-one-run' in name]
 STEP2 = [name for name in NAMES if 'labelenc-step2' in name]
 
 

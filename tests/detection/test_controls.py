@@ -1,0 +1,68 @@
+"""Controls: a random encoder, the labels of other images, an encoder of another training."""
+
+import pytest
+import torch
+from detection_models import build, data, training_at
+from training_runs import ENCODING, shared_step1
+
+from labelenc_mm.handover.artefact import load_tensors
+
+
+def test_a_random_encoder_is_frozen_and_needs_no_file():
+    detector = build('small', 'supervise', random_encoder=True)
+    detector.labelenc.encoder_is_loaded.fill_(0)  # what the helper of tests says
+    detector = build('small', 'supervise', random_encoder=True)
+    head = detector.labelenc
+    head.check_is_learned()
+    assert not any(p.requires_grad for p in head.encoder.parameters())
+    with training_at(600):
+        losses = detector(**data(detector), mode='loss')
+    losses['loss_labelenc'].backward()
+    assert 0 < float(losses['loss_labelenc'].detach()) < 4
+    with pytest.raises(ValueError, match='leave init_from and encoder_from out'):
+        build('small', 'supervise', random_encoder=True, init_from='file')
+
+
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise', 'one-run'])
+def test_shuffled_labels_are_those_of_another_image(stage, monkeypatch):
+    share = dict(label_share=1.0) if stage == 'one-run' else {}
+    detector = build('small', stage, shuffle_labels=True, **share)
+    head, seen = detector.labelenc, {}
+    encode = head.encode
+    monkeypatch.setattr(head, 'encode', lambda *a: seen.setdefault('labels', encode(*a)))
+    distance = head.distance
+    monkeypatch.setattr(head, 'distance', lambda a, b: (seen.update(compared=b), distance(a, b))[1])
+    batch = data(detector)
+    with training_at(600):
+        detector(**batch, mode='loss')
+    for level, compared in zip(seen['labels'], seen['compared'], strict=True):
+        assert torch.equal(compared[0], level[1]) and torch.equal(compared[1], level[0])
+    one = dict(inputs=batch['inputs'][:1], data_samples=batch['data_samples'][:1])
+    with training_at(600), pytest.raises(ValueError, match='give larger batches'):
+        detector(**one, mode='loss')
+
+
+def test_the_encoder_of_another_training(tmp_path):
+    from mmdet.registry import MODELS
+    from mmengine.config import Config
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+    from training_configs import STEP2, write_config
+    from training_runs import shared_data
+
+    path = shared_step1().work_dir / ENCODING
+    with safe_open(path, 'pt') as file:
+        metadata = file.metadata()
+    other = tmp_path / 'other.safetensors'
+    save_file({key: value + 1 for key, value in load_file(path).items()}, other, metadata)
+    config = Config.fromfile(write_config(tmp_path / 'c.py', shared_data(), STEP2, step1=path))
+    config.model.labelenc.encoder_from = str(other)
+    detector = MODELS.build(config.model)
+    detector.init_weights()
+    tensors, _ = load_tensors(path)
+    head = {k: v for k, v in tensors.items() if k.startswith('head.bbox_head.')}
+    state = detector.state_dict()
+    assert head and all(torch.equal(state[key[5:]], value) for key, value in head.items())
+    for key, value in tensors.items():
+        if key.startswith(('encoder.', 'pyramid.')):
+            assert torch.equal(state[f'labelenc.{key}'], value + 1), key
