@@ -7,6 +7,7 @@ import pytest
 import yaml
 from labelenc_configs import (
     NAMES,
+    ONE_RUN,
     STEP1,
     STEP2,
     STOCK_CONFIGS,
@@ -63,13 +64,14 @@ def test_what_every_training_needs(name):
     assert config.model_wrapper_cfg.find_unused_parameters == config.model.labelenc.get(
         'joint', True
     )
-    assert config.val_cfg.type == ('mmdet.LabelEncValLoop' if name in STEP1 else 'ValLoop')
+    learns = name in STEP1 or name in ONE_RUN
+    assert config.val_cfg.type == ('mmdet.LabelEncValLoop' if learns else 'ValLoop')
 
 
 @pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
 def test_nothing_but_labelenc_differs_from_the_stock_config(name):
     """Step 2 is the stock training; step 1 has the same model and optimizer, and longer schedules."""
-    stem = re.sub(r'_(labelenc-step[12]|distill)[^_]*', '', Path(name).stem).replace('16e', '1x')
+    stem = re.sub(r'_(labelenc-step[12]|labelenc-one-run|distill)[^_]*', '', Path(name).stem).replace('16e', '1x')
     ours, stock = (
         plain(stock_config(config).to_dict()) for config in (parse(name), detector(stem))
     )
