@@ -71,7 +71,9 @@ def test_what_every_training_needs(name):
 @pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
 def test_nothing_but_labelenc_differs_from_the_stock_config(name):
     """Step 2 is the stock training; step 1 has the same model and optimizer, and longer schedules."""
-    stem = re.sub(r'_(labelenc-step[12]|labelenc-one-run|distill)[^_]*', '', Path(name).stem).replace('16e', '1x')
+    stem = re.sub(
+        r'_(labelenc-step[12]|labelenc-one-run|distill)[^_]*', '', Path(name).stem
+    ).replace('16e', '1x')
     ours, stock = (
         plain(stock_config(config).to_dict()) for config in (parse(name), detector(stem))
     )

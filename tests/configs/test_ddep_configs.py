@@ -31,7 +31,9 @@ import labelenc_mm
 from labelenc_mm.recipes import make_plan, read_recipe
 
 FOLDER = 'ddep'
-SMALL = {f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')}
+FOUND = {f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')}
+WITH_LABEL_DECODER = sorted(name for name in FOUND if 'label-' in name)
+SMALL = FOUND - {*WITH_LABEL_DECODER}
 PAPER = sorted(names_of_the_paper(FOLDER))
 NAMES = sorted({*PAPER, *SMALL})
 BY_STEM = {Path(name).stem: name for name in NAMES}
@@ -463,6 +465,31 @@ def test_fine_tuning_begins_where_its_pretraining_ended(name):
     # Two steps of Adam move no weight further than about the sum of their rates.
     most = 3 * parsed(name).optim_wrapper.optimizer.lr
     assert learned and all((left[k] - end[k]).abs().max() < most for k in learned)
+
+
+@pytest.mark.slow
+def test_a_pretrained_decoder_and_a_frozen_label_decoder_in_one_training(tmp_path):
+    (autoencoder, segmentor) = map(parsed, WITH_LABEL_DECODER)
+    fresh, pretrained = (
+        f'voc12/unet-narrow_efficientnet-lite0_{start}1xb16-600_voc12-96x96.py'
+        for start in ('', 'ddep_')
+    )
+    config = Config.fromfile(tiny(fresh))
+    config.model = copy.deepcopy(autoencoder.model)
+    config.dump(tmp_path / 'autoencoder.py')
+    code = train(tmp_path / 'autoencoder.py', tmp_path / 'autoencoder').work_dir
+    config = Config.fromfile(tiny(pretrained))
+    config.model = {
+        **tiny_model(pretrained),
+        **{key: copy.deepcopy(segmentor.model[key]) for key in ('type', 'label_structure')},
+    }
+    config.model.label_structure.init_from = str(code / 'label_autoencoder.safetensors')
+    config.dump(tmp_path / 'both.py')
+    run = train(tmp_path / 'both.py', tmp_path / 'both')
+    assert 'Segmentor loaded from' in run.output and 'mIoU' in last_metrics(run)
+    assert any(key == 'label_structure.loss_ce' for entry in run.scalars() for key in entry)
+    exported = weights(run.work_dir / 'exported_segmentor.pth')
+    assert exported and not any(key.startswith('label_structure') for key in exported)
 
 
 @pytest.mark.parametrize(
