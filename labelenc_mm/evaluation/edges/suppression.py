@@ -6,6 +6,8 @@ a triangle filter of radius r, reflected at the border:
     E = T_1 * map
     θ = arctan(sign(-S_xy) S_yy / (S_xx + 1e-5)) mod π,  S = T_4 * E, second differences of it
 
+The sign of 0 is 1: as 0, which the published tool has, it would make an exactly horizontal edge a vertical one.
+
 A pixel stays if 1.01 times its E is at least that of the two points at a distance of 1 along θ, read
 bilinearly. Strengths within 5 pixels of the border are damped linearly to 0, where responses are noise.
 """
@@ -68,7 +70,8 @@ def _orientation(image: NDArray[np.float32]) -> NDArray[np.float32]:
     dy, dx = np.gradient(image)
     dxx = np.gradient(dx, axis=1)
     dxy, dyy = np.gradient(dy, axis=1), np.gradient(dy, axis=0)
-    return np.mod(np.arctan(dyy * np.sign(-dxy) / (dxx + _FLAT)), np.pi)
+    sign = np.where(dxy > 0, -1, 1)
+    return np.mod(np.arctan(dyy * sign / (dxx + _FLAT)), np.pi)
 
 
 def _read(
