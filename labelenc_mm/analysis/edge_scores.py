@@ -111,10 +111,9 @@ def draw_curves(
     """
     figure = Figure(figsize=(5.5, 5.2), layout='constrained')
     axes = figure.subplots()
-    recall = np.linspace(0.005, 1, 400)
     for f in _F_LINES:
-        precision = f * recall / np.where(2 * recall > f, 2 * recall - f, np.nan)
-        axes.plot(recall, np.where(precision <= 1, precision, np.nan), '0.8', lw=0.7, zorder=0)
+        recall = np.geomspace(f / (2 - f), 1)  # from precision 1 on
+        axes.plot(recall, f * recall / (2 * recall - f), '0.8', lw=0.7, zorder=0)
         axes.annotate(f'{f:.1f}', (1, f / (2 - f)), color='0.5', fontsize=7)
     for name, counts in curves.items():
         precision, recall = precision_recall(counts)

@@ -70,7 +70,8 @@ class BSDSEdgeDataset(BaseSegDataset):
         if path and exists(path, backend_args=self.backend_args):
             known = load(path, backend_args=self.backend_args)
         for sample in samples:
-            sample['num_annotators'] = known and _number(known, sample['img_path'], path)
+            number = None if known is None else _number(known, sample['img_path'], path)
+            sample['num_annotators'] = number
         return samples
 
     def _below_root(self, name: str) -> str:
