@@ -1,7 +1,7 @@
 """Score edge maps against all annotators of BSDS500: ODS, OIS and AP, and what people reach themselves.
 
-A folder of edge maps holds ID.png for every image of the split, 8-bit gray at the size of the image, 255 for a
-sure edge; `tools/test.py CONFIG CHECKPOINT --out FOLDER` writes such maps. They go through non-maximum
+A folder of edge maps holds ID.png for every image of the split, 8-bit gray at the size of the image, 255 for
+a sure edge; `tools/test.py CONFIG CHECKPOINT --out FOLDER` writes such maps. They go through non-maximum
 suppression and thinning here. With --people each annotator is compared with the others. Needs
 `pip install 'labelenc-mm[edges]'`.
 """
@@ -76,13 +76,11 @@ def evaluate(args: argparse.Namespace) -> None:
     for folder in args.folders:
         values = thresholds(args.thresholds)
         kept = args.counts and args.counts / folder.name
-        counts = count_folder(
-            folder, images, Counter(values, args.tolerance, args.processes, kept)
-        )
+        counts = count_folder(folder, images, Counter(values, args.tolerance, args.processes, kept))
         found = score(counts, values)
         curves[folder.name] = add_up(counts)
         print(
-            f'{folder}: ODS {found.ods:.4f} (P {found.ods_precision:.4f}, R {found.ods_recall:.4f}, threshold '
+            f'{folder}: ODS {found.ods:.4f} (P {found.ods_precision:.4f}, R {found.ods_recall:.4f}, at '
             f'{found.ods_threshold:.2f}), OIS {found.ois:.4f}, AP {found.ap:.4f}'
         )
     if args.plot:

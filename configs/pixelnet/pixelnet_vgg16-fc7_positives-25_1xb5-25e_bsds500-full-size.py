@@ -3,6 +3,4 @@ _base_ = [
     './_base_/datasets/bsds500_full-size.py',
     './_base_/schedules/bsds_25e.py',
 ]
-model = dict(
-    backbone=dict(taps=['conv1_2', 'conv2_2', 'conv3_3', 'conv4_3', 'conv5_3', 'fc7'])
-)
+model = dict(backbone=dict(taps=['conv1_2', 'conv2_2', 'conv3_3', 'conv4_3', 'conv5_3', 'fc7']))

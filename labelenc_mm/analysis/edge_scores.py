@@ -1,6 +1,6 @@
 """Scores of edge detectors from folders, the score of people themselves, and the plot of both.
 
-After Martin, Fowlkes and Malik (PAMI 2004): precision over recall with lines of equal F, and people as a point.
+After Martin, Fowlkes and Malik (PAMI 2004): precision over recall with lines of equal F, people as a point.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ def count_people(images: Sequence[dict[str, Any]], tolerance: float) -> list[Bou
     return counts
 
 
-def read_edge_map(path: Path, size: tuple[int, ...]) -> NDArray[np.float32]:
+def read_edge_map(path: Path, size: tuple[int, ...]) -> NDArray[np.floating]:
     """Read strengths in [0, 1] of a gray picture.
 
     Raises:
@@ -100,9 +100,7 @@ def read_edge_map(path: Path, size: tuple[int, ...]) -> NDArray[np.float32]:
     return levels.astype(np.float32) / 255
 
 
-def draw_curves(
-    curves: dict[str, BoundaryCounts], people: BoundaryCounts | None = None
-) -> Figure:
+def draw_curves(curves: dict[str, BoundaryCounts], people: BoundaryCounts | None = None) -> Figure:
     """Precision over recall of detectors, lines of equal F, and people as a point.
 
     Args:

@@ -65,6 +65,7 @@ class BoundaryMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        self.results: list[Any]
         if num_thresholds < 1 or tolerance <= 0 or processes < 0:
             raise ValueError(
                 f'BoundaryMetric: num_thresholds={num_thresholds} must be at least 1, tolerance={tolerance} '
@@ -99,11 +100,13 @@ class BoundaryMetric(BaseMetric):
 
     def evaluate(self, size: int) -> dict:
         """Wait for what is still being counted, then score."""
+        is_quiet = None if self.counter.processes else True  # None: where nobody looks
         try:
-            pending = tqdm(self.results, 'edges', unit='image', disable=None if self.counter.processes else True)
-            self.results = [each.result() if isinstance(each, Future) else each for each in pending]
+            pending = tqdm(self.results, 'edges', unit='image', disable=is_quiet)
+            finished = [each.result() if isinstance(each, Future) else each for each in pending]
         finally:
             self.counter.close()
+        self.results[:] = finished
         return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
@@ -130,8 +133,8 @@ class BoundaryMetric(BaseMetric):
         maps = sample[ANNOTATORS]['data'].cpu().numpy().astype(bool)
         if maps.shape[1:] != size:
             raise ValueError(
-                f'{path}: annotators have maps of (height, width) {maps.shape[1:]}, the prediction has {size}: '
-                'restore the pair'
+                f'{path}: annotators have maps of (height, width) {maps.shape[1:]}, the prediction has '
+                f'{size}: restore the pair'
             )
         return maps
 

@@ -1,7 +1,7 @@
 """Make the data of BSDSEdgeDataset from BSDS500 as its authors released it (folder BSR/BSDS500/data).
 
-Writes OUT/images/ID.jpg (copies), OUT/boundaries/ID.png (16-bit gray, bit k is the boundary map of annotator k),
-OUT/annotators.json (how many annotators an image has) and the lists OUT/train.txt, val.txt and test.txt.
+Writes OUT/images/ID.jpg (copies), OUT/boundaries/ID.png (16-bit gray, bit k is the boundary map of annotator
+k), OUT/annotators.json (how many annotators an image has) and the lists OUT/train.txt, val.txt and test.txt.
 Reading the .mat files needs scipy: pip install scipy.
 """
 
@@ -86,7 +86,9 @@ def main(argv: list[str] | None = None) -> None:
                     numbers[image.stem] = {'split': split, 'annotators': len(maps)}
                 stems = [image.stem for image in images]
                 (folder / f'{split}.txt').write_text('\n'.join(stems) + '\n', encoding='utf-8')
-                print(f'{split}: {len(stems)} images, {sum(numbers[s]["annotators"] for s in stems)} maps')
+                print(
+                    f'{split}: {len(stems)} images, {sum(numbers[s]["annotators"] for s in stems)} maps'
+                )
             text = json.dumps(numbers, indent=0)
             (folder / 'annotators.json').write_text(text, encoding='utf-8')
     except FileNotFoundError as error:

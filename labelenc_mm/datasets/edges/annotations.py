@@ -35,8 +35,8 @@ def read_annotators(
         (K, H, W).
 
     Raises:
-        EdgeAnnotationError: The file is missing, damaged or of another kind, or has marks of nobody or of more
-            annotators than there are.
+        EdgeAnnotationError: The file is missing, damaged or of another kind, or has marks of nobody or of
+            more annotators than there are.
     """
     try:
         with Image.open(BytesIO(get(path, backend_args=backend_args))) as image:
@@ -49,8 +49,8 @@ def read_annotators(
     # Older versions of PIL have the 16 bits of a PNG as whole numbers of 32.
     if mode not in ('L', 'I;16', 'I', 'I;16B'):
         raise EdgeAnnotationError(
-            f'{path} is a picture of mode {mode}, expected one gray channel of 16 bits, of which bit k is the '
-            'map of annotator k: tools/dataset_converters/bsds.py makes such files'
+            f'{path} is a picture of mode {mode}, expected one gray channel of 16 bits, of which bit k is '
+            'the map of annotator k: tools/dataset_converters/bsds.py makes such files'
         )
     highest = int(bits.max()).bit_length()
     number = highest if number is None else number

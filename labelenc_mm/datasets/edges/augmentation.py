@@ -64,8 +64,9 @@ class RandomTurn(BaseTransform):
 class ResizeWithEdges(Resize):
     """Resize an image as mmseg's ``Resize`` and its label maps so that no edge is lost.
 
-    Edges are lines of one pixel, of which nearest neighbours at half the size drop every second one. Each pixel
-    of the large map falls into one of the small map, which is an edge if any of them is, else void if any is.
+    Edges are lines of one pixel, of which nearest neighbours at half the size drop every second one. Each
+    pixel of the large map falls into one of the small map, which is an edge if any of them is, else void if
+    any is.
 
     Args:
         scales: Factors, of which one is drawn for each image; PixelNet's are 0.5 and 1.

@@ -1,6 +1,6 @@
 """BSDS500: photos with the boundaries that several people drew (Arbelaez et al., PAMI 2011)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class BSDSEdgeDataset(BaseSegDataset):
         self,
         ann_file: str | Sequence[str] = '',
         data_root: str | None = None,
-        data_prefix: dict[str, str] = dict(img_path='images', seg_map_path='boundaries'),
+        data_prefix: Mapping[str, str] = dict(img_path='images', seg_map_path='boundaries'),
         annotators_file: str | None = 'annotators.json',
         **kwargs: Any,
     ) -> None:
@@ -65,12 +65,11 @@ class BSDSEdgeDataset(BaseSegDataset):
                     f'{type(self).__name__}.ann_file: there is no list {self.ann_file}'
                 )
             samples += super().load_data_list()
-        path = self.annotators_file and self._below_root(self.annotators_file)
-        known = None
-        if path and exists(path, backend_args=self.backend_args):
-            known = load(path, backend_args=self.backend_args)
+        path = self._below_root(self.annotators_file or '')
+        is_known = self.annotators_file and exists(path, backend_args=self.backend_args)
+        known = load(path, backend_args=self.backend_args) if is_known else None
         for sample in samples:
-            number = None if known is None else _number(known, sample['img_path'], path)
+            number = _number(known, sample['img_path'], path) if is_known else None
             sample['num_annotators'] = number
         return samples
 

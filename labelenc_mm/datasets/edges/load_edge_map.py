@@ -76,7 +76,7 @@ class LoadEdgeMap(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackEdgeInputs(PackSegInputs):
-    """mmseg's ``PackSegInputs``, which packs ``gt_edge_map``, and the annotators as ``gt_edge_annotators``."""
+    """mmseg's ``PackSegInputs``, which packs ``gt_edge_map``; annotators go to ``gt_edge_annotators``."""
 
     def transform(self, results: dict) -> dict:
         """Pack."""

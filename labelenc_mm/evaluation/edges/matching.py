@@ -1,8 +1,8 @@
 """Correspondence of two edge maps: the minimum-cost matching of the Berkeley boundary benchmark.
 
-Martin, Fowlkes and Malik (PAMI 2004, appendix B): a pixel of one map and a pixel of the other may be a pair if
-they are at most a radius apart. A pair costs its distance, a pixel that stays alone 100 times the radius; so
-there are as many pairs as possible, and among these matchings it is the one of the smallest total distance.
+Martin, Fowlkes and Malik (PAMI 2004, appendix B): a pixel of one map and a pixel of the other may be a pair
+if they are at most a radius apart. A pair costs its distance, a pixel that stays alone 100 times the radius:
+there are as many pairs as possible, and of all such matchings it is that of the smallest total distance.
 
 It is found as an assignment in which every pixel has a dummy. With n and m pixels there are n + m rows and as
 many columns::
@@ -34,7 +34,7 @@ class EdgePixels(NamedTuple):
     cells: NDArray[np.int64]
     """(n,) numbers of the pixels, row by row."""
     places: NDArray[np.int32]
-    """(H + 2 b, W + 2 b) place of each pixel in ``cells``, -1 where there is no edge; b as in :func:`_disc`."""
+    """(H + 2 b, W + 2 b) place of each pixel in ``cells``, -1 where there is none; b as in :func:`_disc`."""
 
 
 def edge_pixels(edges: NDArray[np.bool_], radius: float) -> EdgePixels:
@@ -85,8 +85,8 @@ def match(
     seconds, j = np.unique(partners[partners >= 0], return_inverse=True)
     n, m = len(firsts), len(seconds)
     alone = ALONE * radius
-    # Rows of pixels: their partners, then their own dummy. Rows of dummies: their own pixel, then the mirrored
-    # places. Solvers want columns in rising order, which both have: partners were found row by row.
+    # Rows of pixels: their partners, then their own dummy. Rows of dummies: their own pixel, then the
+    # mirrored places. The solver wants rising columns, which both have: partners were found row by row.
     mirrored = np.argsort(j, kind='stable')
     number_i, number_j = np.bincount(i, minlength=n) + 1, np.bincount(j, minlength=m) + 1
     starts = np.concatenate([[0], np.cumsum(np.concatenate([number_i, number_j]))])

@@ -1,4 +1,4 @@
-"""Scores of a data set from the counts of its images: ODS, OIS and AP, computed as the published tool does."""
+"""Scores of a data set from the counts of its images: ODS, OIS and AP, as the published tool has them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,9 +26,7 @@ class BoundaryScores(NamedTuple):
     ods_threshold: float
 
 
-def f_measure(
-    precision: NDArray[np.float64], recall: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def f_measure(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.float64]:
     """Harmonic mean, 0 where both are."""
     total = precision + recall
     return 2 * precision * recall / np.where(total > 0, total, 1)
@@ -79,8 +77,8 @@ def average_precision(precision: NDArray[np.float64], recall: NDArray[np.float64
 def score(counts: Sequence[BoundaryCounts], values: NDArray[np.float64]) -> BoundaryScores:
     """Scores of a data set.
 
-    ODS is the best F of the curve of summed counts, joined linearly between thresholds. OIS adds up the counts
-    of each image at the threshold where its own F is best.
+    ODS is the best F of the curve of summed counts, joined linearly between thresholds. OIS adds up the
+    counts of each image at the threshold where its own F is best.
 
     Args:
         counts: Of each image.

@@ -1,12 +1,13 @@
 """Non-maximum suppression across the direction of an edge: from soft, thick edges to ridges.
 
-The published form (Dollár and Zitnick, PAMI 2015, released with structured edges; used for HED and PixelNet). With T_r
-a triangle filter of radius r, reflected at the border:
+The published form (Dollár and Zitnick, PAMI 2015, released with structured edges; used for HED and
+PixelNet). With T_r a triangle filter of radius r, reflected at the border:
 
     E = T_1 * map
     θ = arctan(sign(-S_xy) S_yy / (S_xx + 1e-5)) mod π,  S = T_4 * E, second differences of it
 
-The sign of 0 is 1: as 0, which the published tool has, it would make an exactly horizontal edge a vertical one.
+The sign of 0 is 1: as 0, which the published tool has, it would make an exactly horizontal edge a vertical
+one.
 
 A pixel stays if 1.01 times its E is at least that of the two points at a distance of 1 along θ, read
 bilinearly. Strengths within 5 pixels of the border are damped linearly to 0, where responses are noise.
@@ -61,7 +62,8 @@ def suppress_non_maxima(
 
 def _triangle(image: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     """The image under a triangle filter that sums to 1."""
-    kernel = np.convolve(*[np.full(radius + 1, 1 / (radius + 1))] * 2)
+    box = np.full(radius + 1, 1 / (radius + 1))
+    kernel = np.convolve(box, box)
     return cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
 
 

@@ -53,7 +53,7 @@ def thin(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
         for removable in _HALF_STEPS:
             code = np.zeros(len(cells), np.uint8)
             for bit, step in enumerate(steps):
-                code |= flat[cells + step] << bit
+                code |= flat[cells + step] << np.uint8(bit)
             goes = removable[code]
             flat[cells[goes]] = 0
             cells = cells[~goes]

@@ -83,15 +83,17 @@ def test_map_and_image_turn_together(angle):
 
 def test_every_angle_is_drawn_and_labels_stay_labels():
     transform = build(type='RandomTurn')
-    np.random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
     shapes = set()
     for _ in range(100):
         done = transform(results())
         assert done['img'].shape[:2] == done['gt_edge_map'].shape == done['img_shape']
         assert set(np.unique(done['gt_edge_map'])) <= {0, 1, 255}
         shapes.add(done['img_shape'])
-    assert len(shapes) == 5  # of 0, 22.5, 45, 67.5 and 90 degrees; mirrored angles have the same size
-    np.random.seed(0)
+    assert (
+        len(shapes) == 5
+    )  # of 0, 22.5, 45, 67.5 and 90 degrees; mirrored angles have the same size
+    np.random.seed(0)  # noqa: NPY002
     assert len({transform.draw_angle() for _ in range(300)}) == 16
 
 
@@ -137,7 +139,7 @@ def test_enlarging_takes_the_nearest_pixel():
 
 def test_both_scales_are_drawn_with_image_and_map_of_one_size():
     transform = build(type='ResizeWithEdges')
-    np.random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
     done = [transform(results()) for _ in range(20)]
     assert {each['img_shape'] for each in done} == {(33, 52), (16, 26)}
     for each in done:

@@ -146,7 +146,7 @@ def test_damaged_annotations_are_named(root, change, message):
     with pytest.raises(EdgeAnnotationError, match=message):
         dataset[1]
     name_samples(dataset)  # as in a training
-    with pytest.raises(SampleError, match=r"LoadEdgeMap failed .*1\.jpg.*EdgeAnnotationError"):
+    with pytest.raises(SampleError, match=r'LoadEdgeMap failed .*1\.jpg.*EdgeAnnotationError'):
         dataset[1]
 
 

@@ -43,7 +43,9 @@ def test_both_kinds_weigh_as_much():
     labels[:, :10] = 1
     scores = torch.zeros(1, 1, 100, 1, requires_grad=True)
     (gradient,) = torch.autograd.grad(build()(scores, labels), scores)
-    torch.testing.assert_close(gradient[labels.unsqueeze(1) == 1].sum(), -gradient[labels.unsqueeze(1) == 0].sum())
+    torch.testing.assert_close(
+        gradient[labels.unsqueeze(1) == 1].sum(), -gradient[labels.unsqueeze(1) == 0].sum()
+    )
 
 
 @pytest.mark.parametrize('label', [0, 1, 255])

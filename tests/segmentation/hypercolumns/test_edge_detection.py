@@ -1,4 +1,4 @@
-"""Every step of an edge detector with one logit: loss, log, prediction, picture, augmented test, two ranks."""
+"""Every step of an edge detector with one logit: loss, log, prediction, picture, augmented test."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,13 @@ def test_a_prediction_can_be_drawn(tmp_path):
     (sample,) = model.predict(images, samples)
     sample.pred_sem_seg.data[:, :16], sample.pred_sem_seg.data[:, 16:] = 0, 1
     visualizer = VISUALIZERS.build(
-        dict(type='SegLocalVisualizer', name='edges', alpha=1.0, save_dir=str(tmp_path), vis_backends=None)
+        dict(
+            type='SegLocalVisualizer',
+            name='edges',
+            alpha=1.0,
+            save_dir=str(tmp_path),
+            vis_backends=None,
+        )
     )
     visualizer.dataset_meta = BSDSEdgeDataset.METAINFO
     image = np.full((32, 48, 3), 90, np.uint8)

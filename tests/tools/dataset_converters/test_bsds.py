@@ -49,7 +49,7 @@ def test_every_annotator_is_kept(source, tmp_path, capsys):
     assert {name: each['annotators'] for name, each in numbers.items()} == {
         stem: number for images in IMAGES.values() for stem, number in images.items()
     }
-    for stem, each in numbers.items():
+    for stem in numbers:
         bits = cv2.imread(str(out / f'boundaries/{stem}.png'), cv2.IMREAD_UNCHANGED)
         assert bits.dtype == np.uint16
         for k, expected in enumerate(np.load(source / f'{stem}.npy')):
@@ -73,10 +73,16 @@ def another_size(path):
     ('change', 'message'),
     [
         (Path.unlink, r'2\.mat: no such file; expected the folder BSDS500/data'),
-        (lambda path: path.write_bytes(b'MATLAB 5'), r'2\.mat: .*expected a cell array groundTruth'),
+        (
+            lambda path: path.write_bytes(b'MATLAB 5'),
+            r'2\.mat: .*expected a cell array groundTruth',
+        ),
         (lambda path: path.write_bytes(path.read_bytes()[:300]), r'2\.mat: .*groundTruth'),
         (lambda path: scipy_io.savemat(path, dict(a=1)), r'2\.mat: KeyError.*Boundaries'),
-        (lambda path: write_mat(path, [np.zeros((9, 13))] * 17), '17 annotators .*expected 1 to 16'),
+        (
+            lambda path: write_mat(path, [np.zeros((9, 13))] * 17),
+            '17 annotators .*expected 1 to 16',
+        ),
         (another_size, r'2\.mat: 2 annotators with maps of .*expected one size'),
     ],
 )
