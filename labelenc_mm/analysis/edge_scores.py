@@ -18,7 +18,7 @@ from labelenc_mm.datasets import BSDSEdgeDataset
 from labelenc_mm.datasets.edges.annotations import read_annotators
 from labelenc_mm.evaluation.edges.counts import BoundaryCounts, count_image
 from labelenc_mm.evaluation.edges.kept_counts import Counter
-from labelenc_mm.evaluation.edges.scores import f_measure, precision_recall
+from labelenc_mm.evaluation.edges.scores import best_between, f_measure, precision_recall
 
 _F_LINES = np.arange(1, 10) / 10
 
@@ -116,7 +116,7 @@ def draw_curves(curves: dict[str, BoundaryCounts], people: BoundaryCounts | None
     for name, counts in curves.items():
         precision, recall = precision_recall(counts)
         is_some = counts.predicted > 0
-        best = f_measure(precision, recall).max()
+        best, *_ = best_between(np.arange(len(precision), dtype=float), precision, recall)
         axes.plot(recall[is_some], precision[is_some], label=f'{name} (F {best:.3f})')
     if people is not None:
         (precision,), (recall,) = precision_recall(people)
