@@ -100,7 +100,8 @@ def match(
     places = np.empty(size, np.int32)
     places[is_own] = np.concatenate([m + np.arange(n), np.arange(m)])
     places[is_pair] = np.concatenate([j, m + i[mirrored]])
-    _, taken, _ = lapmod(n + m, costs, starts.astype(np.int32), places)
+    # The total is summed up in Python, which would take as long as the rest.
+    taken, _ = lapmod(n + m, costs, starts.astype(np.int32), places, return_cost=False)
     taken = taken[:n]
     is_pair = taken < m
     has_first[firsts[is_pair]] = True
