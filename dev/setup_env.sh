@@ -167,7 +167,7 @@ print(key)')
   setup_env::run 'installing the toolboxes' "$env/toolboxes.log" "$python" -m pip install \
     "torch==$TORCH" 'setuptools<82' "$wheels"/*mmcv*.whl "$@" || return 1
   setup_env::run 'installing labelenc-mm' "$env/labelenc_mm.log" "$python" -m pip install \
-    --no-build-isolation -e "$root[dev,pretrained]" || return 1
+    --no-build-isolation -e "$root[dev,pretrained,edges]" || return 1
   setup_env::check_opencv "$python" "$env/opencv.log"
 }
 

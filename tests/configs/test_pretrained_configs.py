@@ -30,4 +30,5 @@ def test_there_are_some_for_either_toolbox():
         'labelenc',
         'label_structure',
         'ddep',
+        'pixelnet',
     }

@@ -72,7 +72,8 @@ class VoidLabelsHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.rank == self.rank:
             for sample in data_batch['data_samples']:
-                sample.gt_sem_seg.data.fill_(255)
+                for field in sample.values():
+                    field.data.fill_(255)
 
 
 @HOOKS.register_module()

@@ -1,0 +1,4 @@
+_base_ = './pixelnet_efficientnet-lite0_positives-25_1xb8-300_bsds500-half-size.py'
+model = dict(
+    decode_head=dict(sampler=dict(_delete_=True, type='UniformPointSampler', num_points=2000))
+)
