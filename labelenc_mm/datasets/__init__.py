@@ -1,6 +1,7 @@
-"""Data sets that MMSegmentation lacks, with their transforms: edges, surface normals."""
+"""Data sets that MMSegmentation lacks, with their transforms: edges, surface normals, Context's 33 classes."""
 
 # The toolbox is checked by segmentation, which this room stands on, before it is imported here.
 import labelenc_mm.segmentation  # noqa: F401
+from labelenc_mm.datasets.pascal_context_33 import PascalContextDataset33
 
-__all__: list[str] = []
+__all__ = ['PascalContextDataset33']
