@@ -48,7 +48,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     table4 = parser.add_argument_group("PixelNet's networks")
     table4.add_argument('--table4', action='store_true', help='measure them; image size 224 224')
     table4.add_argument(
-        '--rows', nargs='+', default=['*'], help='which, e.g. "sparse*" "dense, fc-3"; the first row always'
+        '--rows',
+        nargs='+',
+        default=['*'],
+        help='which, e.g. "sparse*" "dense, fc-3"; the first row always',
     )
     table4.add_argument('--points', type=int, default=2000, help='an image (default: 2000)')
     table4.add_argument('--width', type=int, default=4096, help='of hidden layers (default: 4096)')
@@ -110,7 +113,9 @@ def benchmark_table4(args: argparse.Namespace) -> dict:
     rows = table_4(networks)
     unknown = [each for each in args.rows if not any(fnmatch(name, each) for name in rows)]
     if unknown:
-        raise ValueError(f'--rows: none is called {", ".join(unknown)}. There are {"; ".join(rows)}')
+        raise ValueError(
+            f'--rows: none is called {", ".join(unknown)}. There are {"; ".join(rows)}'
+        )
     first = next(iter(rows))
     chosen = [n for n in rows if n == first or any(fnmatch(n, each) for each in args.rows)]
     rows = {name: rows[name] for name in chosen}
@@ -124,7 +129,9 @@ def benchmark_table4(args: argparse.Namespace) -> dict:
         'classes': args.num_classes,
         'rounds': args.rounds,
         'seed': args.seed,
-        'largest difference between forms, as a share of the largest score': largest_difference(rows),
+        'largest difference between forms, as a share of the largest score': largest_difference(
+            rows
+        ),
     }
     tell = functools.partial(print, file=sys.stderr, flush=True)
     table = make_rows(measure_costs(rows, args.rounds, tell), args.batch_size, args.device)

@@ -54,7 +54,9 @@ STUDIED = {
 }
 # The parts of a model that labels pass, and those options of them that build nothing.
 OF_LABELS = ('model.labelenc.', 'model.label_structure.')
-TRAINING = r'\.(init_\w+|joint|num_points|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
+TRAINING = (
+    r'\.(init_\w+|joint|num_points|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
+)
 
 
 def runs_of(name, variables, options=None):

@@ -6,7 +6,9 @@ train_pipeline = [
     dict(type='CheckLabelMapSize'),
     dict(
         type='RandomChoice',
-        transforms=[[dict(type='Resize', scale_factor=s, keep_ratio=True)] for s in (0.25, 0.5, 1.0)],
+        transforms=[
+            [dict(type='Resize', scale_factor=s, keep_ratio=True)] for s in (0.25, 0.5, 1.0)
+        ],
     ),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),

@@ -29,7 +29,9 @@ model = dict(
         hypercolumn_dropout=0.5,  # in the authors' networks for Context and BSDS, not in those for VOC
         num_points=2000,
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
-        init_cfg=dict(type='Normal', layer='Conv2d', std=1e-3),  # "Gaussian initialization", biases 0
+        init_cfg=dict(
+            type='Normal', layer='Conv2d', std=1e-3
+        ),  # "Gaussian initialization", biases 0
     ),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
