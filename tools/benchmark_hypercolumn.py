@@ -1,12 +1,12 @@
 """Compare two forms of a linear classifier on hypercolumns: projected taps and concatenated ones.
 
 With --table4, compare PixelNet's networks instead: a training pass of VGG-16 with FCN's and with hypercolumn
-classifiers, at all pixels and at points. Rows are named by --rows, with * for anything; ratios are to the first row,
-the sparse network of three layers.
+classifiers, at all pixels and at points. Rows are named by --rows, with * for anything; ratios are to the
+first row, the sparse network of three layers.
 
-Without it, both get the same feature maps of one backbone, in one process, in turn; time and memory are those of the
-classifier alone, beyond the feature maps. "test" is a forward pass without gradients, "train" a forward and
-a backward pass up to the feature maps. Ratios say how many times as much the concatenated form takes.
+Without it, both get the same feature maps of one backbone, in one process, in turn; time and memory are
+those of the classifier alone, beyond the feature maps. "test" is a forward pass without gradients, "train" a
+forward and a backward pass up to the feature maps. Ratios say how many times as much the concatenated form takes.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """PixelNet's Table 4: a training pass of whole networks, FCNs and hypercolumns in dense and sparse forms.
 
-All networks are VGG-16 with a classifier. A pass computes the loss of one batch and all gradients. Forms of one
-classifier share its weights:
+All networks are VGG-16 with a classifier. A pass computes the loss of one batch and all gradients. Forms of
+one classifier share its weights:
 
-- *sparse*: as :class:`HypercolumnHead` trains, at points;
+- *sparse*: as ``HypercolumnHead`` trains, at points;
 - *dense*: every tap upsampled to all pixels, concatenated, and classified there;
 - *picked*: the same hypercolumns, of which points are classified.
 """
@@ -18,9 +18,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+import labelenc_mm.segmentation  # noqa: F401  (registers the networks)
 from labelenc_mm.networks.point_drawing import draw_uniform
 from labelenc_mm.networks.point_sampling import sample_points, upsample_by_stride
-from labelenc_mm.segmentation import HypercolumnHead
 
 TAPS = ('conv1_2', 'conv3_3', 'conv5_3')
 """Of the rows of Table 4."""
@@ -64,10 +64,11 @@ class PixelNetworks:
         if layers:
             # Dropout of hidden layers as published: it needs memory.
             head = dict(type='HypercolumnHead', mlp_channels=(self.width,) * (layers - 1))
+        loss = dict(type='CrossEntropyLoss', avg_non_ignore=True)
         config = dict(
             type='HypercolumnEncoderDecoder',
             backbone=dict(type='TappedVGG', taps=taps, **self.backbone),
-            decode_head=dict(head, num_classes=self.num_classes),
+            decode_head=dict(head, num_classes=self.num_classes, loss_decode=loss),
             train_cfg=dict(),
             test_cfg=dict(mode='whole'),
         )
@@ -109,7 +110,7 @@ class TrainingPass:
 
 
 def table_4(networks: PixelNetworks) -> dict[str, TrainingPass]:
-    """The rows of Table 4 by name, the sparse network of three layers first, and ways to sample its points."""
+    """The rows of Table 4 by name, the sparse network of three layers first, with ways to sample."""
     rows: dict[str, TrainingPass] = {}
     by_layers = {layers: networks.build(TAPS, layers) for layers in (3, 2, 1)}
     for layers, network in by_layers.items():
@@ -186,8 +187,8 @@ def hypercolumns(networks: PixelNetworks, network: Any, images: Tensor) -> Tenso
     return torch.cat(maps, dim=1)
 
 
-def classify(head: HypercolumnHead, columns: Tensor) -> Tensor:
-    """The head's layers on (N, C, H, W) hypercolumns, the first as one product."""
+def classify(head: Any, columns: Tensor) -> Tensor:
+    """The layers of a HypercolumnHead on (N, C, H, W) hypercolumns, the first as one product."""
     weight = torch.cat([layer.weight for layer in head.projection.projections], dim=1)
     projected = F.conv2d(columns, weight, head.projection.bias)
     return projected if head.is_linear else head.conv_seg(head.hidden(projected))

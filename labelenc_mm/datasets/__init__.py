@@ -1,4 +1,4 @@
-"""Data sets that MMSegmentation lacks, with their transforms: edges, surface normals, Context's 33 classes."""
+"""Data sets that MMSegmentation lacks, with their transforms: edges, normals, 33 classes of Context."""
 
 # The toolbox is checked by segmentation, which this room stands on, before it is imported here.
 import labelenc_mm.segmentation  # noqa: F401

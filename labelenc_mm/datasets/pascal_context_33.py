@@ -5,8 +5,8 @@ from typing import Any
 from mmseg.datasets import PascalContextDataset59
 from mmseg.registry import DATASETS
 
-# The names of `33_labels.txt` on the data set's page (Mottaghi et al., CVPR 2014), in its order: the 20 classes of
-# PASCAL VOC, then 13 of scenes. MMSegmentation spells "diningtable" as "table".
+# The names of `33_labels.txt` on the data set's page (Mottaghi et al., CVPR 2014), in its order: the 20
+# classes of PASCAL VOC, then 13 of scenes. MMSegmentation spells "diningtable" as "table".
 CLASSES = (
     'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'table', 'dog',
     'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor',

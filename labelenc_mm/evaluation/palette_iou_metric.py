@@ -1,4 +1,4 @@
-"""Predictions as the test server of PASCAL VOC takes them: PNGs of class numbers with the colours of the classes."""
+"""Predictions for the test server of PASCAL VOC: PNGs of class numbers, with the colours of the classes."""
 
 from collections.abc import Sequence
 from pathlib import Path

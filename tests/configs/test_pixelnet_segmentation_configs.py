@@ -1,7 +1,7 @@
 """PixelNet's configs for segmentation: what they say of the paper's numbers, and two iterations of each.
 
-Only what no test can have is exchanged: images and label maps (a few of noise, where the config looks for them),
-widths, addresses of weights, and the length of the training.
+Only what no test can have is exchanged: images and label maps (a few of noise, where the config looks for
+them), widths, addresses of weights, and the length of the training.
 """
 
 import copy

@@ -68,9 +68,9 @@ class PixelTargets(ABC):
             expected = size_of_image(sample) or first
             if size != expected:
                 raise ValueError(
-                    f'{name_of(sample)}: {self.field} has (height, width) {size}, its image, after the pipeline '
-                    f'and padding, {expected}. The files of image and map must have the same size, and '
-                    'the data preprocessor must pad this field'
+                    f'{name_of(sample)}: {self.field} has (height, width) {size}, its image, after '
+                    f'pipeline and padding, {expected}. The files of image and map must have the same '
+                    'size, and the data preprocessor must pad this field'
                 )
         return torch.stack([getattr(sample, self.field).data for sample in data_samples])
 
