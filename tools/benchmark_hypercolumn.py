@@ -6,7 +6,8 @@ first row, the sparse network of three layers.
 
 Without it, both get the same feature maps of one backbone, in one process, in turn; time and memory are
 those of the classifier alone, beyond the feature maps. "test" is a forward pass without gradients, "train" a
-forward and a backward pass up to the feature maps. Ratios say how many times as much the concatenated form takes.
+forward and a backward pass up to the feature maps. Ratios say how many times as much the concatenated form
+takes.
 """
 
 import argparse
