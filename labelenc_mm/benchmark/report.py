@@ -23,6 +23,7 @@ COLUMNS = {
     'giga_multiply_adds': 'GMAC',
     'peak_mib': 'peak MiB',
     'memory_ratio': 'memory',
+    'model_mib': 'model MiB',
     'draw_milliseconds': 'drawing ms',
     'map_mib': 'object maps MiB',
     'encoding_peak_mib': 'encoding peak MiB',

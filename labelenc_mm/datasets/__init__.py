@@ -1,9 +1,17 @@
-"""Data sets that MMSegmentation lacks, with their transforms: edges, surface normals."""
+"""Data sets that MMSegmentation lacks, with their transforms: edges, normals, 33 classes of Context."""
 
 # The toolbox is checked by segmentation, which this room stands on, before it is imported here.
 import labelenc_mm.segmentation  # noqa: F401
 from labelenc_mm.datasets.edges.augmentation import RandomTurn, ResizeWithEdges
 from labelenc_mm.datasets.edges.bsds_edge_dataset import BSDSEdgeDataset
 from labelenc_mm.datasets.edges.load_edge_map import LoadEdgeMap, PackEdgeInputs
+from labelenc_mm.datasets.pascal_context_33 import PascalContextDataset33
 
-__all__ = ['BSDSEdgeDataset', 'LoadEdgeMap', 'PackEdgeInputs', 'RandomTurn', 'ResizeWithEdges']
+__all__ = [
+    'BSDSEdgeDataset',
+    'LoadEdgeMap',
+    'PackEdgeInputs',
+    'PascalContextDataset33',
+    'RandomTurn',
+    'ResizeWithEdges',
+]

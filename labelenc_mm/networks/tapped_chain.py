@@ -69,7 +69,19 @@ class TappedChain(CompleteWeights):
             self.add_module(link.name, link.build())
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, C, H, W) images -> one (N, channels, about H / stride, W / stride) map a tap."""
+        """(N, C, H, W) images -> one (N, channels, about H / stride, W / stride) map a tap.
+
+        Raises:
+            ValueError: The images are smaller than a cell of a tap.
+        """
+        stride = max(self.tap_strides)
+        if min(x.shape[-2:]) < stride:
+            raise ValueError(
+                f'images of (height, width) {tuple(map(int, x.shape[-2:]))} are smaller than a cell of the '
+                f'coarsest tap of {type(self).__name__}, which has {stride} pixels: pad them '
+                f'(data_preprocessor: size_divisor={stride} and test_cfg=dict(size_divisor={stride})), make '
+                'them larger, or leave out that tap'
+            )
         maps = {}
         for name, module in self.named_children():
             x = module(x)

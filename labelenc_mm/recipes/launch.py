@@ -48,7 +48,7 @@ def command_line(run: Run, work_dir: Path, settings: LaunchSettings) -> list[str
     head = [str(run.config_path(work_dir))]
     if stage.checkpoint:
         head.append(follow_record(run.fill(stage.checkpoint, work_dir)))
-    tail: list[str] = []
+    tail = ['--tta'] if stage.tta else []
     if stage.kind == 'train' and any((work_dir / run.name).glob('*.pth')):
         # Only then: with nothing to resume, the toolboxes' --resume drops a config's load_from.
         tail.append('--resume')

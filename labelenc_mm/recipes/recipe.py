@@ -26,6 +26,7 @@
           by: coco/bbox_mAP             # higher is better
           options: {randomness.seed: 0, val_dataloader.dataset.ann_file: held_out.json}
       stock: {test: baseline.py, checkpoint: '{step2}/exported_detector.pth', tools: mmdet}
+      flipped: {test: baseline.py, checkpoint: '{baseline}/last_checkpoint', tta: true}  # as with --tta
     table:
       metrics: {AP: coco/bbox_mAP}      # heading: name of the metric in the toolbox's log
       rows: {Baseline: baseline, Ours: step2}      # label: stage, or {stage:, metrics:, pick:}

@@ -108,6 +108,8 @@ class Run:
             return {**wanted, 'command': self.fill(self.stage.target)}
         if self.stage.tools:
             wanted['tools'] = self.stage.tools
+        if self.stage.tta:
+            wanted['tta'] = True
         if self.stage.checkpoint:
             wanted['checkpoint'] = self.fill(self.stage.checkpoint)
         if self.config_is_made:

@@ -28,6 +28,7 @@ class Stage:
         options: Config options, dotted key to value (not for commands).
         checkpoint: What a test stage evaluates; a file named ``last_checkpoint`` is followed.
         tools: Whose ``train.py`` and ``test.py``: ``None`` for ours, ``mmdet`` or ``mmseg``.
+        tta: Whether a test stage tests with the config's augmentation, ``--tta`` of our tools.
         requires: Stages that must finish first, besides those that a placeholder names.
         outputs: Files that a finished run must have left.
         tries: Variables of this stage alone: a run for each of their points.
@@ -40,6 +41,7 @@ class Stage:
     options: dict[str, Any] = field(default_factory=dict)
     checkpoint: str | None = None
     tools: str | None = None
+    tta: bool = False
     requires: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     tries: tuple[Mapping[str, Any], ...] = ({},)
@@ -101,7 +103,7 @@ def read_stage(
         forced: Options over them.
         where: File and place, for messages.
     """
-    known = (*KINDS, 'options', 'checkpoint', 'tools', 'requires', 'outputs', 'choose')
+    known = (*KINDS, 'options', 'checkpoint', 'tools', 'tta', 'requires', 'outputs', 'choose')
     expect_keys(entry, known, where)
     kinds = [kind for kind in KINDS if kind in entry]
     if len(kinds) != 1:
@@ -114,6 +116,9 @@ def read_stage(
         raise RecipeError(f'{where}: "options" and "tools" belong to train and test stages')
     if kind == 'command':
         _expect_words(entry[kind], f'{where}: {kind}')
+    expect(entry.get('tta', False), bool, f'{where}: tta', 'true or false')
+    if entry.get('tta') and (kind != 'test' or entry.get('tools')):
+        raise RecipeError(f'{where}: "tta" belongs to test stages of our tools')
     for key in ('checkpoint', 'tools'):
         expect(entry.get(key) or '', str, f'{where}: {key}', 'one string')
     for key in ('requires', 'outputs'):
@@ -130,6 +135,7 @@ def read_stage(
         options,
         entry.get('checkpoint'),
         entry.get('tools'),
+        entry.get('tta', False),
         tuple(entry.get('requires', ())),
         tuple(entry.get('outputs', ())),
     )

@@ -19,8 +19,9 @@ def innermost(dataset):
 def write_label_maps(dataset, folder):
     """Images and maps of noise where a data set looks for them, below a root in the folder; sets the root."""
     cls = DATASETS.get(dataset.type)
+    signatures = [inspect.signature(each).parameters for each in inspect.getmro(cls)]
     defaults = {
-        name: dataset.get(name, inspect.signature(cls).parameters[name].default)
+        name: dataset.get(name, next(p[name].default for p in signatures if name in p))
         for name in ('img_suffix', 'seg_map_suffix')
     }
     root = folder / dataset.type
@@ -28,7 +29,7 @@ def write_label_maps(dataset, folder):
     num_classes = len(cls.METAINFO['classes']) + zero_is_void
     image_folder = root / dataset.data_prefix.img_path
     # Two lists of one folder are two parts of it, as they are in PASCAL VOC.
-    offset = NUM_IMAGES * sorted(['train', 'aug', 'trainaug', 'val', '']).index(
+    offset = NUM_IMAGES * sorted(['train', 'aug', 'trainaug', 'val', 'test', '']).index(
         Path(dataset.get('ann_file', '')).stem
     )
     numbers = range(offset, offset + NUM_IMAGES)

@@ -98,3 +98,15 @@ def test_shapes_depend_on_shapes_alone_and_nothing_is_read_back():
         candidates = torch.ones(2, 6, 7, dtype=torch.bool)
         assert draw_uniform(candidates, 50).cells.shape == (2, 42)
         assert draw_balanced(candidates, candidates, 12, 0.5).is_drawn.shape == (2, 12)
+
+
+def test_a_seed_gives_the_same_points_from_version_to_version():
+    """One uniform number a pixel, in one call; the candidates with the largest, in their order."""
+    candidates = torch.rand(3, 9, 7) < 0.4
+    torch.manual_seed(5)
+    points = draw_uniform(candidates, 12)
+    torch.manual_seed(5)
+    keys = torch.rand(3, 9, 7).flatten(1)
+    for cells, row, mask in zip(points.cells, keys.tolist(), candidates.flatten(1).tolist()):
+        ranked = sorted((i for i in range(63) if mask[i]), key=lambda i: -row[i])
+        assert cells.tolist() == ranked[:12]

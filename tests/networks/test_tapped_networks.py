@@ -282,3 +282,20 @@ def test_wrong_architectures_are_refused():
         TappedDenseNet(169)
     with pytest.raises(ValueError, match='one transition less'):
         TappedDenseNet(dict(depths=(1, 1), transitions=(2, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    'build',
+    [
+        lambda: TappedVGG(taps=('conv1_2', 'fc7'), base_channels=2, fc_channels=4),
+        lambda: TappedDenseNet(
+            dict(depths=(1, 1, 1, 1), growth_rate=2, stem_channels=4, transitions=(2, 2, 2))
+        ),
+    ],
+)
+def test_images_smaller_than_a_cell_are_refused_with_the_remedy(build):
+    network = build().eval()
+    assert network(torch.zeros(1, 3, 32, 40))[-1].shape[-2:] == (1, 1)
+    message = r'\(31, 40\) are smaller than a cell .* of Tapped\w+, which has 32 .* size_divisor=32'
+    with pytest.raises(ValueError, match=message):
+        network(torch.zeros(1, 3, 31, 40))

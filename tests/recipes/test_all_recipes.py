@@ -18,6 +18,7 @@ TOOLBOXES = {
     'labelenc': pytest.importorskip('mmdet.registry'),
     'label_structure': pytest.importorskip('mmseg.registry'),
     'ddep': pytest.importorskip('mmseg.registry'),
+    'pixelnet': pytest.importorskip('mmseg.registry'),
 }
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'
@@ -45,14 +46,17 @@ UNTYPED = {
 READ_BEFORE = {'type', '_scope_', 'features'}
 
 # Figure 5 of label structure is of the decoder "32", which Table 1, too, makes of the configs of the decoder
-# "128"; that of DDeP is of the noise.
+# "128"; that of DDeP is of the noise; Table 1 of PixelNet is of hidden layers.
 STUDIED = {
     'label_structure/figure5.yml': {'model.label_structure.channels'},
     'ddep/figure5.yml': {f'model.corruption.{option}' for option in ('gamma', 'sigma', 'form')},
+    'pixelnet/table1.yml': {'model.decode_head.mlp_channels'},
 }
 # The parts of a model that labels pass, and those options of them that build nothing.
 OF_LABELS = ('model.labelenc.', 'model.label_structure.')
-TRAINING = r'\.(init_\w+|joint|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
+TRAINING = (
+    r'\.(init_\w+|joint|num_points|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
+)
 
 
 def runs_of(name, variables, options=None):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from labelenc_mm.recipes import RecipeError, make_plan, read_recipe
+from labelenc_mm.recipes.launch import LaunchSettings, command_line
 
 CHAIN = """
     grid: {weight: [0.5, 1.0]}
@@ -52,6 +53,15 @@ def test_placeholders_keep_the_type_and_name_the_folder_of_the_run(write_recipe)
         'blocks=[1,1]',
         'randomness.seed=1',
     ]
+
+
+def test_augmented_tests_are_runs_of_their_own(write_recipe, tmp_path):
+    text = CHAIN.replace("last_checkpoint'}", "last_checkpoint', tta: true}")
+    runs = [plan_of(write_recipe, t).runs['eval-weight=0.5-seed=1'] for t in (CHAIN, text)]
+    assert [run.wanted().get('tta') for run in runs] == [None, True]
+    settings = LaunchSettings(Path(__file__).parents[2] / 'tools')
+    lines = [command_line(run, tmp_path, settings) for run in runs]
+    assert lines[1] == [*lines[0], '--tta'] and '--tta' not in lines[0]
 
 
 def test_what_is_wanted_is_the_resolved_config_whatever_the_folder(write_recipe):

@@ -117,6 +117,13 @@ def test_set_changes_a_variable_and_fixes_a_grid_variable(write_recipe):
             'names a "checkpoint"',
         ),
         ('{train: baseline.py}', '{train: baseline.py, tools: 3}', 'tools: expected one string'),
+        ('{train: baseline.py}', '{train: baseline.py, tta: 1}', 'tta: expected true or false'),
+        ('{train: baseline.py}', '{train: baseline.py, tta: true}', '"tta" belongs to test'),
+        (
+            '{train: baseline.py}',
+            '{test: baseline.py, checkpoint: a.pth, tools: mmdet, tta: true}',
+            '"tta" belongs to test stages of our tools',
+        ),
         (
             'seeds: [0, 1]',
             'table: {rows: {a: {stage: baseline, metrics: [mIoU]}}}',

@@ -28,3 +28,30 @@ def test_ratios_say_what_the_concatenated_form_takes(tmp_path, capsys):
 def test_errors_are_told_without_a_traceback():
     with pytest.raises(SystemExit, match='--rounds must be at least 1'):
         tool['main']([*SMALL, '--rounds', '0'])
+
+
+def test_table_4_of_pixelnet_compares_with_sparse_training(tmp_path, capsys):
+    pytest.importorskip('mmseg')
+    out = tmp_path / 'figures.json'
+    options = [
+        '--table4',
+        '--points',
+        '50',
+        '--width',
+        '8',
+        '--base-channels',
+        '2',
+        '--json',
+        str(out),
+    ]
+    tool['main']([*SMALL, *options, '--rows', 'dense*', 'FCN-8s'])
+    (rows,) = json.loads(out.read_text())['tables']
+    names = [row['form'] for row in rows]
+    assert names == [
+        'sparse, fc-3', 'dense, fc-3', 'dense, fc-2', 'dense, fc-1', 'dense, fc-3, conv-7', 'FCN-8s'
+    ]  # fmt: skip
+    assert rows[0]['memory_ratio'] == 1 < rows[1]['memory_ratio']
+    assert rows[-1]['model_mib'] > rows[0]['model_mib']  # fc6 and fc7
+    assert '| model MiB |' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='none is called dens. There are sparse, fc-3; '):
+        tool['main']([*SMALL, *options, '--rows', 'dens'])

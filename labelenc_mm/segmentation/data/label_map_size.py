@@ -21,14 +21,19 @@ _TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 
 @TRANSFORMS.register_module()
 class CheckLabelMapSize(BaseTransform):
-    """Refuse a label map of another size than its image, or in colours; follows ``LoadAnnotations``."""
+    """Refuse a label map of another size than its image, in colours or of too many bits.
+
+    It follows ``LoadAnnotations``.
+    """
 
     def transform(self, results: dict) -> dict:
         """Compare ``gt_seg_map`` with ``ori_shape``, the size in which the image was read.
 
         Raises:
-            ValueError: They differ, or the map is a picture in colours; names the files.
+            ValueError: They differ, the map is a picture in colours, or has labels above 255, of which
+                ``LoadAnnotations`` keeps the lower 8 bits; names the files.
         """
+        check_bits(results.get('seg_map_path'))
         check_one_channel(results['gt_seg_map'].shape, str(results.get('seg_map_path')))
         found, expected = (
             tuple(map(int, shape[:2]))
@@ -40,6 +45,29 @@ class CheckLabelMapSize(BaseTransform):
                 f'{results.get("img_path")} has {expected}'
             )
         return results
+
+
+def check_bits(path: str | None) -> None:
+    """Refuse a label map with labels that do not fit into 8 bits, by its header where it has no more.
+
+    Args:
+        path: A file; one in another storage, or that Pillow does not know, is not looked at.
+
+    Raises:
+        ValueError: It has larger labels; names it.
+    """
+    if path is None:
+        return
+    try:
+        with Image.open(path) as image:
+            largest = image.getextrema()[1] if image.mode.startswith('I') else 0
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return
+    if isinstance(largest, int) and largest > 255:
+        raise ValueError(
+            f'{path}: the label map has labels up to {largest}, of which LoadAnnotations keeps the lower 8 '
+            'bits. Save class numbers below 255, and void as 255, as a grey or palette image of 8 bits'
+        )
 
 
 def check_size_in_header(results: Mapping[str, Any], found: tuple[int, ...]) -> None:

@@ -42,7 +42,7 @@ def stack_label_maps(
             )
         label_map = sample.gt_sem_seg.data.squeeze(0)
         check_one_channel(label_map.shape, name_of(sample))
-        expected = tuple(map(int, size)) if size is not None else _size_of_image(sample)
+        expected = tuple(map(int, size)) if size is not None else size_of_image(sample)
         if expected is not None and tuple(label_map.shape) != expected:
             raise ValueError(
                 f'{name_of(sample)}: the label map has (height, width) {tuple(label_map.shape)}, its '
@@ -105,7 +105,7 @@ def name_of(sample: SegDataSample) -> str:
     return str(meta.get('seg_map_path') or meta.get('img_path') or '<sample without a path>')
 
 
-def _size_of_image(sample: SegDataSample) -> tuple[int, int] | None:
+def size_of_image(sample: SegDataSample) -> tuple[int, int] | None:
     """(H, W) of the padded image, as far as the sample knows it."""
     meta = sample.metainfo
     if 'img_shape' not in meta or 'padding_size' not in meta:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from labelenc_mm.labels import VOID
 from labelenc_mm.networks.point_drawing import DrawnPoints
-from labelenc_mm.segmentation.data.label_maps import name_of
+from labelenc_mm.segmentation.data.label_maps import name_of, size_of_image
 
 LABEL_MAPS = dict(type='LabelMapTargets')
 """What heads learn by default."""
@@ -53,13 +53,24 @@ class PixelTargets(ABC):
         """Stack what is in the field: (N, C, H, W).
 
         Raises:
-            ValueError: A sample has no such field; names the file.
+            ValueError: A sample has no such field, or a map of another size than its image or than those of
+                the other samples; names the file.
         """
+        first = None
         for sample in data_samples:
             if self.field not in sample:
                 raise ValueError(
                     f'{name_of(sample)}: the sample has no {self.field}, which {type(self).__name__} '
                     f'reads, but {", ".join(sample.keys()) or "nothing"}. Load and pack it in the pipeline'
+                )
+            size = tuple(getattr(sample, self.field).data.shape[-2:])
+            first = first or size
+            expected = size_of_image(sample) or first
+            if size != expected:
+                raise ValueError(
+                    f'{name_of(sample)}: {self.field} has (height, width) {size}, its image, after '
+                    f'pipeline and padding, {expected}. The files of image and map must have the same '
+                    'size, and the data preprocessor must pad this field'
                 )
         return torch.stack([getattr(sample, self.field).data for sample in data_samples])
 

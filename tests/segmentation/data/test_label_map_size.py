@@ -119,3 +119,19 @@ def test_a_very_large_image_is_no_reason_to_stop(tmp_path, monkeypatch, recwarn)
         monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', limit)
         check_size_in_header(sample, (48, 64))
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(('largest', 'is_refused'), [(255, False), (256, True)])
+def test_labels_that_loading_would_cut_to_8_bits_are_refused(tmp_path, largest, is_refused):
+    path = str(tmp_path / 'deep.png')
+    labels = np.zeros((48, 64), np.uint16)
+    labels[3, 5] = largest
+    Image.fromarray(labels).save(path)
+    sample = dict(seg_map_path=path, ori_shape=(48, 64), seg_fields=[], reduce_zero_label=False)
+    loaded = LoadAnnotations()(sample)
+    assert loaded['gt_seg_map'][3, 5] == largest % 256
+    if not is_refused:
+        assert CheckLabelMapSize()(loaded) is loaded
+        return
+    with pytest.raises(ValueError, match=r'deep\.png: the label map has labels up to 256'):
+        CheckLabelMapSize()(loaded)

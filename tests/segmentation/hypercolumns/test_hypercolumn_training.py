@@ -1,4 +1,4 @@
-"""Whole trainings of a pretrained hypercolumn network: two phases, two processes, resumed."""
+"""Whole trainings of a pretrained hypercolumn network: two phases, two processes, resumed, no labels."""
 
 import numpy as np
 import pytest
@@ -116,3 +116,23 @@ def test_two_phases_from_torchvisions_weights_on_two_processes_and_resumed(confi
     train(config, resumed, resume=True, processes=2)
     final = [weights(folder / 'epoch_3.pth') for folder in (run.work_dir, resumed)]
     assert differing(*final) == []
+
+
+def test_a_process_without_any_labelled_pixel_goes_on_with_the_others(config, tmp_path):
+    """One image a process, of which one is all void; an MLP at points, and a linear classifier."""
+    options = [
+        'train_dataloader.batch_size=1',
+        'train_cfg.max_epochs=1',
+        'train_cfg.val_interval=1',
+    ]
+    head = 'model.decode_head.'
+    for name, more in (
+        ('mlp', [f'{head}mlp_channels=[6]', f'{head}tap_norm_cfg.type=BN']),
+        ('balanced', [f'{head}sampler.type=BalancedPointSampler', f'{head}sampler.num_points=50',
+                      f'{head}num_points=None']),
+    ):  # fmt: skip
+        run = train(config, tmp_path / name, *options, *more, processes=2)
+        final = weights(run.work_dir / 'epoch_1.pth')
+        assert all(torch.isfinite(each).all() for each in final.values())
+        losses = [entry['loss'] for entry in run.scalars() if 'loss' in entry]
+        assert len(losses) == 4 and np.isfinite(losses).all() and run.statuses == [0, 0]

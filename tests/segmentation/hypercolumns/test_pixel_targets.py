@@ -66,3 +66,22 @@ def test_a_sample_without_the_field_is_named():
     message = r'images/3.jpg: .* no gt_edge_map, which LabelMapTargets reads, but gt_sem_seg'
     with pytest.raises(ValueError, match=message):
         LabelMapTargets('gt_edge_map').read([sample])
+
+
+def test_a_map_of_another_size_than_its_image_is_named():
+    meta = dict(seg_map_path='labels/7.png', img_shape=(6, 8), padding_size=[0, 4, 0, 2])
+    sample = SegDataSample(metainfo=meta)
+    sample.gt_sem_seg = PixelData(data=torch.zeros(1, 8, 12))
+    assert LabelMapTargets().read([sample]).shape == (1, 8, 12)
+    sample.gt_normals = PixelData(data=torch.zeros(3, 6, 8))
+    message = r'labels/7.png: gt_normals has \(height, width\) \(6, 8\), its image, .* \(8, 12\)'
+    with pytest.raises(ValueError, match=message):
+        VectorMapTargets('gt_normals').read([sample])
+
+
+def test_maps_of_two_sizes_in_a_batch_are_named():
+    samples = [SegDataSample(metainfo=dict(img_path=f'{side}.jpg')) for side in (4, 5)]
+    for side, sample in zip((4, 5), samples):
+        sample.gt_sem_seg = PixelData(data=torch.zeros(1, side, 4))
+    with pytest.raises(ValueError, match=r'5.jpg: gt_sem_seg has .* \(5, 4\), .* \(4, 4\)'):
+        LabelMapTargets().read(samples)

@@ -1,0 +1,39 @@
+# PASCAL Context, 59 classes, 4,998 / 5,105 images, in batches of 5: each image at a quarter or half of its size,
+# and flips (sec. 4.1). Tested at half of the size; with --tta at both, and flipped, probabilities averaged.
+_base_ = 'mmseg::_base_/datasets/pascal_context_59.py'
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='CheckLabelMapSize'),
+    dict(
+        type='RandomChoice',
+        transforms=[[dict(type='Resize', scale_factor=s, keep_ratio=True)] for s in (0.25, 0.5)],
+    ),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale_factor=0.5, keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale_factor=s, keep_ratio=True) for s in (0.25, 0.5)],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='LoadAnnotations')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
+train_dataloader = dict(
+    batch_size=5,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(pipeline=train_pipeline),
+)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

@@ -1,0 +1,5 @@
+_base_ = './pixelnet_vgg16-conv7_1xb5-96e_pascal-context-59-half.py'
+model = dict(decode_head=dict(num_classes=33))
+train_dataloader = dict(dataset=dict(type='PascalContextDataset33'))
+val_dataloader = dict(dataset=dict(type='PascalContextDataset33'))
+test_dataloader = val_dataloader

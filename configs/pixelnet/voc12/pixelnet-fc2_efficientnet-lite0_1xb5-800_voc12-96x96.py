@@ -1,0 +1,3 @@
+# fc-2: one hidden layer (Table 1).
+_base_ = './pixelnet_efficientnet-lite0_1xb5-800_voc12-96x96.py'
+model = dict(decode_head=dict(mlp_channels=(256,)))
