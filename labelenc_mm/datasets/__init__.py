@@ -2,5 +2,14 @@
 
 # The toolbox is checked by segmentation, which this room stands on, before it is imported here.
 import labelenc_mm.segmentation  # noqa: F401
+from labelenc_mm.datasets.normals.normal_maps import NormalMapError
+from labelenc_mm.datasets.normals.nyu_normal_dataset import NYUNormalDataset
+from labelenc_mm.datasets.normals.transforms import LoadNormals, PackNormals, RandomFlipNormals
 
-__all__: list[str] = []
+__all__ = [
+    'LoadNormals',
+    'NYUNormalDataset',
+    'NormalMapError',
+    'PackNormals',
+    'RandomFlipNormals',
+]

@@ -2,5 +2,6 @@
 
 # The toolbox is checked by segmentation, which this room stands on, before it is imported here.
 import labelenc_mm.segmentation  # noqa: F401
+from labelenc_mm.evaluation.surface_normal_metric import SurfaceNormalMetric
 
-__all__: list[str] = []
+__all__ = ['SurfaceNormalMetric']

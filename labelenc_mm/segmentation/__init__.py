@@ -14,6 +14,10 @@ from labelenc_mm.networks import EfficientNetLite, HybridViT, TappedDenseNet, Ta
 from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
+from labelenc_mm.segmentation.hypercolumns.depth_head import (
+    HypercolumnDepthHead,
+    HypercolumnSiLogLoss,
+)
 from labelenc_mm.segmentation.hypercolumns.fcn_skip_head import FCNSkipHead
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import HypercolumnHead
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_segmentor import HypercolumnEncoderDecoder
@@ -50,6 +54,13 @@ from labelenc_mm.segmentation.label_structure.label_structure_visualization_hook
     LabelStructureVisualizationHook,
 )
 from labelenc_mm.segmentation.label_structure.one_hot_mse_loss import OneHotMSELoss
+from labelenc_mm.segmentation.map_visualizer import MapVisualizer
+from labelenc_mm.segmentation.surface_normals.normal_preprocessor import NormalDataPreProcessor
+from labelenc_mm.segmentation.surface_normals.surface_normal_estimator import (
+    SurfaceNormalEstimator,
+    SurfaceNormalTTAModel,
+)
+from labelenc_mm.segmentation.surface_normals.surface_normal_loss import SurfaceNormalLoss
 from labelenc_mm.segmentation.unet_decoder_head import UNetDecoderHead
 
 for _network in (EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG):
@@ -71,17 +82,24 @@ __all__ = [
     'FCNSkipHead',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
+    'HypercolumnDepthHead',
     'HypercolumnEncoderDecoder',
     'HypercolumnHead',
+    'HypercolumnSiLogLoss',
     'JointRandomResizedCrop',
     'LabelAutoEncoder',
     'LabelMapTargets',
     'LabelStructureHook',
     'LabelStructureMixin',
     'LabelStructureVisualizationHook',
+    'MapVisualizer',
+    'NormalDataPreProcessor',
     'OneHotMSELoss',
     'PixelTargets',
     'PointSampler',
+    'SurfaceNormalEstimator',
+    'SurfaceNormalLoss',
+    'SurfaceNormalTTAModel',
     'UNetDecoderHead',
     'UniformPointSampler',
     'VectorMapTargets',
