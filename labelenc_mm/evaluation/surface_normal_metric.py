@@ -3,8 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,26 +18,8 @@ THRESHOLDS = (11.25, 22.5, 30.0)
 """Degrees below which a normal counts as right."""
 
 _BINS = 18001  # of 0.01 degrees; the last one is 180 degrees alone
-
-
-class _Sums(NamedTuple):
-    """What is known of many angles."""
-
-    histogram: NDArray[np.int64]
-    total: float
-    squares: float
-    below: NDArray[np.int64]
-
-    def with_(self, other: '_Sums') -> '_Sums':
-        return _Sums(
-            self.histogram + other.histogram,
-            self.total + other.total,
-            self.squares + other.squares,
-            self.below + other.below,
-        )
-
-
-_NONE = _Sums(np.zeros(_BINS, np.int64), 0.0, 0.0, np.zeros(len(THRESHOLDS), np.int64))
+# What is known of many angles is one array that adds up: bins, sum, sum of squares, numbers below thresholds.
+_PARTS = (_BINS, _BINS + 1, _BINS + 2)
 
 
 @METRICS.register_module()
@@ -64,7 +45,7 @@ class SurfaceNormalMetric(BaseMetric):
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self._seen = 0
-        self._sums = self._last = _NONE
+        self._sums = self._last = np.zeros(_PARTS[-1] + len(THRESHOLDS))
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Measure a batch of predictions.
@@ -84,31 +65,31 @@ class SurfaceNormalMetric(BaseMetric):
                     f'{name}: predicted normals are of shape {tuple(predicted.shape)}, the true ones of '
                     f'{tuple(true.shape)}. In testing LoadNormals follows Resize'
                 )
-            self._sums, self._last = self._sums.with_(self._last), _sums(angles(predicted, true))
+            self._sums, self._last = self._sums + self._last, _sums(angles(predicted, true))
             self._seen += 1
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Pool what all processes saw of a data set of so many images."""
         # A process repeats at most one image, its last: samplers deal images out in turn.
         is_repeated = get_rank() + (self._seen - 1) * get_world_size() >= size
-        self.results = [self._sums if is_repeated else self._sums.with_(self._last)]
+        self.results = [self._sums if is_repeated else self._sums + self._last]
         self._seen = 0
-        self._sums = self._last = _NONE
+        self._sums = self._last = np.zeros(_PARTS[-1] + len(THRESHOLDS))
         return super().evaluate(size)
 
-    def compute_metrics(self, results: list[_Sums]) -> dict[str, float]:
+    def compute_metrics(self, results: list[NDArray[np.float64]]) -> dict[str, float]:
         """The six measures, NaN if no pixel has a normal."""
-        histogram, total, squares, below = reduce(_Sums.with_, results, _NONE)
-        number = int(histogram.sum())
+        histogram, total, squares, below = np.split(np.sum(results, axis=0), _PARTS)
+        number = float(histogram.sum())
         if not number:
             print_log(
                 'SurfaceNormalMetric: no pixel of the data has a normal',
                 'current',
                 logging.WARNING,
             )
-        number = number or math.nan  # type: ignore[assignment]
-        scores = dict(mean=total / number, median=_median(histogram))
-        scores['rmse'] = math.sqrt(squares / number)
+        number = number or math.nan
+        scores = dict(mean=float(total[0]) / number, median=_median(histogram))
+        scores['rmse'] = math.sqrt(squares[0] / number)
         shares = (100 * below / number).tolist()
         return scores | {f'within_{t:g}': s for t, s in zip(THRESHOLDS, shares, strict=True)}
 
@@ -125,18 +106,18 @@ def angles(predicted: Tensor, true: Tensor) -> NDArray[np.float64]:
     return torch.where(left.eq(0).all(1), 90.0, degrees).cpu().numpy()
 
 
-def _sums(degrees: NDArray[np.float64]) -> _Sums:
+def _sums(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
     bins = np.minimum((degrees * 100).astype(np.int64), _BINS - 1)
-    below = np.array([(degrees < threshold).sum() for threshold in THRESHOLDS])
-    return _Sums(
-        np.bincount(bins, minlength=_BINS),
-        float(degrees.sum()),
-        float(np.square(degrees).sum()),
-        below,
+    below = [(degrees < threshold).sum() for threshold in THRESHOLDS]
+    return np.concatenate(
+        [
+            np.bincount(bins, minlength=_BINS),
+            [degrees.sum(), np.square(degrees).sum(), *below],
+        ]
     )
 
 
-def _median(histogram: NDArray[np.int64]) -> float:
+def _median(histogram: NDArray[np.float64]) -> float:
     """Of what is in bins of 0.01 degrees: the middle of that of the middle number, or of two."""
     number = int(histogram.sum())
     if not number:

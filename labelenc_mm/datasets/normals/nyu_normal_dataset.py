@@ -8,7 +8,6 @@ from mmseg.registry import DATASETS
 
 from labelenc_mm.datasets.normals.normal_maps import NormalMapError
 
-
 _FOLDERS = dict(img_path='images', normal_map_path='normals')
 
 
