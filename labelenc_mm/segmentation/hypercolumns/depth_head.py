@@ -28,6 +28,7 @@ class HypercolumnDepthHead(HypercolumnHead):
         kwargs.setdefault('targets', dict(type='VectorMapTargets', field='gt_depth_map'))
         kwargs.setdefault('num_classes', 1)
         kwargs.setdefault('out_channels', 1)
+        kwargs.setdefault('threshold', 0.0)  # of classes, about which mmseg would warn
         super().__init__(**kwargs)
         if self.out_channels != 1:
             raise ValueError(
