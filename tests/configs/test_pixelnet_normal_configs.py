@@ -1,6 +1,6 @@
 """Configs of PixelNet for surface normals and depth: what they say, and two iterations of each.
 
-Only what no test can have is exchanged: photos and maps (a few of noise), widths, addresses of weights, and the
+Only what no test can have is exchanged: photos and maps (a few of noise), widths, addresses of weights, the
 length of the training.
 """
 
