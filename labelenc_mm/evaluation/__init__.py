@@ -2,6 +2,10 @@
 
 # The toolbox is checked by segmentation, which this room stands on, before it is imported here.
 import labelenc_mm.segmentation  # noqa: F401
+from labelenc_mm.evaluation.boundary_metric import BoundaryMetric
 from labelenc_mm.evaluation.surface_normal_metric import SurfaceNormalMetric
 
-__all__ = ['SurfaceNormalMetric']
+__all__ = [
+    'BoundaryMetric',
+    'SurfaceNormalMetric',
+]

@@ -14,10 +14,12 @@ from labelenc_mm.networks import EfficientNetLite, HybridViT, TappedDenseNet, Ta
 from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
+from labelenc_mm.segmentation.hypercolumns.balanced_edge_loss import BalancedEdgeLoss
 from labelenc_mm.segmentation.hypercolumns.depth_head import (
     HypercolumnDepthHead,
     HypercolumnSiLogLoss,
 )
+from labelenc_mm.segmentation.hypercolumns.edge_tta_model import EdgeTTAModel
 from labelenc_mm.segmentation.hypercolumns.fcn_skip_head import FCNSkipHead
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import HypercolumnHead
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_segmentor import HypercolumnEncoderDecoder
@@ -76,9 +78,11 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    'BalancedEdgeLoss',
     'BalancedPointSampler',
     'BlankImageLikeLabelMap',
     'CheckLabelMapSize',
+    'EdgeTTAModel',
     'FCNSkipHead',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',

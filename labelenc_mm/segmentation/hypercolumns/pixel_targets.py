@@ -120,7 +120,12 @@ class LabelMapTargets(PixelTargets):
         return Targets(labels.masked_fill(~points.is_drawn, self.ignore_index).unsqueeze(-1), None)
 
     def metrics(self, scores: Tensor, values: Tensor) -> dict[str, Tensor]:
-        """``acc_seg``, the share of right labels in percent, as mmseg's heads log it."""
+        """``acc_seg``, the share of right labels in percent, as mmseg's heads log it.
+
+        One logit stands for label 1 above 0; mmseg takes the highest of one score, which is always label 0.
+        """
+        if scores.shape[1] == 1:
+            scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
         return {'acc_seg': accuracy(scores, values, ignore_index=self.ignore_index)}
 
 

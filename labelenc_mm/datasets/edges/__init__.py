@@ -1,0 +1,1 @@
+"""Edges by several annotators: the data set, loading, augmentation."""
