@@ -31,7 +31,7 @@ class MapVisualizer(SegLocalVisualizer):
     label map, depth  mmseg draws them
     ================= ============================================ ====================================
 
-    The truth is on the left, the prediction on the right.
+    The truth is on the right of the image, the prediction on the right of both.
     """
 
     @master_only
@@ -72,10 +72,8 @@ class MapVisualizer(SegLocalVisualizer):
             )
             return
         size = (image.shape[1], image.shape[0])
-        if kwargs.get('with_image'):
-            panels.insert(0, image)
         resized = [cv2.resize(panel, size, interpolation=cv2.INTER_NEAREST) for panel in panels]
-        picture = np.concatenate(resized, axis=1)
+        picture = np.concatenate([image, *resized], axis=1)
         self.set_image(picture)
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)

@@ -32,11 +32,12 @@ def test_normals_have_the_colours_of_their_files(tmp_path):
     true[0, :, :5], true[1, :, 5:10], true[2, :, 10:] = 1, -1, 1
     true[:, 0] = 0
     picture = drawn(tmp_path, of(gt_normals=true, pred_normals=-true))
-    assert picture.shape == (20, 60, 3)
-    assert picture[5, [0, 6, 12]].tolist() == [[255, 128, 128], [128, 1, 128], [128, 128, 255]]
-    assert picture[5, [30, 36, 42]].tolist() == [[1, 128, 128], [128, 255, 128], [128, 128, 1]]
-    assert not picture[0].any()
-    assert drawn(tmp_path, of(gt_normals=true, pred_normals=-true), draw_gt=False).shape[1] == 30
+    assert picture.shape == (20, 90, 3)
+    np.testing.assert_array_equal(picture[:, :30], IMAGE)
+    assert picture[5, [30, 36, 42]].tolist() == [[255, 128, 128], [128, 1, 128], [128, 128, 255]]
+    assert picture[5, [60, 66, 72]].tolist() == [[1, 128, 128], [128, 255, 128], [128, 128, 1]]
+    assert not picture[0, 30:].any()
+    assert drawn(tmp_path, of(gt_normals=true, pred_normals=-true), draw_gt=False).shape[1] == 60
 
 
 def test_edges_are_gray_by_their_probability_beside_their_labels(tmp_path):
@@ -45,15 +46,15 @@ def test_edges_are_gray_by_their_probability_beside_their_labels(tmp_path):
     strength = torch.linspace(0, 1, 30).expand(1, *SIZE)
     fields = dict(gt_edge_map=labels, seg_logits=strength, pred_sem_seg=(strength > 0.5).float())
     picture = drawn(tmp_path, of(**fields))
-    assert picture.shape == (20, 60, 3) and (picture == picture[..., :1]).all()
-    assert picture[2:5, 0, 0].tolist() == [0, 255, 128]
-    np.testing.assert_allclose(picture[0, 30:, 0], np.linspace(0, 255, 30), atol=0.51)
+    assert picture.shape == (20, 90, 3) and (picture == picture[..., :1])[:, 30:].all()
+    assert picture[2:5, 30, 0].tolist() == [0, 255, 128]
+    np.testing.assert_allclose(picture[0, 60:, 0], np.linspace(0, 255, 30), atol=0.51)
 
 
 def test_map_of_another_size_is_drawn_in_that_of_the_image(tmp_path):
     small = torch.zeros(3, 10, 15)
     small[2] = 1
-    assert drawn(tmp_path, of(gt_normals=small, pred_normals=small)).shape == (20, 60, 3)
+    assert drawn(tmp_path, of(gt_normals=small, pred_normals=small)).shape == (20, 90, 3)
 
 
 @pytest.mark.parametrize(
