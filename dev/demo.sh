@@ -46,7 +46,7 @@ elif [ "$demo" = pixelnet ]; then
   work_dir=work_dirs/demo-pixelnet$quick
   curves='segmentation.png, edges.png, normals.png (accuracy while training)'
   left='{segmentation,edges,normals}-seed=0/*/vis_data/vis_image/ (image, truth and prediction)'
-  [ -n "$quick" ] && arguments=(--set iterations=8 interval=8 train=24 val=6
+  [ -n "$quick" ] && arguments=(--set iterations=8 interval=8 train=24 val=6 pictures=2
     ${arguments[@]+"${arguments[@]}"})
 else
   work_dir=work_dirs/demo-label-structure$quick
