@@ -14,7 +14,12 @@ import mmengine.registry
 import mmseg.registry
 from torch import nn
 
-from labelenc_mm import detection, pretraining  # noqa: F401  (they register the parts)
+from labelenc_mm import (  # noqa: F401  (they register the parts)
+    datasets,
+    detection,
+    evaluation,
+    pretraining,
+)
 
 PAGE = Path(__file__).with_name('options.md')
 HEADING = re.compile(r'^## `(\w+)`\n', re.MULTILINE)
