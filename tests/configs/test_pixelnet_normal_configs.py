@@ -5,6 +5,7 @@ length of the training.
 """
 
 import copy
+import re
 from functools import cache
 
 import cv2
@@ -14,8 +15,8 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from normal_files import write_normals
-from training_runs import ROOT, train
+from normal_files import write_normals, write_rgb
+from training_runs import ROOT, TEST, run_script, train
 
 import labelenc_mm
 from labelenc_mm.recipes import make_plan, read_recipe
@@ -85,6 +86,29 @@ def test_config_trains(name, tmp_path):
     wanted = ('rmse', 'abs_rel') if name == DEPTH else ('normals/mean', 'normals/within_30')
     assert all(np.isfinite(last[key]) for key in wanted)
     assert list(run.work_dir.rglob('vis_image/*.png'))
+
+
+def test_rank_without_valid_pixels_trains_with_the_others(tmp_path):
+    """The second of two processes sees photos without a single normal; both measure what one measures."""
+    config = shrunken(SMALL[-1])
+    root = write_normals(tmp_path / 'data')
+    for number in (1, 3):
+        write_rgb(root / 'normals' / f'{number}.png', np.zeros((72, 96, 3), np.uint8))
+    for each in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        each.dataset.data_root = f'{root}/'
+    config.train_dataloader.update(
+        batch_size=1, sampler=dict(type='InfiniteSampler', shuffle=False)
+    )
+    path = tmp_path / 'config.py'
+    config.dump(path)
+    run = train(path, tmp_path / 'run', processes=2)
+    assert run.statuses == [0, 0]
+    losses = [entry['loss'] for entry in run.scalars() if 'loss' in entry]
+    assert np.isfinite(losses).all()
+    checkpoint = tmp_path / 'run' / 'iter_2.pth'
+    alone = run_script(TEST, path, checkpoint, work_dir=tmp_path / 'alone')
+    (found,) = re.findall(r'normals/mean: ([\d.]+)', alone.output)
+    assert float(found) == pytest.approx(run.scalars()[-1]['normals/mean'], abs=1e-3)
 
 
 @pytest.mark.parametrize('name', PAPER)

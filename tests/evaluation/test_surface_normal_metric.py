@@ -87,6 +87,7 @@ def _rank(rank, folder, data, queue):
     # As mmengine's sampler deals five images out: the first one twice.
     metric.process(None, [data[index] for index in ((0, 2, 4), (1, 3, 0))[rank]])
     queue.put((rank, metric.evaluate(len(data))))
+    dist.barrier()  # who leaves early may take along what the other still waits for
     dist.destroy_process_group()
 
 

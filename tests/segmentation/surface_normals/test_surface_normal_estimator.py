@@ -4,16 +4,12 @@ import copy
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from hypercolumn_models import VGG, segmentor_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-
-import labelenc_mm  # noqa: F401  (tells the registries of spawned processes)
 
 SIZE = (64, 96)
 HEAD = dict(
@@ -179,29 +175,6 @@ def test_few_and_no_valid_pixels_give_a_finite_loss_and_every_gradient(known):
     assert value.isfinite() and (known or value == 0)
     gradients = [parameter.grad for parameter in model.parameters()]
     assert all(each is not None and each.isfinite().all() for each in gradients)
-
-
-def _rank(rank, folder, queue):
-    dist.init_process_group('gloo', init_method=f'file://{folder}', rank=rank, world_size=2)
-    model = torch.nn.parallel.DistributedDataParallel(estimator(sampler=POINTS))
-    data = raw(SIZE)
-    if rank:
-        data['data_samples'][0].gt_normals.data.zero_()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(2):  # DDP fails in the second iteration if a parameter had no gradient
-        batch = model.module.data_preprocessor(copy.deepcopy(data), training=True)
-        optimizer.zero_grad()
-        model(mode='loss', **batch)['decode.loss_normal'].backward()
-        optimizer.step()
-    queue.put((rank, model.module.decode_head.conv_seg.weight.detach().sum().item()))
-    dist.destroy_process_group()
-
-
-def test_rank_without_valid_pixels_trains_with_the_others(tmp_path):
-    queue = mp.get_context('spawn').SimpleQueue()
-    mp.spawn(_rank, args=(tmp_path / 'store', queue), nprocs=2)
-    (_, one), (_, other) = queue.get(), queue.get()
-    assert one == other
 
 
 def test_bias_of_the_initialisation_holds_for_the_projection_too():
