@@ -14,12 +14,8 @@ import mmengine.registry
 import mmseg.registry
 from torch import nn
 
-from labelenc_mm import (  # noqa: F401  (they register the parts)
-    datasets,
-    detection,
-    evaluation,
-    pretraining,
-)
+# They register the parts.
+from labelenc_mm import datasets, detection, evaluation, pretraining  # noqa: F401
 
 PAGE = Path(__file__).with_name('options.md')
 HEADING = re.compile(r'^## `(\w+)`\n', re.MULTILINE)
