@@ -1,5 +1,7 @@
 """Pictures of normals and edges, and what is left to mmseg."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -90,5 +92,5 @@ def test_stock_hook_draws_such_samples_with_either_visualizer(tmp_path, visualiz
     sample.set_metainfo(dict(img_path=str(tmp_path / 'a.png')))
     hook = SegVisualizationHook(draw=True, interval=1)
     hook._visualizer = found
-    hook.after_test_iter(None, 0, {}, [sample])
+    hook.after_test_iter(SimpleNamespace(iter=0), 0, {}, [sample])
     assert list(tmp_path.rglob('vis_image/test_a*.png'))
