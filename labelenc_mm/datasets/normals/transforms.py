@@ -18,6 +18,8 @@ from torch import from_numpy
 from labelenc_mm.datasets.normals.normal_maps import ENCODINGS, NormalMapError, read_normals
 from labelenc_mm.segmentation.surface_normals.mirrored import MIRRORED
 
+_FLIP = 'flip_of_gt_normals'  # the last flip that the signs know of
+
 
 @TRANSFORMS.register_module()
 class LoadNormals(BaseTransform):
@@ -67,6 +69,7 @@ class LoadNormals(BaseTransform):
                 f'{results.get("img_path")} has {size}: restore the pair'
             )
         results['gt_normals'] = normals
+        results[_FLIP] = results.get('flip_direction')  # before, as in test-time augmentation
         results.setdefault('seg_fields', []).append('gt_normals')
         return results
 
@@ -82,6 +85,12 @@ class RandomFlipNormals(RandomFlip):
     A horizontal flip changes the sign of x, a vertical one that of y.
     """
 
+    def transform(self, results: dict) -> dict:
+        """Flip, or not."""
+        results = super().transform(results)
+        results[_FLIP] = results['flip_direction']
+        return results
+
     def _flip(self, results: dict) -> None:
         super()._flip(results)
         if 'gt_normals' in results:
@@ -91,10 +100,21 @@ class RandomFlipNormals(RandomFlip):
 
 @TRANSFORMS.register_module()
 class PackNormals(PackSegInputs):
-    """mmseg's ``PackSegInputs``, which packs ``gt_normals`` too: (3, H, W)."""
+    """mmseg's ``PackSegInputs``, which packs ``gt_normals`` too: (3, H, W).
+
+    Raises:
+        ValueError: The photo was flipped by another transform than :class:`RandomFlipNormals`, which leaves
+            the signs; names the file.
+    """
 
     def transform(self, results: dict) -> dict:
         """Pack."""
+        if 'gt_normals' in results and results.get(_FLIP) != results.get('flip_direction'):
+            raise ValueError(
+                f'{results.get("normal_map_path")}: the map was flipped '
+                f'({results.get("flip_direction")}) and its vectors were not: take RandomFlipNormals in the '
+                'place of RandomFlip'
+            )
         packed = super().transform(results)
         if 'gt_normals' in results:
             maps = np.ascontiguousarray(results['gt_normals'].transpose(2, 0, 1))

@@ -7,7 +7,13 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import TRANSFORMS
 from normal_files import encoded, random_normals, write_normals, write_rgb
 
-from labelenc_mm.datasets import LoadNormals, NormalMapError, NYUNormalDataset, RandomFlipNormals
+from labelenc_mm.datasets import (
+    LoadNormals,
+    NormalMapError,
+    NYUNormalDataset,
+    PackNormals,
+    RandomFlipNormals,
+)
 
 SIZE = (24, 37)
 
@@ -34,6 +40,19 @@ def test_two_flips_give_the_original(tmp_path, direction):
     twice = flip.transform(once)
     for key, value in before.items():
         np.testing.assert_array_equal(twice[key], value)
+
+
+def test_flip_that_leaves_the_signs_is_refused_and_one_before_loading_is_not(tmp_path):
+    stock = TRANSFORMS.build(dict(type='RandomFlip', prob=1.0))
+    pack = PackNormals()
+    wrong = stock.transform(LoadNormals().transform(sample(tmp_path)))
+    with pytest.raises(ValueError, match=r'a\.png.*horizontal.*RandomFlipNormals'):
+        pack.transform(wrong)
+    augmented = pack.transform(LoadNormals().transform(stock.transform(sample(tmp_path))))
+    assert augmented['data_samples'].flip  # the truth stays that of the photo
+    for prob in (0.0, 1.0):
+        right = RandomFlipNormals(prob=prob).transform(LoadNormals().transform(sample(tmp_path)))
+        assert pack.transform(right)['data_samples'].flip == bool(prob)
 
 
 def rendered(slope):
