@@ -45,7 +45,7 @@ class SurfaceNormalMetric(BaseMetric):
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self._seen = 0
-        self._sums = self._last = np.zeros(_PARTS[-1] + len(THRESHOLDS))
+        self._sums = self._last = _nothing()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Measure a batch of predictions.
@@ -74,7 +74,7 @@ class SurfaceNormalMetric(BaseMetric):
         is_repeated = get_rank() + (self._seen - 1) * get_world_size() >= size
         self.results = [self._sums if is_repeated else self._sums + self._last]
         self._seen = 0
-        self._sums = self._last = np.zeros(_PARTS[-1] + len(THRESHOLDS))
+        self._sums = self._last = _nothing()
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[NDArray[np.float64]]) -> dict[str, float]:
@@ -104,6 +104,10 @@ def angles(predicted: Tensor, true: Tensor) -> NDArray[np.float64]:
     sine, cosine = torch.linalg.cross(left, right).norm(dim=1), (left * right).sum(1)
     degrees = torch.rad2deg(torch.atan2(sine, cosine))
     return torch.where(left.eq(0).all(1), 90.0, degrees).cpu().numpy()
+
+
+def _nothing() -> NDArray[np.float64]:
+    return np.zeros(_PARTS[-1] + len(THRESHOLDS))
 
 
 def _sums(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
