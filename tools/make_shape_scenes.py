@@ -1,4 +1,4 @@
-"""Write the embedded data set, shape scenes: COCO json, images and label PNGs."""
+"""Write the embedded data set, shape scenes: COCO json, images, label PNGs; normals and edges on demand."""
 
 import argparse
 
@@ -32,6 +32,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='width of a band of 255 along outlines in the label PNGs (default: 0, none)',
     )
     parser.add_argument(
+        '--relief',
+        action='store_true',
+        help='things are domes under a light; also writes their surface normals and outlines',
+    )
+    parser.add_argument(
         '--format', choices=['png', 'jpg'], default='png', help='image format (default: png)'
     )
     parser.add_argument(
@@ -57,6 +62,7 @@ def main(argv: list[str] | None = None) -> None:
             tuple(args.size),
             args.seed,
             void_contour=args.void_contour,
+            relief=args.relief,
             image_format=args.format,
             workers=args.workers,
             overwrite=args.overwrite,

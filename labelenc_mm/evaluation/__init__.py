@@ -4,5 +4,6 @@
 import labelenc_mm.segmentation  # noqa: F401
 from labelenc_mm.evaluation.boundary_metric import BoundaryMetric
 from labelenc_mm.evaluation.palette_iou_metric import PaletteIoUMetric
+from labelenc_mm.evaluation.surface_normal_metric import SurfaceNormalMetric
 
-__all__ = ['BoundaryMetric', 'PaletteIoUMetric']
+__all__ = ['BoundaryMetric', 'PaletteIoUMetric', 'SurfaceNormalMetric']

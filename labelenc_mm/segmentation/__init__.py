@@ -15,6 +15,10 @@ from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomR
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
 from labelenc_mm.segmentation.hypercolumns.balanced_edge_loss import BalancedEdgeLoss
+from labelenc_mm.segmentation.hypercolumns.depth_head import (
+    HypercolumnDepthHead,
+    HypercolumnSiLogLoss,
+)
 from labelenc_mm.segmentation.hypercolumns.edge_tta_model import EdgeTTAModel
 from labelenc_mm.segmentation.hypercolumns.fcn_skip_head import FCNSkipHead
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import HypercolumnHead
@@ -52,6 +56,13 @@ from labelenc_mm.segmentation.label_structure.label_structure_visualization_hook
     LabelStructureVisualizationHook,
 )
 from labelenc_mm.segmentation.label_structure.one_hot_mse_loss import OneHotMSELoss
+from labelenc_mm.segmentation.map_visualizer import MapVisualizer
+from labelenc_mm.segmentation.surface_normals.normal_preprocessor import NormalDataPreProcessor
+from labelenc_mm.segmentation.surface_normals.surface_normal_estimator import (
+    SurfaceNormalEstimator,
+    SurfaceNormalTTAModel,
+)
+from labelenc_mm.segmentation.surface_normals.surface_normal_loss import SurfaceNormalLoss
 from labelenc_mm.segmentation.unet_decoder_head import UNetDecoderHead
 
 for _network in (EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG):
@@ -75,17 +86,24 @@ __all__ = [
     'FCNSkipHead',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
+    'HypercolumnDepthHead',
     'HypercolumnEncoderDecoder',
     'HypercolumnHead',
+    'HypercolumnSiLogLoss',
     'JointRandomResizedCrop',
     'LabelAutoEncoder',
     'LabelMapTargets',
     'LabelStructureHook',
     'LabelStructureMixin',
     'LabelStructureVisualizationHook',
+    'MapVisualizer',
+    'NormalDataPreProcessor',
     'OneHotMSELoss',
     'PixelTargets',
     'PointSampler',
+    'SurfaceNormalEstimator',
+    'SurfaceNormalLoss',
+    'SurfaceNormalTTAModel',
     'UNetDecoderHead',
     'UniformPointSampler',
     'VectorMapTargets',

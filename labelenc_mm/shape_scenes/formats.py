@@ -61,6 +61,26 @@ def add_void_contour(label_map: np.ndarray, masks: np.ndarray, width: int) -> np
     return np.where(differs, np.uint8(VOID), label_map)
 
 
+def object_edges(masks: np.ndarray) -> np.ndarray:
+    """Outlines of objects, one pixel wide.
+
+    Args:
+        masks: (N, H, W) bool, disjoint, from back to front.
+
+    Returns:
+        (H, W) bool: the pixels that have something further back, another object or none, above, below or
+        beside them.
+    """
+    numbers = np.zeros(masks.shape[1:], np.int32)
+    for number, mask in enumerate(masks, start=1):
+        numbers[mask] = number
+    around = np.pad(numbers, 1, mode='edge')
+    furthest = np.minimum.reduce(
+        [around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]]
+    )
+    return furthest < numbers
+
+
 def write_label_png(path: Path, label_map: np.ndarray) -> None:
     """Write a (H, W) uint8 label map as a palette PNG, whose pixel values are the labels.
 

@@ -13,6 +13,7 @@ import numpy as np
 from labelenc_mm.shape_scenes.layouts import CLUTTER, SCENE_TYPES, sample_bands, sample_placements
 from labelenc_mm.shape_scenes.materials import SPLITS, texture_bank
 from labelenc_mm.shape_scenes.outlines import OUTLINES
+from labelenc_mm.shape_scenes.relief import scene_normals, shade
 from labelenc_mm.shape_scenes.rendering import paint, pose_sprite, select_visible
 
 CLASSES = tuple(OUTLINES)
@@ -47,6 +48,7 @@ class Scene:
         labels: (N,) int64 class ids in [0, len(CLASSES)).
         masks: (N, H, W) bool, the visible pixels; masks of one image are disjoint.
         scene_type: 'street', 'park', 'shore' or 'lake'.
+        normals: (H, W, 3) float32 unit vectors, x right, y up, z to the viewer; None without relief.
     """
 
     image: np.ndarray
@@ -55,6 +57,7 @@ class Scene:
     labels: np.ndarray
     masks: np.ndarray
     scene_type: str
+    normals: np.ndarray | None = None
 
 
 class ShapeScenes:
@@ -64,13 +67,18 @@ class ShapeScenes:
         size: (H, W) in pixels, each at least 32.
         split: 'train' or 'val': same shapes, other colours and textures.
         seed: Seed of the data set.
+        relief: Whether things are domes under a light, with normals; all else is the same.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
 
     def __init__(
-        self, size: tuple[int, int] = (128, 128), split: str = 'train', seed: int = 0
+        self,
+        size: tuple[int, int] = (128, 128),
+        split: str = 'train',
+        seed: int = 0,
+        relief: bool = False,
     ) -> None:
         height, width = (int(side) for side in size)
         if min(height, width) < _MIN_SIDE:
@@ -82,6 +90,7 @@ class ShapeScenes:
         self.size = (height, width)
         self.split = split
         self.seed = int(seed)
+        self.relief = relief
 
     def __getitem__(self, index: int) -> Scene:
         """Draw the scene of an index >= 0 (IndexError below)."""
@@ -95,6 +104,10 @@ class ShapeScenes:
         sprites, visible = select_visible([sprite for sprite in posed if sprite], self.size)
         bank = texture_bank(self.split, self.seed)
         image = paint(self.size, bands, sprites, bank, self.split, rng)
+        normals = None
+        if self.relief:
+            normals = scene_normals(self.size, sprites, visible)
+            image = shade(image, normals)
 
         objects = [(s, v) for s, v in zip(sprites, visible, strict=True) if s.label != CLUTTER]
         labels = np.array([sprite.label for sprite, _ in objects], np.int64)
@@ -112,4 +125,4 @@ class ShapeScenes:
                 left + columns[-1] + 1,
                 top + rows[-1] + 1,
             )
-        return Scene(image, label_map, boxes, labels, masks, scene_type)
+        return Scene(image, label_map, boxes, labels, masks, scene_type, normals)

@@ -7,6 +7,12 @@
     root/images/{train,val}/000000.png   8-bit colour
     root/labels/{train,val}/000000.png   palette PNG: 0 background, class id + 1, 255 void
 
+and with ``relief=True``, in the layouts of NYUNormalDataset and BSDSEdgeDataset::
+
+    root/normals/{train,val}/000000.png      8-bit RGB, (v - 128) / 127: x right, y up, z to the viewer
+    root/boundaries/{train,val}/000000.png   16-bit gray, 1 on the outlines of objects: one annotator
+    root/annotators.json                     that number of annotators
+
 In a config of MMDetection: ``data_root=root, ann_file='annotations/train.json',
 data_prefix=dict(img='images/train/'), metainfo=dict(classes=CLASSES)``.
 """
@@ -22,11 +28,18 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from labelenc_mm.files import complete_folder
-from labelenc_mm.shape_scenes.formats import add_void_contour, to_coco, write_label_png
+from labelenc_mm.shape_scenes.formats import (
+    add_void_contour,
+    object_edges,
+    to_coco,
+    write_label_png,
+)
 from labelenc_mm.shape_scenes.materials import SPLITS
+from labelenc_mm.shape_scenes.relief import to_colors
 from labelenc_mm.shape_scenes.scenes import CLASSES, VERSION, ShapeScenes
 
 STAMP = 'shape_scenes.json'
@@ -46,6 +59,7 @@ def write_shape_scenes(
     seed: int = 0,
     *,
     void_contour: int = 0,
+    relief: bool = False,
     image_format: str = 'png',
     workers: int = 0,
     overwrite: bool = False,
@@ -65,6 +79,7 @@ def write_shape_scenes(
         seed: Seed of the data set.
         void_contour: Width in pixels of a band of 255 along the outlines in the label PNGs; 0 for
             none. Boxes and masks are not touched.
+        relief: Whether things are domes under a light, and normals and outlines are written too.
         image_format: 'png' or 'jpg' (smaller, no longer exact).
         workers: Number of processes; 0 works in this one.
         overwrite: Replace the whole folder if it holds damaged shape scenes or such with other
@@ -86,7 +101,7 @@ def write_shape_scenes(
             raise ValueError(f'{name} must not be negative, got {number}')
     if image_format not in _ENCODINGS:
         raise ValueError(f'image_format must be one of {[*_ENCODINGS]}, got {image_format!r}')
-    splits = {split: ShapeScenes(size, split, seed) for split in SPLITS}
+    splits = {split: ShapeScenes(size, split, seed, relief) for split in SPLITS}
     stamp: dict[str, Any] = {
         'generator': 'labelenc_mm.shape_scenes.write_shape_scenes',
         'version': VERSION,
@@ -96,11 +111,17 @@ def write_shape_scenes(
         'seed': int(seed),
         'image_format': image_format,
     }
+    if relief:
+        stamp['relief'] = True
     if _is_complete(root, stamp, overwrite):
         return root
     with complete_folder(root) as work, _mapper(workers) as mapper:
         for split, scenes in splits.items():
             _write_split(work, scenes, stamp[f'num_{split}'], stamp, mapper, progress)
+        if relief:
+            names = [f'{index:06d}' for index in range(max(num_train, num_val))]
+            annotators = {name: {'annotators': 1} for name in names}
+            (work / 'annotators.json').write_text(json.dumps(annotators), encoding='utf-8')
         (work / STAMP).write_text(json.dumps(stamp, indent=1) + '\n', encoding='utf-8')
     return root
 
@@ -120,11 +141,11 @@ def _is_complete(root: Path, stamp: dict[str, Any], overwrite: bool) -> bool:
         )
     differences = [
         f'{key} is {found.get(key)!r}, asked for {value!r}'
-        for key, value in stamp.items()
+        for key, value in {'relief': None, **stamp}.items()
         if found.get(key) != value
     ]
     for split in SPLITS:
-        for folder in ('images', 'labels'):
+        for folder in _folders('relief' in stamp):
             held = len(list((root / folder / split).glob('*')))
             if held != found.get(f'num_{split}'):
                 differences.append(f'{folder}/{split} holds {held} files')
@@ -154,6 +175,10 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
         pool.shutdown(cancel_futures=True)
 
 
+def _folders(relief: bool) -> tuple[str, ...]:
+    return ('images', 'labels', 'normals', 'boundaries') if relief else ('images', 'labels')
+
+
 def _write_split(
     work: Path,
     scenes: ShapeScenes,
@@ -163,7 +188,7 @@ def _write_split(
     progress: bool,
 ) -> None:
     split, (height, width) = scenes.split, scenes.size
-    for folder in ('images', 'labels'):
+    for folder in _folders(scenes.relief):
         (work / folder / split).mkdir(parents=True)
     write = partial(_write_scene, work, stamp['image_format'], stamp['void_contour'], scenes)
     images: list[dict[str, Any]] = []
@@ -192,13 +217,24 @@ def _write_scene(
     """Write image and label map of one scene; returns file name and annotations."""
     scene = scenes[index]
     name = f'{index:06d}.{image_format}'
-    # Not imwrite, which reports a full disk only by returning False.
-    encoded, data = cv2.imencode(f'.{image_format}', scene.image, _ENCODINGS[image_format])
-    if not encoded:
-        raise OSError(f'OpenCV cannot encode {name} as {image_format}')
-    (work / 'images' / scenes.split / name).write_bytes(data.tobytes())
+    _write_picture(work / 'images' / scenes.split / name, scene.image, image_format)
+    if scene.normals is not None:
+        png = f'{index:06d}.png'
+        _write_picture(
+            work / 'normals' / scenes.split / png, to_colors(scene.normals)[..., ::-1], 'png'
+        )
+        edges = object_edges(scene.masks).astype(np.uint16)
+        _write_picture(work / 'boundaries' / scenes.split / png, edges, 'png')
     label_map = scene.label_map
     if void_contour:
         label_map = add_void_contour(label_map, scene.masks, void_contour)
     write_label_png(work / 'labels' / scenes.split / f'{index:06d}.png', label_map)
     return name, to_coco(scene)
+
+
+def _write_picture(path: Path, picture: np.ndarray, image_format: str) -> None:
+    # Not imwrite, which reports a full disk only by returning False.
+    encoded, data = cv2.imencode(f'.{image_format}', picture, _ENCODINGS[image_format])
+    if not encoded:
+        raise OSError(f'OpenCV cannot encode {path.name} as {image_format}')
+    path.write_bytes(data.tobytes())

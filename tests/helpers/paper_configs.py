@@ -7,7 +7,7 @@ OURS = {
     'labelenc': ('bccd/', 'demo/', 'voc12/'),
     'label_structure': ('demo/', 'voc12/'),
     'ddep': ('demo/', 'voc12/'),
-    'pixelnet': ('voc12/',),
+    'pixelnet': ('bsds500/', 'demo/', 'nyuv2_normals/', 'voc12/'),
 }
 
 

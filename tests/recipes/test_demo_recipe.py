@@ -22,7 +22,7 @@ def plan(tmp_path):
     return plan_of('labelenc', tmp_path)
 
 
-@pytest.mark.parametrize('demo', ['labelenc', 'label_structure', 'ddep'])
+@pytest.mark.parametrize('demo', ['labelenc', 'label_structure', 'ddep', 'pixelnet'])
 def test_every_command_names_files_that_exist(demo, tmp_path):
     for run in plan_of(demo, tmp_path).runs.values():
         words = command_line(run, tmp_path, LaunchSettings(ROOT / 'tools'))
@@ -101,6 +101,34 @@ def test_ddep_is_all_that_differs_from_the_supervised_encoder(tmp_path):
         own = {k: v for k, v in pretraining.items() if k.startswith(f'model.{part}.')}
         own.pop('model.decode_head.num_classes', None)  # which plays no part in pretraining
         assert own == {k: rows['ddep'][k] for k in own} != {}
+
+
+def test_tasks_of_pixelnet_differ_in_targets_points_and_outputs_alone(tmp_path):
+    runs = plan_of('pixelnet', tmp_path).runs
+    wanted = {
+        task: runs[f'{task}-seed=0'].wanted() for task in ('segmentation', 'edges', 'normals')
+    }
+    head = 'model.decode_head.'
+    own = [
+        f'{head}{key}'
+        for key in ('num_classes', 'out_channels', 'threshold', 'targets', 'loss_decode')
+    ]
+    own += [
+        f'{head}sampler.type',
+        f'{head}sampler.positive_share',
+        'model.type',
+        'needs',
+        'dataset.',
+    ]
+    own += ['model.data_preprocessor.type', 'train_pipeline', 'test_pipeline', 'val_evaluator']
+    own += [f'{loader}_dataloader.dataset.' for loader in ('train', 'val', 'test')] + [
+        'test_evaluator'
+    ]
+    rest = [
+        {k: v for k, v in each.items() if not k.startswith(tuple(own))} for each in wanted.values()
+    ]
+    assert rest[0] == rest[1] == rest[2]
+    assert len({each[f'{head}loss_decode.type'] for each in wanted.values()}) == 3
 
 
 def test_its_classes_are_those_of_the_data(plan):

@@ -79,6 +79,15 @@ class TapHead(BaseDecodeHead):
         if not widths:
             del self.conv_seg
 
+    def init_weights(self) -> None:
+        """As mmengine; the bias of ``init_cfg`` for convolutions holds for the projection too."""
+        super().init_weights()
+        configs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg]
+        for config in configs:
+            # The projection adds up convolutions and has one bias, a parameter of its own.
+            if 'bias' in config and 'Conv2d' in config.get('layer', ()):
+                nn.init.constant_(self.projection.bias, config['bias'])
+
     def loss(
         self, inputs: Sequence[Tensor], batch_data_samples: list[SegDataSample], train_cfg: dict
     ) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Surface normals: the data set, loading, mirroring."""
