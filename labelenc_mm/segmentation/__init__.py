@@ -11,6 +11,7 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 from mmseg.registry import MODELS
 
 from labelenc_mm.networks import EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG
+from labelenc_mm.segmentation.data.gray_images import GraySegDataPreProcessor
 from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
@@ -71,6 +72,7 @@ __all__ = [
     'FCNSkipHead',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
+    'GraySegDataPreProcessor',
     'HypercolumnEncoderDecoder',
     'HypercolumnHead',
     'JointRandomResizedCrop',
