@@ -20,6 +20,7 @@ class TappedVGG(TappedChain):
     ===================== ========== ==================== ===================================
     tap                   stride     channels             what
     ===================== ========== ==================== ===================================
+    ``data``              1          ``in_channels``      the image
     ``conv1_1`` …         1 … 16     64 128 256 512 512   after ReLU
     ``pool1`` … ``pool5`` 2 … 32     the same             2x2 max-pooling of the stage
     ``fc6``               32         4096                 7x7 convolution, padding 3, ReLU
@@ -54,7 +55,7 @@ class TappedVGG(TappedChain):
         fc_dropout: float = 0.5,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        chain = []
+        chain = [Link('data', nn.Identity, in_channels, 1)]
         channels, stride = in_channels, 1
         for stage, (convs, width) in enumerate(zip(_CONVS, _WIDTHS, strict=True), 1):
             widths = [channels] + [width * base_channels] * convs
@@ -86,7 +87,7 @@ class TappedVGG(TappedChain):
                 names[f'features.{position}'] = f'{name}.conv'
                 names[f'features.{position + 1}'] = f'{name}.norm'
                 position += 3 if self.has_norm else 2
-            else:
+            elif name != 'data':
                 position += 1
         names.update({'classifier.0': 'fc6.conv', 'classifier.3': 'fc7.conv'})
         renamed = {}
