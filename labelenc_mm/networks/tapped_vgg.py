@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labelenc_mm.networks.tapped_chain import Link, TappedChain, conv_unit
+from labelenc_mm.networks.tapped_chain import (
+    Link,
+    TappedChain,
+    as_convolution,
+    conv_unit,
+)
 
 _CONVS = (2, 2, 3, 3, 3)  # convolutions a stage
 _WIDTHS = (1, 2, 4, 8, 8)  # channels of a stage, in multiples of the first one's
@@ -41,6 +46,10 @@ class TappedVGG(TappedChain):
         fc_norm_cfg: Their normalisation: none in vgg16_bn, that of the convolutions in colorization
             (Larsson et al., CVPR 2017).
         fc_dropout: Dropout after fc6 and fc7 in training.
+        pad_with_bias: Whether a convolution is padded by what the one before it makes of an input of zeros
+        (its
+            bias, normalised and rectified) in the place of zeros, from which activations grow towards the
+            border (Larsson et al., sec. 4.1). Weights are the same.
         init_cfg: As in mmengine; None for training from scratch.
     """
 
@@ -53,6 +62,7 @@ class TappedVGG(TappedChain):
         fc_channels: int = 4096,
         fc_norm_cfg: dict | None = None,
         fc_dropout: float = 0.5,
+        pad_with_bias: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         chain = [Link('data', nn.Identity, in_channels, 1)]
@@ -77,6 +87,25 @@ class TappedVGG(TappedChain):
             channels = fc_channels
         super().__init__(chain, taps, init_cfg)
         self.has_norm = norm_cfg is not None
+        self.pad_with_bias = pad_with_bias
+
+    def step(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
+        """Run one module; with ``pad_with_bias`` it finds padding around its input."""
+        padding = module.conv.padding[0] if hasattr(module, 'conv') else 0
+        before = self._unit_before(name)
+        if not (self.pad_with_bias and padding and before is not None):
+            return module(x)
+        return _run_padded(module, x, _answer_to_zeros(before), padding)
+
+    def _unit_before(self, name: str) -> nn.Module | None:
+        """The last convolution unit in front of a module."""
+        found = None
+        for other, module in self.named_children():
+            if other == name:
+                return found
+            if hasattr(module, 'conv'):
+                found = module
+        return None
 
     def from_torchvision(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """torchvision numbers convolutions, norm layers, ReLUs and poolings as they follow."""
@@ -97,13 +126,37 @@ class TappedVGG(TappedChain):
             if name is None or not hasattr(self, name.split('.')[0]):
                 continue
             if name.startswith('fc') and kind == 'weight':
-                value = self._as_convolution(value, name)
+                value = as_convolution(value, self.get_submodule(name))
             renamed[f'{name}.{kind}'] = value
         return renamed
 
-    def _as_convolution(self, weight: Tensor, name: str) -> Tensor:
-        """A fully connected layer's weight, whose input was a flattened (C, k, k) map."""
-        shape = self.get_submodule(name).weight.shape
-        assert isinstance(shape, torch.Size)
-        # Where it does not fit it stays as it is, and the comparison of shapes names it.
-        return weight.view(shape) if weight.numel() == shape.numel() else weight
+
+def _answer_to_zeros(unit: nn.Module) -> Tensor:
+    """(C,) what convolution, normalisation by its statistics and ReLU make of zeros."""
+    value = unit.conv.bias
+    norm = getattr(unit, 'norm', None)
+    if norm is not None:
+        value = F.batch_norm(
+            value[None],
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            training=False,
+            eps=norm.eps,
+        )[0]
+    return value.relu()
+
+
+def _run_padded(unit: nn.Module, x: Tensor, values: Tensor, padding: int) -> Tensor:
+    """Run a unit on a map with so many cells of a value for each channel around it."""
+    n, channels, height, width = x.shape
+    frame = values.view(1, -1, 1, 1).expand(n, channels, height + 2 * padding, width + 2 * padding)
+    inner = (slice(None), slice(None), slice(padding, -padding), slice(padding, -padding))
+    padded = frame.to(x.dtype).clone()
+    padded[inner] = x
+    x = F.conv2d(padded, unit.conv.weight, unit.conv.bias)
+    for name, module in unit.named_children():
+        if name != 'conv':
+            x = module(x)
+    return x

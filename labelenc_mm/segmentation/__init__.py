@@ -10,12 +10,19 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 
 from mmseg.registry import MODELS
 
-from labelenc_mm.networks import EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG
+from labelenc_mm.networks import (
+    EfficientNetLite,
+    HybridViT,
+    TappedAlexNet,
+    TappedDenseNet,
+    TappedVGG,
+)
 from labelenc_mm.segmentation.data.gray_images import GraySegDataPreProcessor
 from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
 from labelenc_mm.segmentation.hypercolumns.fcn_skip_head import FCNSkipHead
+from labelenc_mm.segmentation.hypercolumns.field_of_view_neck import FieldOfViewNeck
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import HypercolumnHead
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_segmentor import HypercolumnEncoderDecoder
 from labelenc_mm.segmentation.hypercolumns.pixel_targets import (
@@ -53,7 +60,7 @@ from labelenc_mm.segmentation.label_structure.label_structure_visualization_hook
 from labelenc_mm.segmentation.label_structure.one_hot_mse_loss import OneHotMSELoss
 from labelenc_mm.segmentation.unet_decoder_head import UNetDecoderHead
 
-for _network in (EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG):
+for _network in (EfficientNetLite, HybridViT, TappedAlexNet, TappedDenseNet, TappedVGG):
     MODELS.register_module(module=_network)
 register_label_structure_segmentors()
 
@@ -70,6 +77,7 @@ __all__ = [
     'BlankImageLikeLabelMap',
     'CheckLabelMapSize',
     'FCNSkipHead',
+    'FieldOfViewNeck',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
     'GraySegDataPreProcessor',

@@ -69,12 +69,12 @@ class ColorTargets(PixelTargets):
 
     @abstractmethod
     def sums(self, scores: Tensor, values: Tensor, weight: Tensor) -> dict[str, Tensor]:
-        """Sums over the pixels of one photo, from which means over photos and their constant are made.
+        """Sums over pixels of one photo, from which means over photos and their constant are made.
 
         Args:
-            scores: (num_outputs, H, W) output of the head.
-            values: (num_outputs, H, W) what it should be.
-            weight: (parts, H, W), a part being a histogram, or both values.
+            scores: (num_outputs, P, 1) output of the head.
+            values: (num_outputs, P, 1) what it should be.
+            weight: (parts, P, 1), a part being a histogram, or both values.
 
         Returns:
             ``error`` and ``weight`` (parts,), and ``values`` (parts, outputs a part), all weighted; and
@@ -161,7 +161,7 @@ class ColorHistogramTargets(ColorTargets):
     def sums(self, scores: Tensor, values: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Of hue and chroma; ``error`` are divergences."""
         parts = values.unflatten(0, (2, self.bins))
-        errors = divergences(scores.unsqueeze(0), values.unsqueeze(0))[0]
+        errors = divergences(scores[None], values[None])[0]
         return dict(
             error=_sum(errors * weight),
             weight=_sum(weight),

@@ -13,6 +13,7 @@ from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.handover.declaration import HandsOver, Leaves
 from labelenc_mm.networks.blank_image import image_channels
+from labelenc_mm.networks.point_drawing import DrawnPoints
 from labelenc_mm.pretraining.colorization.color_heads import ColorHead
 from labelenc_mm.pretraining.colorization.color_targets import OUTSIDE
 from labelenc_mm.pretraining.inside_images import inside_images
@@ -130,11 +131,13 @@ class ColorizationPretrainer(
             255, and ``color_sums``, a dict of tensors from which :class:`ColorizationMetric` makes its means.
         """
         levels = self._note_photos(inputs, data_samples)
-        scores = self.decode_head.forward(
-            self.extract_feat(self._gray(levels)), (inputs.shape[-2], inputs.shape[-1])
-        ).float()
+        size = (inputs.shape[-2], inputs.shape[-1])
+        scores = self.decode_head.forward(self.extract_feat(self._gray(levels)), size).float()
         targets = self.decode_head.targets
-        truth = targets.everywhere(targets.read(data_samples))
+        maps = targets.read(data_samples)
+        points = self._grid(targets.is_known(maps))
+        at_points = scores.flatten(2)[..., points.cells[0]].unsqueeze(-1)
+        truth = targets.at_points(maps, points)
         gray = levels.mean(1)
         colored = targets.colors(scores, gray / 255) * 255
         for index, sample in enumerate(data_samples):
@@ -143,7 +146,7 @@ class ColorizationPretrainer(
             for name, images in pictures.items():
                 picture = PixelData(data=images[index, :, :height, :width])
                 sample.set_field(picture, name, dtype=PixelData)
-            sums = targets.sums(*(each[index] for each in (scores, *truth)))
+            sums = targets.sums(*(each[index] for each in (at_points, *truth)))
             sample.set_field(sums, 'color_sums')
         return data_samples
 
@@ -162,6 +165,16 @@ class ColorizationPretrainer(
         for sample, photo in zip(data_samples, photos, strict=True):
             sample.set_field(PixelData(data=photo), field, dtype=PixelData)
         return levels
+
+    def _grid(self, known: Tensor) -> DrawnPoints:
+        """One pixel of each square of ``test_stride``, as far as they are of a photo."""
+        height, width = known.shape[-2:]
+        rows, columns = (
+            torch.arange(0, length, self.decode_head.test_stride, device=known.device)
+            for length in (height, width)
+        )
+        cells = (rows[:, None] * width + columns).flatten().expand(len(known), -1)
+        return DrawnPoints(cells, known.flatten(1).gather(1, cells))
 
     def _gray(self, levels: Tensor) -> Tensor:
         return gray_input(levels, self.data_preprocessor, self.channels)
