@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from labelenc_mm.networks.tapped_chain import (
     Link,
@@ -87,25 +88,19 @@ class TappedVGG(TappedChain):
             channels = fc_channels
         super().__init__(chain, taps, init_cfg)
         self.has_norm = norm_cfg is not None
-        self.pad_with_bias = pad_with_bias
+        self._paddings: dict[str, tuple[nn.Module, int]] = {}
+        if pad_with_bias:
+            units = [(n, m) for n, m in self.named_children() if isinstance(m, nn.Sequential)]
+            for (_, before), (name, unit) in pairwise(units):
+                self._paddings[name] = before, unit.conv.padding[0]
+                unit.conv.padding = (0, 0)
 
     def step(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
         """Run one module; with ``pad_with_bias`` it finds padding around its input."""
-        padding = module.conv.padding[0] if hasattr(module, 'conv') else 0
-        before = self._unit_before(name)
-        if not (self.pad_with_bias and padding and before is not None):
-            return module(x)
-        return _run_padded(module, x, _answer_to_zeros(before), padding)
-
-    def _unit_before(self, name: str) -> nn.Module | None:
-        """The last convolution unit in front of a module."""
-        found = None
-        for other, module in self.named_children():
-            if other == name:
-                return found
-            if hasattr(module, 'conv'):
-                found = module
-        return None
+        if name in self._paddings:
+            before, padding = self._paddings[name]
+            x = _frame(x, _answer_to_zeros(before), padding)
+        return module(x)
 
     def from_torchvision(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """torchvision numbers convolutions, norm layers, ReLUs and poolings as they follow."""
@@ -135,7 +130,7 @@ def _answer_to_zeros(unit: nn.Module) -> Tensor:
     """(C,) what convolution, normalisation by its statistics and ReLU make of zeros."""
     value = unit.conv.bias
     norm = getattr(unit, 'norm', None)
-    if norm is not None:
+    if isinstance(norm, _BatchNorm):
         value = F.batch_norm(
             value[None],
             norm.running_mean,
@@ -148,15 +143,10 @@ def _answer_to_zeros(unit: nn.Module) -> Tensor:
     return value.relu()
 
 
-def _run_padded(unit: nn.Module, x: Tensor, values: Tensor, padding: int) -> Tensor:
-    """Run a unit on a map with so many cells of a value for each channel around it."""
-    n, channels, height, width = x.shape
-    frame = values.view(1, -1, 1, 1).expand(n, channels, height + 2 * padding, width + 2 * padding)
-    inner = (slice(None), slice(None), slice(padding, -padding), slice(padding, -padding))
-    padded = frame.to(x.dtype).clone()
-    padded[inner] = x
-    x = F.conv2d(padded, unit.conv.weight, unit.conv.bias)
-    for name, module in unit.named_children():
-        if name != 'conv':
-            x = module(x)
-    return x
+def _frame(x: Tensor, values: Tensor, width: int) -> Tensor:
+    """A map with so many cells of a value for each channel around it."""
+    n, channels, rows, columns = x.shape
+    frame = values.view(1, -1, 1, 1).expand(n, channels, rows + 2 * width, columns + 2 * width)
+    framed = frame.to(x.dtype).clone()
+    framed[:, :, width : width + rows, width : width + columns] = x
+    return framed

@@ -239,6 +239,7 @@ def test_full_size_networks_are_those_of_the_papers():
 def test_nothing_behind_the_last_tap_is_built_and_all_parameters_get_gradients():
     backbone = TappedVGG(('conv2_1', 'conv1_2'), base_channels=WIDTH)
     assert [name for name, _ in backbone.named_children()] == [
+        'data',
         'conv1_1',
         'conv1_2',
         'pool1',

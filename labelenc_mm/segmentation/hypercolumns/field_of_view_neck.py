@@ -1,4 +1,5 @@
-"""Field-of-view blocks: a larger receptive field on top of any backbone (Larsson et al., CVPR 2017, sec. 4.1)."""
+"""Field-of-view blocks: a larger receptive field on top of any backbone (Larsson et al., CVPR 2017, sec.
+4.1)."""
 
 from collections.abc import Sequence
 
@@ -11,11 +12,11 @@ from labelenc_mm.networks.tapped_chain import conv_unit
 
 @MODELS.register_module()
 class FieldOfViewNeck(BaseModule):
-    """Adds maps behind the last one of a backbone: 2x2 max-pooling of stride 2, 3x3 convolution and ReLU each.
+    """Adds maps behind the last one of a backbone: 2x2 max-pooling, 3x3 convolution and ReLU.
 
-    Dilated convolutions would give the filters another meaning; these leave the pretrained network as it is, and
-    its names, too: a neck fits VGG, AlexNet and ResNet alike. On VGG-16 each block adds 160 pixels to the receptive
-    field.
+    Dilated convolutions would give the filters another meaning; these leave the pretrained network as it is,
+    and its names, too: a neck fits VGG, AlexNet and ResNet alike. On VGG-16 each block adds 160 pixels to the
+    receptive field.
 
     Args:
         in_channels: Channels of the backbone's last map: ``fc_channels`` with ``fc7``, 2048 of a ResNet-152.
@@ -40,7 +41,8 @@ class FieldOfViewNeck(BaseModule):
             in_channels = channels
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The maps of the backbone, and one (N, channels, ceil(h / 2), ceil(w / 2)) map a block behind them."""
+        """The maps of the backbone, and one (N, channels, ceil(h / 2), ceil(w / 2)) map a block behind
+        them."""
         maps = list(inputs)
         for block in self.blocks:
             maps.append(block(maps[-1]))

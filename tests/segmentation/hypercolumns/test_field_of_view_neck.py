@@ -24,7 +24,7 @@ def test_each_block_pools_convolves_and_rectifies_the_last_map():
     x = last
     for block, output in zip(neck.blocks, found[2:]):
         x = F.max_pool2d(x, 2, 2, ceil_mode=True)
-        x = F.conv2d(x, block.conv.weight, block.conv.bias, padding=1).relu()
+        x = F.conv2d(x, block[1].weight, block[1].bias, padding=1).relu()
         torch.testing.assert_close(output, x)
     assert [tuple(each.shape[1:]) for each in found[2:]] == [(5, 6, 5), (5, 3, 3)]
 
