@@ -7,6 +7,7 @@ OURS = {
     'labelenc': ('bccd/', 'demo/', 'voc12/'),
     'label_structure': ('demo/', 'voc12/'),
     'ddep': ('demo/', 'voc12/'),
+    'colorization': ('voc12/',),
 }
 
 
