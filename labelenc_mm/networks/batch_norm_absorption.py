@@ -42,8 +42,7 @@ def absorb_batch_norm(
     Args:
         network: Any whose layers run once a pass.
         run: Runs it on an image that shows all its layers at work, and gives its outputs; run again
-        afterwards,
-            these have to be the same.
+            afterwards, these have to be the same.
         keep_layers: Leave the layers there, with a mean of 0 and a variance of 1: what a network needs whose
             convolutions have no bias (ResNet). Train it with the layers in evaluation mode.
 

@@ -48,9 +48,8 @@ class TappedVGG(TappedChain):
             (Larsson et al., CVPR 2017).
         fc_dropout: Dropout after fc6 and fc7 in training.
         pad_with_bias: Whether a convolution is padded by what the one before it makes of an input of zeros
-        (its
-            bias, normalised and rectified) in the place of zeros, from which activations grow towards the
-            border (Larsson et al., sec. 4.1). Weights are the same.
+            (its bias, normalised and rectified) in the place of zeros, from which activations grow towards
+            the border (Larsson et al., sec. 4.1). Weights are the same.
         init_cfg: As in mmengine; None for training from scratch.
     """
 

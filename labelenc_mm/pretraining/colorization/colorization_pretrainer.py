@@ -44,9 +44,8 @@ class ColorizationPretrainer(
     Args:
         decode_head: Config of a :class:`ColorHistogramHead` (the default) or a :class:`ColorRegressionHead`.
         data_preprocessor: Config of a ``SegDataPreProcessor``; by default photos from 0 to 1, less their mean
-        of
-            0.4488 (released code). One that says neither ``size`` nor ``size_divisor`` pads the photos of a
-            batch to the largest; no point is drawn in padding.
+            of 0.4488 (released code). One that says neither ``size`` nor ``size_divisor`` pads the photos of
+            a batch to the largest; no point is drawn in padding.
         kwargs: Of the segmentor.
 
     Raises:
