@@ -18,6 +18,7 @@ TOOLBOXES = {
     'labelenc': pytest.importorskip('mmdet.registry'),
     'label_structure': pytest.importorskip('mmseg.registry'),
     'ddep': pytest.importorskip('mmseg.registry'),
+    'colorization': pytest.importorskip('mmseg.registry'),
 }
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'
