@@ -157,7 +157,7 @@ class _Calls:
         return None
 
 
-def _absorb(convolution: nn.Module, norm: Any, keep_layers: bool) -> None:
+def _absorb(convolution: Any, norm: Any, keep_layers: bool) -> None:
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.affine:
         scale = scale * norm.weight.double()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -87,12 +88,13 @@ class TappedVGG(TappedChain):
             channels = fc_channels
         super().__init__(chain, taps, init_cfg)
         self.has_norm = norm_cfg is not None
-        self._paddings: dict[str, tuple[nn.Module, int]] = {}
+        self._paddings: dict[str, tuple[Any, int]] = {}
         if pad_with_bias:
-            units = [(n, m) for n, m in self.named_children() if isinstance(m, nn.Sequential)]
-            for (_, before), (name, unit) in pairwise(units):
-                self._paddings[name] = before, unit.conv.padding[0]
-                unit.conv.padding = (0, 0)
+            children: list[tuple[str, Any]] = list(self.named_children())
+            units = [each for each in children if isinstance(each[1], nn.Sequential)]
+            for (_, left), (name, right) in pairwise(units):
+                self._paddings[name] = left, right.conv.padding[0]
+                right.conv.padding = (0, 0)
 
     def step(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
         """Run one module; with ``pad_with_bias`` it finds padding around its input."""
@@ -125,7 +127,7 @@ class TappedVGG(TappedChain):
         return renamed
 
 
-def _answer_to_zeros(unit: nn.Module) -> Tensor:
+def _answer_to_zeros(unit: Any) -> Tensor:
     """(C,) what convolution, normalisation by its statistics and ReLU make of zeros."""
     value = unit.conv.bias
     norm = getattr(unit, 'norm', None)
