@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from labelenc_mm.pretraining import DenoisingDecoderPretrainer, GaussianCorruption
-from labelenc_mm.pretraining.denoising.inside_images import image_moments
+from labelenc_mm.pretraining.inside_images import image_moments
+from labelenc_mm.segmentation.data.gray_images import to_rgb_levels
 
 _PANEL = 2.0  # inches
 
@@ -118,5 +119,5 @@ def draw_sheet(sheet: Sheet) -> Figure:
 
 def _picture(images: Tensor, preprocessor: nn.Module) -> np.ndarray:
     """A normalised (1, 3, H, W) image as a picture."""
-    picture = DenoisingDecoderPretrainer.to_gray_levels(images[0], preprocessor)
+    picture = to_rgb_levels(images[0], preprocessor)
     return picture.permute(1, 2, 0).cpu().numpy().round().clip(0, 255).astype(np.uint8)

@@ -9,6 +9,7 @@ from labelenc_mm.networks.label_encoder import LabelEncoder
 from labelenc_mm.networks.label_map_coder import LabelMapDecoder, LabelMapEncoder
 from labelenc_mm.networks.point_drawing import draw_balanced, draw_uniform
 from labelenc_mm.networks.point_sampling import pixel_grid, sample_points, upsample_by_stride
+from labelenc_mm.networks.tapped_alexnet import TappedAlexNet
 from labelenc_mm.networks.tapped_densenet import TappedDenseNet
 from labelenc_mm.networks.tapped_vgg import TappedVGG
 
@@ -20,6 +21,7 @@ __all__ = [
     'LabelEncoder',
     'LabelMapDecoder',
     'LabelMapEncoder',
+    'TappedAlexNet',
     'TappedDenseNet',
     'TappedVGG',
     'draw_balanced',

@@ -9,6 +9,7 @@ gives the maps out: ``taps`` (names), ``tap_channels`` and ``tap_strides`` (pixe
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import torch
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
@@ -84,10 +85,14 @@ class TappedChain(CompleteWeights):
             )
         maps = {}
         for name, module in self.named_children():
-            x = module(x)
+            x = self.step(name, module, x)
             if name in self.taps:
                 maps[name] = x
         return tuple(maps[name] for name in self.taps)
+
+    def step(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
+        """Run one module of the chain; subclasses may prepare its input."""
+        return module(x)
 
     def from_foreign(self, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Weights in torchvision's layout begin with ``features.``."""
@@ -115,12 +120,17 @@ def conv_unit(
     norm_cfg: dict | None = None,
     bias: bool = True,
     dropout: float = 0.0,
+    groups: int = 1,
+    padding: int | str | None = None,
 ) -> nn.Sequential:
     """Convolution that keeps the size at stride 1, normalisation if any, ReLU, dropout if any."""
     unit = nn.Sequential()
+    padding = kernel_size // 2 if padding is None else padding
     unit.add_module(
         'conv',
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=bias),
+        nn.Conv2d(
+            in_channels, out_channels, kernel_size, stride, padding, bias=bias, groups=groups
+        ),
     )
     if norm_cfg is not None:
         unit.add_module('norm', build_norm_layer(norm_cfg, out_channels)[1])
@@ -128,3 +138,13 @@ def conv_unit(
     if dropout > 0:
         unit.add_module('dropout', nn.Dropout(dropout))
     return unit
+
+
+def as_convolution(weight: Tensor, convolution: nn.Module) -> Tensor:
+    """A fully connected layer's weight, whose input was a flattened (C, k, k) map, as a convolution's.
+
+    Where it does not fit it stays as it is, and the comparison of shapes names it.
+    """
+    shape = convolution.weight.shape
+    assert isinstance(shape, torch.Size)
+    return weight.view(shape) if weight.numel() == shape.numel() else weight

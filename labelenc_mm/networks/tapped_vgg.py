@@ -3,11 +3,18 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from labelenc_mm.networks.tapped_chain import Link, TappedChain, conv_unit
+from labelenc_mm.networks.tapped_chain import (
+    Link,
+    TappedChain,
+    as_convolution,
+    conv_unit,
+)
 
 _CONVS = (2, 2, 3, 3, 3)  # convolutions a stage
 _WIDTHS = (1, 2, 4, 8, 8)  # channels of a stage, in multiples of the first one's
@@ -20,6 +27,7 @@ class TappedVGG(TappedChain):
     ===================== ========== ==================== ===================================
     tap                   stride     channels             what
     ===================== ========== ==================== ===================================
+    ``data``              1          ``in_channels``      the image
     ``conv1_1`` …         1 … 16     64 128 256 512 512   after ReLU
     ``pool1`` … ``pool5`` 2 … 32     the same             2x2 max-pooling of the stage
     ``fc6``               32         4096                 7x7 convolution, padding 3, ReLU
@@ -40,6 +48,9 @@ class TappedVGG(TappedChain):
         fc_norm_cfg: Their normalisation: none in vgg16_bn, that of the convolutions in colorization
             (Larsson et al., CVPR 2017).
         fc_dropout: Dropout after fc6 and fc7 in training.
+        pad_with_bias: Whether a convolution is padded by what the one before it makes of an input of zeros
+            (its bias, normalised and rectified) in the place of zeros, from which activations grow towards
+            the border (Larsson et al., sec. 4.1). Weights are the same.
         init_cfg: As in mmengine; None for training from scratch.
     """
 
@@ -52,9 +63,10 @@ class TappedVGG(TappedChain):
         fc_channels: int = 4096,
         fc_norm_cfg: dict | None = None,
         fc_dropout: float = 0.5,
+        pad_with_bias: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        chain = []
+        chain = [Link('data', nn.Identity, in_channels, 1)]
         channels, stride = in_channels, 1
         for stage, (convs, width) in enumerate(zip(_CONVS, _WIDTHS, strict=True), 1):
             widths = [channels] + [width * base_channels] * convs
@@ -76,6 +88,20 @@ class TappedVGG(TappedChain):
             channels = fc_channels
         super().__init__(chain, taps, init_cfg)
         self.has_norm = norm_cfg is not None
+        self._paddings: dict[str, tuple[Any, int]] = {}
+        if pad_with_bias:
+            children: list[tuple[str, Any]] = list(self.named_children())
+            units = [each for each in children if isinstance(each[1], nn.Sequential)]
+            for (_, left), (name, right) in pairwise(units):
+                self._paddings[name] = left, right.conv.padding[0]
+                right.conv.padding = (0, 0)
+
+    def step(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
+        """Run one module; with ``pad_with_bias`` it finds padding around its input."""
+        if name in self._paddings:
+            before, padding = self._paddings[name]
+            x = _frame(x, _answer_to_zeros(before), padding)
+        return module(x)
 
     def from_torchvision(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """torchvision numbers convolutions, norm layers, ReLUs and poolings as they follow."""
@@ -86,7 +112,7 @@ class TappedVGG(TappedChain):
                 names[f'features.{position}'] = f'{name}.conv'
                 names[f'features.{position + 1}'] = f'{name}.norm'
                 position += 3 if self.has_norm else 2
-            else:
+            elif name != 'data':
                 position += 1
         names.update({'classifier.0': 'fc6.conv', 'classifier.3': 'fc7.conv'})
         renamed = {}
@@ -96,13 +122,32 @@ class TappedVGG(TappedChain):
             if name is None or not hasattr(self, name.split('.')[0]):
                 continue
             if name.startswith('fc') and kind == 'weight':
-                value = self._as_convolution(value, name)
+                value = as_convolution(value, self.get_submodule(name))
             renamed[f'{name}.{kind}'] = value
         return renamed
 
-    def _as_convolution(self, weight: Tensor, name: str) -> Tensor:
-        """A fully connected layer's weight, whose input was a flattened (C, k, k) map."""
-        shape = self.get_submodule(name).weight.shape
-        assert isinstance(shape, torch.Size)
-        # Where it does not fit it stays as it is, and the comparison of shapes names it.
-        return weight.view(shape) if weight.numel() == shape.numel() else weight
+
+def _answer_to_zeros(unit: Any) -> Tensor:
+    """(C,) what convolution, normalisation by its statistics and ReLU make of zeros."""
+    value = unit.conv.bias
+    norm = getattr(unit, 'norm', None)
+    if isinstance(norm, _BatchNorm):
+        value = F.batch_norm(
+            value[None],
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            training=False,
+            eps=norm.eps,
+        )[0]
+    return value.relu()
+
+
+def _frame(x: Tensor, values: Tensor, width: int) -> Tensor:
+    """A map with so many cells of a value for each channel around it."""
+    n, channels, rows, columns = x.shape
+    frame = values.view(1, -1, 1, 1).expand(n, channels, rows + 2 * width, columns + 2 * width)
+    framed = frame.to(x.dtype).clone()
+    framed[:, :, width : width + rows, width : width + columns] = x
+    return framed

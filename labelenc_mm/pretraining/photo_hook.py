@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from mmseg.registry import HOOKS
 
 from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.pretraining.photo_dataset import PhotoError
@@ -14,6 +15,7 @@ from labelenc_mm.segmentation.label_structure.export import export_segmentor
 _SHOWN = 20  # damaged photos by name
 
 
+@HOOKS.register_module()
 class PhotoHook(HandOverHook):
     """Counts photos and tells of gray and damaged ones.
 

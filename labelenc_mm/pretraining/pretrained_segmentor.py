@@ -1,8 +1,8 @@
 """The pretrained segmentor: what label-free pretraining leaves for a fine-tuning on labels.
 
 ``pretrained_segmentor.pth`` holds backbone, neck and decode head under the stock names, without classifier,
-as plain tensors that ``load_from`` of the stock toolbox takes; what they come from stands in the file and, to
-be read, in ``pretrained_segmentor.json`` beside it.
+or the backbone alone, as plain tensors that ``load_from`` of the stock toolbox takes; what they come from
+stands in the file and, to be read, in ``pretrained_segmentor.json`` beside it.
 """
 
 import logging
@@ -16,7 +16,7 @@ from torch import nn
 
 from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
 from labelenc_mm.handover.artefact import ArtefactError
-from labelenc_mm.handover.declaration import ArtefactKind, Outside, Take
+from labelenc_mm.handover.declaration import ArtefactKind, Outside, Take, Under
 
 
 def pretrained_segmentor(dropped: Sequence[str] = ()) -> ArtefactKind:
@@ -29,7 +29,7 @@ def pretrained_segmentor(dropped: Sequence[str] = ()) -> ArtefactKind:
         kind='labelenc_mm pretrained segmentor',
         noun='pretrained segmentor',
         file_name='pretrained_segmentor.pth',
-        origin='Pretrain it first, e.g. with a config of configs/ddep',
+        origin='Pretrain it first, e.g. with a config of configs/ddep or configs/colorization',
         parts={'': Outside(dropped)},
         labels_of='pretraining',
         checks={
@@ -44,13 +44,15 @@ def pretrained_segmentor(dropped: Sequence[str] = ()) -> ArtefactKind:
 class LoadPretrainedSegmentor(Hook):
     """Start a fine-tuning from ``pretrained_segmentor.pth``.
 
-    Everything but the classifiers and auxiliary heads has to be in the file, and nothing else; what starts
-    fresh is named in the log. It is loaded after the backbone's own weights and after ``load_from``; a
-    resumed training goes on from its checkpoint instead.
+    Everything but the classifiers and auxiliary heads has to be in the file, and nothing else; of a
+    colorization, whose file says so, the backbone. What starts fresh is named in the log. It is loaded after
+    the backbone's own weights and after ``load_from``; a resumed training goes on from its checkpoint
+    instead.
 
     Args:
         checkpoint: The file.
-        target: What it must have been pretrained to predict, 'noise' or 'image'; by default any.
+        target: What it must have been pretrained to predict: 'noise' or 'image', 'ColorHistogramTargets' or
+            'LabTargets'; by default any.
         reset_norm_statistics: Whether running statistics of the decoder's batch normalisation start anew:
             they were gathered on corrupted images.
 
@@ -90,8 +92,13 @@ def load_pretrained_segmentor(
 ) -> None:
     """Fill a segmentor; arguments and errors as of :class:`LoadPretrainedSegmentor`."""
     artefact = pretrained_segmentor().read(checkpoint, 'LoadPretrainedSegmentor.checkpoint')
-    fresh = _fresh_parts(model, artefact.metadata.get('head'))
-    takes = [Take('', Outside(fresh))]
+    parts = artefact.metadata.get('parts')
+    if parts is None:
+        fresh = _fresh_parts(model, artefact.metadata.get('head'))
+        takes = [Take('', Outside(fresh))]
+    else:
+        fresh = [name for name, _ in model.named_children() if name not in parts]
+        takes = [Take(f'{part}.', Under(f'{part}.')) for part in parts]
     agree = {} if target is None else {'target': target}
     artefact.check(
         model,

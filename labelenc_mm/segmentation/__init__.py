@@ -10,7 +10,14 @@ toolbox.require('mmcv', 'mmseg')  # says what is wrong with them, and the remedy
 
 from mmseg.registry import MODELS
 
-from labelenc_mm.networks import EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG
+from labelenc_mm.networks import (
+    EfficientNetLite,
+    HybridViT,
+    TappedAlexNet,
+    TappedDenseNet,
+    TappedVGG,
+)
+from labelenc_mm.segmentation.data.gray_images import GraySegDataPreProcessor
 from labelenc_mm.segmentation.data.joint_random_resized_crop import JointRandomResizedCrop
 from labelenc_mm.segmentation.data.label_map_size import CheckLabelMapSize
 from labelenc_mm.segmentation.data.label_only_pipeline import BlankImageLikeLabelMap, label_only
@@ -21,6 +28,7 @@ from labelenc_mm.segmentation.hypercolumns.depth_head import (
 )
 from labelenc_mm.segmentation.hypercolumns.edge_tta_model import EdgeTTAModel
 from labelenc_mm.segmentation.hypercolumns.fcn_skip_head import FCNSkipHead
+from labelenc_mm.segmentation.hypercolumns.field_of_view_neck import FieldOfViewNeck
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import HypercolumnHead
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_segmentor import HypercolumnEncoderDecoder
 from labelenc_mm.segmentation.hypercolumns.pixel_targets import (
@@ -65,7 +73,7 @@ from labelenc_mm.segmentation.surface_normals.surface_normal_estimator import (
 from labelenc_mm.segmentation.surface_normals.surface_normal_loss import SurfaceNormalLoss
 from labelenc_mm.segmentation.unet_decoder_head import UNetDecoderHead
 
-for _network in (EfficientNetLite, HybridViT, TappedDenseNet, TappedVGG):
+for _network in (EfficientNetLite, HybridViT, TappedAlexNet, TappedDenseNet, TappedVGG):
     MODELS.register_module(module=_network)
 register_label_structure_segmentors()
 
@@ -84,8 +92,10 @@ __all__ = [
     'CheckLabelMapSize',
     'EdgeTTAModel',
     'FCNSkipHead',
+    'FieldOfViewNeck',
     'FrozenLabelDecoderHead',
     'FrozenLabelEncoderHead',
+    'GraySegDataPreProcessor',
     'HypercolumnDepthHead',
     'HypercolumnEncoderDecoder',
     'HypercolumnHead',

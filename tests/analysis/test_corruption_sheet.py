@@ -19,13 +19,15 @@ MEAN, STD = np.array([120.0, 110.0, 100.0]), np.array([60.0, 50.0, 40.0])
 @pytest.fixture(params=[True, False], ids=['RGB', 'BGR'])
 def preprocessor(request):
     init_default_scope('mmseg')
-    return SegDataPreProcessor(mean=MEAN.tolist(), std=STD.tolist(), bgr_to_rgb=request.param)
+    made = SegDataPreProcessor(mean=MEAN.tolist(), std=STD.tolist(), bgr_to_rgb=request.param)
+    made.is_rgb = request.param
+    return made
 
 
 def test_pixels_and_figures_are_those_of_the_formulas(preprocessor):
     rgb = picture((20, 28)).astype(float)
     sheet = make_sheet(picture((20, 28))[..., ::-1], preprocessor, [0.9, 0.5], ['scaled', 'simple'])
-    network = rgb if preprocessor._channel_conversion else rgb[..., ::-1]
+    network = rgb if preprocessor.is_rgb else rgb[..., ::-1]
     normal = (network - MEAN) / STD
     noise = torch.randn(1, 3, 20, 28, generator=torch.Generator().manual_seed(0))
     noise = noise[0].permute(1, 2, 0).double().numpy()
@@ -39,7 +41,7 @@ def test_pixels_and_figures_are_those_of_the_formulas(preprocessor):
         if panel.form == 'scaled':
             wanted *= np.sqrt(panel.gamma)
         wanted = wanted * STD + MEAN
-        wanted = wanted if preprocessor._channel_conversion else wanted[..., ::-1]
+        wanted = wanted if preprocessor.is_rgb else wanted[..., ::-1]
         assert abs(panel.noisy - wanted.clip(0, 255)).max() <= 0.51  # rounded
         np.testing.assert_allclose(panel.noise, sigma * STD, rtol=1e-5)
         assert panel.restored is None
@@ -52,7 +54,7 @@ def test_a_model_that_predicts_zero_restores_what_zero_means(preprocessor, targe
     torch.nn.init.zeros_(model.pixel_prediction.conv.bias)
     photo = picture((32, 32))[..., ::-1]
     (panel,) = make_sheet(photo, preprocessor, [0.9], ['simple'], model=model).panels
-    mean = MEAN if preprocessor._channel_conversion else MEAN[::-1]
+    mean = MEAN if preprocessor.is_rgb else MEAN[::-1]
     wanted = panel.noisy if target == 'noise' else np.broadcast_to(mean, (32, 32, 3))
     np.testing.assert_array_equal(panel.restored, wanted)
 

@@ -239,6 +239,7 @@ def test_full_size_networks_are_those_of_the_papers():
 def test_nothing_behind_the_last_tap_is_built_and_all_parameters_get_gradients():
     backbone = TappedVGG(('conv2_1', 'conv1_2'), base_channels=WIDTH)
     assert [name for name, _ in backbone.named_children()] == [
+        'data',
         'conv1_1',
         'conv1_2',
         'pool1',
@@ -299,3 +300,42 @@ def test_images_smaller_than_a_cell_are_refused_with_the_remedy(build):
     message = r'\(31, 40\) are smaller than a cell .* of Tapped\w+, which has 32 .* size_divisor=32'
     with pytest.raises(ValueError, match=message):
         network(torch.zeros(1, 3, 31, 40))
+
+
+def test_the_image_itself_is_a_tap():
+    image = torch.randn(1, 3, 32, 32)
+    data, last = TappedVGG(taps=('data', 'conv1_1'), base_channels=WIDTH)(image)
+    assert torch.equal(data, image) and last.shape[1] == WIDTH
+
+
+@pytest.mark.parametrize('norm_cfg', [None, dict(type='BN', affine=False), BN])
+def test_padding_is_what_the_layer_before_makes_of_zeros(norm_cfg):
+    """Channel by channel, with plain padding by a constant."""
+    taps = ('conv1_1', 'conv1_2', 'conv2_1', 'fc6', 'fc7')
+    options = dict(taps=taps, base_channels=WIDTH, fc_channels=FC, norm_cfg=norm_cfg)
+    net = randomise(TappedVGG(**options, fc_norm_cfg=norm_cfg, pad_with_bias=True)).eval()
+    x = image = torch.randn(1, 3, 64, 64)
+    constants = [0.0] * 3
+    found = dict(zip(taps, net(image)))
+    for name, unit in net.named_children():
+        if name.startswith('pool'):
+            x = F.max_pool2d(x, 2, 2)
+        if not hasattr(unit, 'conv'):
+            continue
+        width = unit.conv.kernel_size[0] // 2
+        x = torch.cat(
+            [F.pad(x[:, c, None], (width,) * 4, value=v) for c, v in enumerate(constants)], 1
+        )
+        x = F.conv2d(x, unit.conv.weight, unit.conv.bias)
+        zeros = unit.conv.bias.view(1, -1, 1, 1)
+        if norm_cfg:
+            x, zeros = unit.norm(x), unit.norm(zeros)
+        x, constants = x.relu(), zeros.relu().flatten().tolist()
+        if name in taps:
+            torch.testing.assert_close(found[name], x)
+    plain = TappedVGG(**options, fc_norm_cfg=norm_cfg).eval()
+    plain.load_state_dict(net.state_dict())
+    maps = dict(zip(taps, plain(image)))
+    inner = (..., slice(2, -2), slice(2, -2))
+    torch.testing.assert_close(maps['conv1_2'][inner], found['conv1_2'][inner])
+    assert not torch.allclose(maps['conv1_2'], found['conv1_2'])

@@ -71,6 +71,20 @@ def test_other_kinds_of_images(tmp_path):
     assert np.array_equal(load(tmp_path / 'deep.png')['img'][..., 1], rgb[..., 0])
 
 
+def test_colors_of_a_palette_and_of_print_are_those_of_the_decoder(tmp_path):
+    few = Image.fromarray(picture()).quantize(7)
+    few.save(tmp_path / 'palette.png')
+    expected = np.asarray(few.convert('RGB'))[..., ::-1]
+    assert np.array_equal(load(tmp_path / 'palette.png')['img'], expected)
+    few.save(tmp_path / 'clear.png', transparency=0)
+    assert np.array_equal(load(tmp_path / 'clear.png')['img'], expected)
+    printed = Image.fromarray(picture()).convert('CMYK')
+    printed.save(tmp_path / 'print.tif')
+    expected = np.asarray(printed.convert('RGB'))[..., ::-1]
+    assert np.array_equal(load(tmp_path / 'print.tif')['img'], expected)
+    assert np.abs(expected.astype(int) - picture()[..., ::-1]).mean() < 2  # not inverted
+
+
 def test_photos_are_turned_as_their_exif_data_say(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn

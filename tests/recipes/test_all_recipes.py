@@ -19,6 +19,7 @@ TOOLBOXES = {
     'label_structure': pytest.importorskip('mmseg.registry'),
     'ddep': pytest.importorskip('mmseg.registry'),
     'pixelnet': pytest.importorskip('mmseg.registry'),
+    'colorization': pytest.importorskip('mmseg.registry'),
 }
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs'

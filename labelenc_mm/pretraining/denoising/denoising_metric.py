@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
-from torch import Tensor
+
+from labelenc_mm.pretraining.picture_error import psnr
 
 
 @METRICS.register_module()
@@ -36,8 +37,8 @@ class DenoisingMetric(BaseMetric):
             self.results.append(
                 (
                     float(sample['denoising_mse']),
-                    _psnr(sample['noisy']['data'], clean),
-                    _psnr(sample['restored']['data'], clean),
+                    psnr(sample['noisy']['data'], clean),
+                    psnr(sample['restored']['data'], clean),
                 )
             )
 
@@ -45,9 +46,3 @@ class DenoisingMetric(BaseMetric):
         """Mean over all images."""
         means = torch.tensor(results, dtype=torch.float64).mean(0).tolist()
         return dict(zip(('mse', 'psnr_noisy', 'psnr_restored'), means, strict=True))
-
-
-def _psnr(image: Tensor, clean: Tensor) -> float:
-    """In dB, of (3, h, w) gray levels."""
-    error = (image.double() - clean.double()).square().mean().clamp(min=1e-12)
-    return float(10 * torch.log10(255**2 / error))

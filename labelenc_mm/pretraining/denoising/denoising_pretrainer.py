@@ -22,11 +22,6 @@ from labelenc_mm.pretraining.denoising.gaussian_corruption import (
     Corrupted,
     GaussianCorruption,
 )
-from labelenc_mm.pretraining.denoising.inside_images import (
-    image_moments,
-    inside_images,
-    mean_inside,
-)
 from labelenc_mm.pretraining.denoising.pixel_prediction import PixelPrediction, crop_to
 from labelenc_mm.pretraining.denoising.segmentor_parts import (
     build_stages,
@@ -37,7 +32,13 @@ from labelenc_mm.pretraining.denoising.segmentor_parts import (
     replace_classifier,
     run_stages,
 )
+from labelenc_mm.pretraining.inside_images import (
+    image_moments,
+    inside_images,
+    mean_inside,
+)
 from labelenc_mm.pretraining.pretrained_segmentor import pretrained_segmentor
+from labelenc_mm.segmentation.data.gray_images import to_rgb_levels
 
 TARGETS = ('noise', 'image')
 DROPPED = ('conv_seg', 'level_embedding')
@@ -250,7 +251,7 @@ class DenoisingDecoderPretrainer(
             height, width = sample.metainfo['img_shape'][:2]
             pictures = dict(clean=inputs, noisy=corrupted.noisy, restored=restored)
             for name, images in pictures.items():
-                picture = self.gray_levels(images[index, :, :height, :width])
+                picture = to_rgb_levels(images[index, :, :height, :width], self.data_preprocessor)
                 sample.set_field(PixelData(data=picture), name, dtype=PixelData)
             mse = errors[index, :, :height, :width].square().mean()
             sample.set_field(mse, 'denoising_mse')
@@ -276,22 +277,6 @@ class DenoisingDecoderPretrainer(
         rows, columns = sample.metainfo['img_shape'][:2]
         noise = torch.randn((channels, rows, columns), generator=generator)
         return F.pad(noise, (0, width - columns, 0, height - rows))
-
-    def gray_levels(self, images: Tensor) -> Tensor:
-        """Normalised images (…, 3, H, W), or differences in them, as RGB in gray levels from 0 to 255."""
-        return self.to_gray_levels(images, self.data_preprocessor)
-
-    @staticmethod
-    def to_gray_levels(images: Tensor, preprocessor: Any) -> Tensor:
-        """The same, for any ``SegDataPreProcessor``."""
-        if preprocessor._enable_normalize:
-            images = images * preprocessor.std + preprocessor.mean
-        # Images are read as BGR; with a conversion, which each family has its name for, the network sees RGB.
-        converts = any(
-            getattr(preprocessor, name, False)
-            for name in ('_channel_conversion', 'channel_conversion')
-        )
-        return images if converts else images.flip(-3)
 
     def _describe(self, variance: Tensor, corrupted: Corrupted, inside: Tensor | None) -> None:
         """Log once what the corruption means for these data."""

@@ -1,96 +1,18 @@
 """Pictures of denoising pretraining: clean, corrupted and restored, side by side."""
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
 from mmseg.registry import HOOKS
-from mmseg.structures import SegDataSample
 
-PANELS = ('clean', 'noisy', 'restored')
+from labelenc_mm.pretraining.photo_visualization_hook import PhotoVisualizationHook
 
 
 @HOOKS.register_module()
-class DenoisingVisualizationHook(Hook):
+class DenoisingVisualizationHook(PhotoVisualizationHook):
     """Draw validation photos: clean, corrupted, restored, from left to right.
 
-    Levels beyond black and white are clipped for the picture alone. It takes the place of the hook that draws
-    label maps::
+    It takes the place of the hook that draws label maps::
 
         default_hooks = dict(visualization=dict(type='DenoisingVisualizationHook'))
-
-    Args:
-        interval: Photos from one picture to the next; the first one is drawn.
-        max_pictures: Of a validation, or of a test.
-        draw: Whether to draw; ``tools/test.py --show-dir`` sets it.
-        show: Whether to show pictures in a window instead of saving them.
-        wait_time: Seconds that each is shown.
     """
 
-    def __init__(
-        self,
-        interval: int = 20,
-        max_pictures: int = 8,
-        draw: bool = True,
-        show: bool = False,
-        wait_time: float = 0.0,
-    ) -> None:
-        if interval < 1 or max_pictures < 0:
-            raise ValueError(
-                f'DenoisingVisualizationHook: interval={interval} must be at least 1, '
-                f'max_pictures={max_pictures} at least 0'
-            )
-        self.interval = interval
-        self.max_pictures = max_pictures
-        self.draw = draw
-        self.show = show
-        self.wait_time = wait_time
-        self._seen = 0
-
-    def before_val_epoch(self, runner: Runner) -> None:
-        """Begin to count."""
-        self._seen = 0
-
-    def before_test_epoch(self, runner: Runner) -> None:
-        """Begin to count."""
-        self._seen = 0
-
-    def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[SegDataSample] | None = None,
-    ) -> None:
-        """Draw what is due of a batch of validation."""
-        self._draw(runner, outputs or (), 'val')
-
-    def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[SegDataSample] | None = None,
-    ) -> None:
-        """Draw what is due of a batch of a test."""
-        self._draw(runner, outputs or (), 'test')
-
-    def _draw(self, runner: Runner, outputs: Sequence[SegDataSample], mode: str) -> None:
-        for sample in outputs if self.draw else ():
-            number, is_due = divmod(self._seen, self.interval)
-            self._seen += 1
-            if is_due != 0 or number >= self.max_pictures:
-                continue
-            name, picture = f'{mode}_denoising_{number}', denoising_picture(sample)
-            if self.show:
-                runner.visualizer.show(picture, name, self.wait_time)
-            else:
-                runner.visualizer.add_image(name, picture, runner.iter)
-
-
-def denoising_picture(sample: SegDataSample) -> np.ndarray:
-    """The panels of a sample: (h, 3 w, 3) uint8 RGB."""
-    panels = [getattr(sample, name).data.permute(1, 2, 0).cpu().numpy() for name in PANELS]
-    return np.concatenate(panels, axis=1).round().clip(0, 255).astype(np.uint8)
+    panels = ('clean', 'noisy', 'restored')
+    task = 'denoising'

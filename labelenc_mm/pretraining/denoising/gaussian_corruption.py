@@ -20,7 +20,7 @@ from mmengine.dist import all_reduce
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from labelenc_mm.pretraining.denoising.inside_images import image_moments
+from labelenc_mm.pretraining.inside_images import image_moments
 
 FORMS = ('scaled', 'simple')
 # A range may reach gamma 0, where sigma is infinite, and gamma 1, where its logarithm is.

@@ -44,7 +44,17 @@ class PointSampler(ABC):
         """
 
     def candidates(self, targets: PixelTargets, maps: Tensor) -> Tensor:
-        """(N, H, W) bool: the pixels that may be drawn."""
+        """(N, H, W) bool: the pixels that may be drawn.
+
+        Raises:
+            ValueError: The border takes all of the images.
+        """
+        size = tuple(maps.shape[-2:])
+        if 2 * self.border >= min(size):
+            raise ValueError(
+                f'border={self.border} of {type(self).__name__} leaves no pixel of images of {size} pixels '
+                '(height, width): lessen it with the crop'
+            )
         return without_border(targets.is_known(maps), self.border)
 
 

@@ -7,7 +7,7 @@ from labelenc_mm.pretraining.denoising.gaussian_corruption import (
     Corrupted,
     GaussianCorruption,
 )
-from labelenc_mm.pretraining.denoising.inside_images import image_moments
+from labelenc_mm.pretraining.inside_images import image_moments
 
 LARGE = (4, 3, 96, 96)  # 110592 numbers: a variance is known to 1 %
 

@@ -1,0 +1,21 @@
+# ResNet-152 at 224 pixels, without hypercolumn, which "may disrupt residual training" (sec. 3.1). Its batch normalisation
+# keeps scale and shift, without which it would have no bias at all. Points are as far from the border as 96 pixels are
+# in a crop of 352; the paper does not say.
+_base_ = './colorizer_vgg16.py'
+model = dict(
+    data_preprocessor=dict(size=(224, 224)),
+    backbone=dict(
+        _delete_=True,
+        type='TappedBackbone',
+        in_channels=1,
+        backbone=dict(
+            type='ResNet',
+            depth=152,
+            in_channels=1,
+            norm_cfg=dict(type='BN'),
+            norm_eval=False,
+        ),
+        taps=['layer4.2'],
+    ),
+    decode_head=dict(sampler=dict(type='UniformPointSampler', num_points=128, border=61)),
+)

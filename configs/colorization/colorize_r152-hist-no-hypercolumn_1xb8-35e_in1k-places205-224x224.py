@@ -1,0 +1,7 @@
+# Tables 1 and 3: ResNet-152.
+_base_ = [
+    './_base_/default_runtime.py',
+    './_base_/models/colorizer_r152.py',
+    './_base_/photos_224x224.py',
+    './_base_/schedules/pretraining_35e.py',
+]
