@@ -22,7 +22,9 @@ def test_normalisation_is_that_of_the_weights(path):
     assert backbone.init_cfg == dict(type='Pretrained', checkpoint=f'package://{package}')
     assert 'efficientnet-lite0' in path.stem and 'labelenc_mm' in config.custom_imports.imports
     # A few images a batch: neither the first layers nor any statistics are to be learned anew.
-    assert backbone.frozen_stages > 0 and backbone.norm_eval
+    assert backbone.norm_eval
+    rates = config.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {})
+    assert backbone.get('frozen_stages', -1) > 0 or rates['backbone'].lr_mult <= 0.1
 
 
 def test_there_are_some_for_either_toolbox():

@@ -37,6 +37,7 @@ def test_shuffled_labels_are_those_of_another_image(stage, monkeypatch):
         detector(**batch, mode='loss')
     for level, compared in zip(seen['labels'], seen['compared'], strict=True):
         assert torch.equal(compared[0], level[1]) and torch.equal(compared[1], level[0])
+    monkeypatch.undo()
     one = dict(inputs=batch['inputs'][:1], data_samples=batch['data_samples'][:1])
     with training_at(600), pytest.raises(ValueError, match='give larger batches'):
         detector(**one, mode='loss')
