@@ -54,9 +54,8 @@ TEST = [
     'pytest-xdist>=3.5',  # runs the tests on all cores; 3.5 is the first for pytest 8
     'scikit-learn',  # PAA's label assignment (an optional part of mmdet)
     'lvis',  # LVIS's annotations and metric (an optional part of mmdet)
-    'scikit-image',  # L*a*b*, which colorization's is compared with
     'efficientnet-lite-pytorch',  # the network that EfficientNetLite is compared with
-    'scikit-image',  # the thinning that ours is compared with
+    'scikit-image',  # thinning and L*a*b*, which ours are compared with
     'scipy',  # the assignments that matchings are compared with; reads and writes the .mat files of BSDS500
 ]
 DOCS = [

@@ -67,18 +67,23 @@ def evaluate(args: argparse.Namespace) -> None:
     from labelenc_mm.evaluation.edges.kept_counts import Counter
     from labelenc_mm.evaluation.edges.scores import add_up, score
 
+    names = [folder.resolve().name for folder in args.folders]
+    if len({*names}) < len(names):
+        raise ValueError(
+            f'folders of edge maps need names that differ, for the plot and --counts; these are {names}'
+        )
     images = annotated_images(args.data, args.split)
     curves, people = {}, None
     if args.people:
         people = add_up(count_people(images, args.tolerance))
         human = score([people], [0.5])
         print(f'people: P {human.ods_precision:.4f}, R {human.ods_recall:.4f}, F {human.ods:.4f}')
-    for folder in args.folders:
+    for folder, name in zip(args.folders, names, strict=True):
         values = thresholds(args.thresholds)
-        kept = args.counts and args.counts / folder.name
+        kept = args.counts and args.counts / name
         counts = count_folder(folder, images, Counter(values, args.tolerance, args.processes, kept))
         found = score(counts, values)
-        curves[folder.name] = add_up(counts)
+        curves[name] = add_up(counts)
         print(
             f'{folder}: ODS {found.ods:.4f} (P {found.ods_precision:.4f}, R {found.ods_recall:.4f}, at '
             f'{found.ods_threshold:.2f}), OIS {found.ois:.4f}, AP {found.ap:.4f}'

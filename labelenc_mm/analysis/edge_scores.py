@@ -66,6 +66,9 @@ def count_people(images: Sequence[dict[str, Any]], tolerance: float) -> list[Bou
 
     Returns:
         One an annotator, of one threshold.
+
+    Raises:
+        ValueError: No image has two annotators.
     """
     counts = []
     for _, maps in tqdm(_annotations(images), 'people', len(images), unit='image', disable=None):
@@ -76,6 +79,10 @@ def count_people(images: Sequence[dict[str, Any]], tolerance: float) -> list[Bou
                 counts.append(
                     count_image(strength, others, np.array([0.5]), tolerance, suppress=False)
                 )
+    if not counts:
+        raise ValueError(
+            'no image has two annotators, so that nobody can be compared: leave --people out'
+        )
     return counts
 
 

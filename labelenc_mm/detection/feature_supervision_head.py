@@ -34,7 +34,8 @@ def own_random_numbers(are_own: bool = True) -> Iterator[None]:
         yield
         return
     with torch.random.fork_rng(devices=[]):  # models are built on the CPU
-        torch.manual_seed(torch.initial_seed() + 1)
+        # Not torch.manual_seed, which would seed those of the GPUs as well.
+        torch.default_generator.manual_seed((torch.initial_seed() + 1) % 2**63)
         yield
 
 
@@ -56,10 +57,12 @@ class FeatureSupervisionHead(FrozenPart):
     """Whether the detector's head also learns from the targets."""
     joint = True
     """Whether the detector learns from images."""
+    batch_size = 0
+    """Images of a batch of one process, as far as somebody has said it."""
     label_loss_weight = 1.0
     """Weight of the head's losses on targets that it learns from."""
     draws_its_own = False
-    """Whether its random numbers are none of the detector's."""
+    """Whether the detector starts from the weights that it has without us, at the same seed."""
     # What to do where the levels of the two sides differ.
     mismatch_advice: str
     # Replaced where another form of the same function is compared.

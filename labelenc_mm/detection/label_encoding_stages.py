@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmdet.registry import MODELS
 from torch import Tensor, nn
@@ -88,7 +89,8 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         encoder_from: A control, for whether encoder and initialisation have to be of one training: another
             such file, which encoder and pyramid come from in place of ``init_from``.
         random_encoder: A control, for whether the encoding has to be learned: the weights that the encoder
-            is built with are frozen, and no file is read.
+            is built with are frozen, and no file is read; compare with ``init_head=False`` and
+            ``init_neck=False``, for head and neck start afresh, too.
         distance_end: When the distance stops, by default for the last epoch or ninth (sec. 4.1).
         distance_by_epoch: Whether int limits count epochs (else iterations).
         options: As in :class:`LabelEncodingHead`.
@@ -124,6 +126,11 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         self.init_head = init_head
         self.init_neck = init_neck
         self.encoder_from = encoder_from
+        if encoder_from is not None and init_from is None and not random_encoder:
+            raise ValueError(
+                'labelenc.encoder_from replaces the encoder of init_from, and there is no init_from: give '
+                'the file as labelenc.init_from'
+            )
         if random_encoder:
             if init_from is not None or encoder_from is not None:
                 raise ValueError(
@@ -155,8 +162,9 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
 
     Args:
         label_share: Share of the images of a batch that pass through the label branch. Where that is less
-            than one image a process, one does in every so many iterations, and counts for as many. With 0
-            nothing of ours takes part: the training is that of the stock detector, bit by bit.
+            than one image a process, one does in every so many iterations, and its losses count for as many
+            (which optimizers that adapt to the size of gradients undo: the label branch then learns less
+            often). With 0 nothing of ours takes part: the training is that of the stock detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share.
         compare_all: Whether the distance counts on all images, of which the others are encoded without
@@ -165,7 +173,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         distance_end: When it stops, by default for the last epoch or ninth, as in step 2.
         distance_by_epoch: Whether int limits count epochs (else iterations).
         detach_end: Until when the adapter alone learns from the distance, and the image features do not
-            feel it; None for from the first on. A limit as those of the distance.
+            feel it; None for from the first on. A limit as those of the distance, after ``distance_begin``.
         options: As in :class:`LabelEncodingHead`.
     """
 
@@ -202,10 +210,10 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             self.detach_window = TrainingWindow(
                 0, detach_end, distance_by_epoch, prefix='labelenc.detach_'
             )
-        self._batch_size = 0
+        self.batch_size = 0
         self.rarity = 1.0
         if label_share == 0:
-            self.learns_labels = False
+            self.learns_labels = self.draws_labels = False
             self.requires_grad_(False)
 
     def check_is_learned(self) -> None:
@@ -220,15 +228,22 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         if self.label_share == 0:
             return [], []
         # Last batches may have another size on every process; whether there is an image must not differ.
-        self._batch_size = max(self._batch_size, number)
+        self.batch_size = max(self.batch_size, number)
         iteration = training_progress('labelenc.label_share')['iter']
-        share = self.label_share * self._batch_size
+        share = self.label_share * self.batch_size
+        if self.shuffle_labels and share < 2 and not self.compare_all:
+            raise ValueError(
+                f'labelenc.shuffle_labels=True compares two images at least, and label_share='
+                f'{self.label_share} of {self.batch_size} images are fewer: set labelenc.compare_all=True, '
+                'or a larger share'
+            )
         # Where less than one image is due, one that comes counts for the iterations without.
         self.rarity = max(1.0, 1 / share)
         self.label_loss_weight = self.share_weight * self.rarity
         count = int(share * (iteration + 1)) - int(share * iteration)
         # A function of seed and iteration, and none of the numbers that the detector draws.
-        generator = torch.Generator().manual_seed((torch.initial_seed() + iteration) % 2**63)
+        seeds = np.random.SeedSequence([torch.initial_seed() % 2**63, iteration])
+        generator = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
         order = torch.randperm(number, generator=generator).tolist()
         learned = sorted(order[:count])
         return learned, sorted(order[count:]) if self.compare_all else []

@@ -89,9 +89,10 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         labelenc = config.get('labelenc') or {}
         companions: dict[str, Any] = {'default_hooks': {'labelenc': {'type': 'mmdet.LabelEncHook'}}}
         stage = LabelEncodingHead.stages.get(labelenc.get('stage', ''))
-        if stage is not None and stage.learns_labels:
+        is_off = labelenc.get('label_share') == 0
+        if stage is not None and stage.learns_labels and not is_off:
             companions['val_cfg'] = {'type': 'mmdet.LabelEncValLoop'}
-        if labelenc.get('joint', True):
+        if labelenc.get('joint', True) and not is_off:
             companions['find_unused_parameters'] = True  # the adapter rests with the distance
         return companions
 

@@ -64,6 +64,8 @@ class LabelEncHook(HandOverHook):
                 'backbone, neck and adapter as well. Leave load_from out: what step 2 takes over '
                 'is in labelenc.init_from'
             )
+        batches = getattr(runner.train_dataloader, 'batch_sampler', None)
+        head.batch_size = getattr(batches, 'batch_size', 0) or 0
         super().before_train(runner)
         check_objects(runner.train_dataloader.dataset, self.metainfo['classes'])
 

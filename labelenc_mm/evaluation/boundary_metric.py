@@ -66,11 +66,6 @@ class BoundaryMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.results: list[Any]
-        if num_thresholds < 1 or tolerance <= 0 or processes < 0:
-            raise ValueError(
-                f'BoundaryMetric: num_thresholds={num_thresholds} must be at least 1, tolerance={tolerance} '
-                f'above 0, processes={processes} not negative'
-            )
         if format_only and output_dir is None:
             raise ValueError('BoundaryMetric: format_only=True needs output_dir, where maps go')
         if not format_only:

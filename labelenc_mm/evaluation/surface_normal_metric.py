@@ -65,6 +65,8 @@ class SurfaceNormalMetric(BaseMetric):
                     f'{name}: predicted normals are of shape {tuple(predicted.shape)}, the true ones of '
                     f'{tuple(true.shape)}. In testing LoadNormals follows Resize'
                 )
+            if not predicted.isfinite().all():
+                raise ValueError(f'{name}: predicted normals are no numbers: the model diverged')
             self._sums, self._last = self._sums + self._last, _sums(angles(predicted, true))
             self._seen += 1
 

@@ -66,17 +66,23 @@ def absorb_batch_norm(
         if not keep_layers:
             removed[pair.norm] = norm
             _replace(network, pair.norm, nn.Identity())
-    with undisturbed(network):
-        after = _flat(run(network))
-    for index, (old, new) in enumerate(zip(before, after, strict=True)):
-        if (old - new).abs().max() > TOLERANCE * old.abs().max().clamp(min=1):
-            for path, norm in removed.items():
-                _replace(network, path, norm)
-            network.load_state_dict(state)
-            raise AbsorptionError(
-                f'not absorbed: output {index} would differ by {float((old - new).abs().max()):.2g}. The '
-                'output of a convolution is used beside its normalisation, too'
-            )
+    try:
+        with undisturbed(network):
+            after = _flat(run(network))
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            difference = (old - new).abs().max()
+            if not difference <= TOLERANCE * old.abs().max().clamp(
+                min=1
+            ):  # also of what is no number
+                raise AbsorptionError(
+                    f'not absorbed: output {index} would differ by {float(difference):.2g}. The output of a '
+                    'convolution is used beside its normalisation, too, or something stands between them'
+                )
+    except Exception:
+        for path, norm in removed.items():
+            _replace(network, path, norm)
+        network.load_state_dict(state)
+        raise
     for path in removed:
         parent, _, name = path.rpartition('.')
         owner = network.get_submodule(parent)
@@ -146,7 +152,7 @@ class _Calls:
                 'no convolution stands right before it (pre-activation, as in DenseNet): into the one behind '
                 'it it does not go, whose padding of zeros comes after it'
             )
-        if norm.running_mean is None or int(norm.num_batches_tracked) == 0:  # type: ignore[arg-type]
+        if not _has_statistics(norm):
             return 'its statistics were never gathered: train first, or give the checkpoint of a training'
         if convolution.bias is None and not (keep_layers and norm.affine):
             return (
@@ -155,6 +161,14 @@ class _Calls:
                 'layers as ones that add the shift alone (--keep-layers)'
             )
         return None
+
+
+def _has_statistics(norm: Any) -> bool:
+    """Whether a layer has gathered any; old checkpoints and converted ones have no counter of batches."""
+    if norm.running_mean is None:
+        return False
+    is_fresh = not norm.running_mean.any() and bool((norm.running_var == 1).all())
+    return int(norm.num_batches_tracked) > 0 or not is_fresh
 
 
 def _absorb(convolution: Any, norm: Any, keep_layers: bool) -> None:

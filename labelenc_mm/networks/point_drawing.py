@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class DrawnPoints(NamedTuple):
-    """Pixels that were drawn, all different; where an image has fewer candidates, the rest is filler."""
+    """Pixels, drawn ones all different; where an image has fewer candidates, the rest is filler."""
 
     cells: Tensor
     """(N, P) int64 numbers of pixels, row by row."""

@@ -29,23 +29,21 @@ _OF_TORCHVISION = {
 class TappedAlexNet(TappedChain):
     """AlexNet, its fully connected layers as convolutions where they are tapped.
 
-    ============================== ========= ===========================
-    ======================================= tap                            stride    channels
-    what ============================== ========= ===========================
-    ======================================= ``data``                       1         ``in_channels``
-    the image ``conv1`` … ``conv5``          4 8 16 …  96 256 384 384 256          after ReLU ``pool1``
-    ``pool2`` ``pool5``  8 16 32   96 256 256                  3x3 max-pooling of stride 2 ``fc6``
-    32        4096                        6x6 convolution, ReLU ``fc7``                        32        4096
-    1x1 convolution, ReLU ============================== ========= ===========================
-    =======================================
+    Taps, their strides and channels (of 'krizhevsky'):
+
+    - ``data``, the image: 1, ``in_channels``
+    - ``conv1`` … ``conv5``, behind ReLU: 4, 8, 16, 16, 16; 96, 256, 384, 384, 256
+    - ``pool1``, ``pool2``, ``pool5``, 3x3 maxima of stride 2: 8, 16, 32; 96, 256, 256
+    - ``fc6``, a 6x6 convolution, and ``fc7``, a 1x1 convolution, behind ReLU: 32; 4096
 
     Convolutions and poolings are padded, unlike the original's first one and its poolings, so that a map has
-    a cell for every ``stride`` pixels, floor(size / stride) or one more. There is no local response
+    a cell for every ``stride`` pixels, floor(size / stride) or one more; those of deep taps lie up to half a
+    cell before where hypercolumns place them. There is no local response
     normalisation. torchvision's alexnet loads with ``arch='torchvision'``; ``classifier.1`` and ``.4`` become
     fc6 and fc7.
 
     Args:
-        taps: Names as in the table.
+        taps: Names as listed above.
         arch: 'krizhevsky', with the groups of the original, or 'torchvision', narrower and without.
         in_channels: Channels of the images.
         width_mult: Share of the channels of the convolutions.

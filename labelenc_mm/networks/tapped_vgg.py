@@ -128,10 +128,18 @@ class TappedVGG(TappedChain):
 
 
 def _answer_to_zeros(unit: Any) -> Tensor:
-    """(C,) what convolution, normalisation by its statistics and ReLU make of zeros."""
+    """(C,) what convolution, normalisation by its statistics and ReLU make of zeros.
+
+    Raises:
+        TypeError: Normalisation that has no statistics makes no constant of zeros.
+    """
     value = unit.conv.bias
     norm = getattr(unit, 'norm', None)
-    if isinstance(norm, _BatchNorm):
+    if norm is not None and not isinstance(norm, nn.Identity):  # what is left of an absorbed one
+        if not isinstance(norm, _BatchNorm):
+            raise TypeError(
+                f'pad_with_bias=True goes with batch normalisation or none, not with {type(norm).__name__}'
+            )
         value = F.batch_norm(
             value[None],
             norm.running_mean,

@@ -39,8 +39,9 @@ def test_each_person_is_compared_with_all_others(tmp_path):
     assert total.predicted.tolist() == [(1 + 2 + 1) * 64]
 
 
-def test_a_person_alone_is_left_out(tmp_path):
-    assert count_people(write_people(tmp_path, [10]), 0.0075) == []
+def test_a_person_alone_is_compared_with_nobody(tmp_path):
+    with pytest.raises(ValueError, match='no image has two annotators'):
+        count_people(write_people(tmp_path, [10]), 0.0075)
 
 
 def test_a_folder_scores_as_its_maps(tmp_path):

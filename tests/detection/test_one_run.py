@@ -20,6 +20,7 @@ from training_runs import (
     with_prefix,
 )
 
+from labelenc_mm.detection import LabelEncMixin
 from labelenc_mm.engine.built_models import build_model
 from labelenc_mm.handover.artefact import load_tensors
 
@@ -290,3 +291,24 @@ def test_a_training_leaves_the_stock_detector_and_an_encoding_for_step_2(tmp_pat
     assert metadata['detector'] == 'RetinaNet'
     encoder = with_prefix(frozen, 'labelenc.encoder.', 'encoder.')
     assert differing(encoder, {k: v for k, v in tensors.items() if k.startswith('encoder.')}) == []
+
+
+def test_a_switched_off_method_brings_nothing_along():
+    off = dict(labelenc=dict(stage='one-run', label_share=0))
+    assert LabelEncMixin.companions_of(off).keys() == {'default_hooks'}
+    head = build('small', 'one-run', label_share=0).labelenc
+    assert not head.draws_labels and not any(p.requires_grad for p in head.parameters())
+
+
+def test_labels_are_shuffled_among_two_images_at_least():
+    detector = build('small', 'one-run', shuffle_labels=True)
+    with training_at(0), pytest.raises(ValueError, match='set labelenc.compare_all=True'):
+        detector.loss(*data(detector).values())
+
+
+@pytest.mark.gpu
+def test_random_numbers_of_a_gpu_are_left_alone():
+    torch.cuda.manual_seed(3)
+    before = torch.cuda.get_rng_state()
+    build('small', 'one-run')
+    assert torch.equal(torch.cuda.get_rng_state(), before)

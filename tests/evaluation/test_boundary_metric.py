@@ -130,7 +130,7 @@ def test_ranks_add_up_their_images(expected, monkeypatch):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(num_thresholds=0), 'num_thresholds=0 must be at least 1'),
+        (dict(num_thresholds=0), '0 thresholds must be at least 1'),
         (dict(tolerance=0), 'tolerance=0 above 0'),
         (dict(processes=-1), 'processes=-1 not negative'),
         (dict(format_only=True), 'format_only=True needs output_dir'),
@@ -173,3 +173,13 @@ def test_wrong_samples_are_named(change, message):
     change(data)
     with pytest.raises(ValueError, match=message):
         build().process(None, [data.to_dict()])
+
+
+def test_a_map_that_is_no_number_is_told_by_its_image():
+    sample = dict(
+        img_path='images/7.jpg',
+        seg_logits=dict(data=torch.full((1, 8, 9), float('nan'))),
+        gt_edge_annotators=dict(data=torch.zeros(2, 8, 9)),
+    )
+    with pytest.raises(ValueError, match='7: its edge map has values that are no numbers'):
+        build().process(None, [sample])

@@ -154,3 +154,21 @@ def test_what_is_used_elsewhere_is_refused_and_stays_as_it_was(network, reason):
     assert reason in refused(network)
     assert list(network.state_dict()) == list(state)
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+
+
+def test_statistics_that_are_no_numbers_leave_the_network_as_it_was():
+    unit = trained(nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)))
+    unit[1].running_mean[0] = float('nan')
+    weight = unit[0].weight.clone()
+    with pytest.raises(AbsorptionError, match='would differ by nan'):
+        absorb_batch_norm(unit, run)
+    assert torch.equal(unit[0].weight, weight) and isinstance(unit[1], nn.BatchNorm2d)
+
+
+def test_statistics_without_a_counter_are_statistics():
+    """Old checkpoints and converted ones have none."""
+    unit = trained(nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)))
+    unit[1].num_batches_tracked.zero_()
+    before = run(unit)
+    assert len(absorb_batch_norm(unit, run)) == 1
+    torch.testing.assert_close(run(unit), before, atol=1e-5, rtol=1e-4)

@@ -339,3 +339,12 @@ def test_padding_is_what_the_layer_before_makes_of_zeros(norm_cfg):
     inner = (..., slice(2, -2), slice(2, -2))
     torch.testing.assert_close(maps['conv1_2'][inner], found['conv1_2'][inner])
     assert not torch.allclose(maps['conv1_2'], found['conv1_2'])
+
+
+def test_padding_with_bias_refuses_normalisation_without_statistics():
+    norm = dict(type='GN', num_groups=1)
+    network = TappedVGG(taps=('conv1_2',), base_channels=WIDTH, norm_cfg=norm, pad_with_bias=True)
+    with pytest.raises(
+        TypeError, match='goes with batch normalisation or none, not with GroupNorm'
+    ):
+        network(torch.zeros(1, 3, 32, 32))

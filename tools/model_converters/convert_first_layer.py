@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         tensors, metadata = read_weights(args.checkpoint)
         layers = [k for k, v in tensors.items() if k.startswith(BACKBONE) and v.dim() == 4]
+        if not layers:
+            raise ConversionError(f'{args.checkpoint} has no convolution in its backbone')
         key = f'{args.layer}.weight' if args.layer else layers[0]
         if key not in layers:
             raise ConversionError(

@@ -23,9 +23,11 @@ from weights_file import (
 )
 
 from labelenc_mm.command_line.config import read_config
+from labelenc_mm.networks.blank_image import image_channels
 from labelenc_mm.networks.layer_rebalancing import RebalancingError, rebalance
 from labelenc_mm.networks.tapped_chain import TappedChain
 from labelenc_mm.pretraining import PhotoError
+from labelenc_mm.segmentation.data.gray_images import gray_input, to_rgb_levels
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 
@@ -43,8 +45,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def read_photos(config: Config, paths: list[str], size: int) -> Iterator[Tensor]:
-    """Photos one by one, as the network sees them."""
+def read_photos(config: Config, paths: list[str], size: int, channels: int) -> Iterator[Tensor]:
+    """Photos one by one, as the network sees them: gray ones if it has one channel."""
+    if config.model.get('data_preprocessor') is None:
+        raise ConversionError(
+            f'{config.filename} has no model.data_preprocessor, whose normalisation photos need: write it '
+            'there'
+        )
     preprocessor = MODELS.build(config.model.data_preprocessor)
     load = TRANSFORMS.build(dict(type='LoadPhoto', reduce_to=size))
     resize = TRANSFORMS.build(dict(type='Resize', scale=(size, size), keep_ratio=False))
@@ -52,7 +59,10 @@ def read_photos(config: Config, paths: list[str], size: int) -> Iterator[Tensor]
         image = resize(load(dict(img_path=path)))['img']
         inputs = torch.from_numpy(image.transpose(2, 0, 1).copy())
         batch = preprocessor(dict(inputs=[inputs], data_samples=[SegDataSample()]))
-        yield batch['inputs']
+        images = batch['inputs']
+        if channels == 1 and images.shape[1] == 3:
+            images = gray_input(to_rgb_levels(images, preprocessor), preprocessor, channels)
+        yield images
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -66,7 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise ConversionError(
                 f'{type(backbone).__name__} is no chain of layers: take a TappedVGG or a TappedAlexNet'
             )
-        factors = rebalance(backbone, read_photos(config, args.photos, args.size))
+        photos = read_photos(config, args.photos, args.size, image_channels(backbone))
+        factors = rebalance(backbone, photos)
         write_weights(args.out, with_backbone(tensors, backbone), metadata, rebalanced=True)
     except (CheckpointError, ConversionError, OSError, PhotoError, RebalancingError) as error:
         sys.exit(f'{error}\n{args.out} was not touched.')

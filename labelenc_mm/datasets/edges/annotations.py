@@ -54,6 +54,11 @@ def read_annotators(
         )
     highest = int(bits.max()).bit_length()
     number = highest if number is None else number
+    if number > MAX_ANNOTATORS:
+        raise EdgeAnnotationError(
+            f'{path} has room for {MAX_ANNOTATORS} annotators, but annotators.json says that '
+            f'there are {number}'
+        )
     if not number:
         raise EdgeAnnotationError(
             f'{path} is of no annotator: take its image out of the list, or write their number into '

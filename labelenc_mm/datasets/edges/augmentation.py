@@ -97,8 +97,13 @@ class ResizeWithEdges(Resize):
         return results
 
     def _resize_seg(self, results: dict) -> None:
-        for key in results.get('seg_fields', []):
-            results[key] = resize_edge_map(results[key], results['scale'][::-1])
+        fields = results.get('seg_fields', [])
+        if 'gt_edge_map' in fields:
+            scale = results['scale'][::-1]
+            results['gt_edge_map'] = resize_edge_map(results['gt_edge_map'], scale)
+        others = {**results, 'seg_fields': [key for key in fields if key != 'gt_edge_map']}
+        super()._resize_seg(others)
+        results.update({key: others[key] for key in others['seg_fields']})
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(scales={self.scales}, interpolation={self.interpolation})'

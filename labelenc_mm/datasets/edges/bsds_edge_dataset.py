@@ -65,6 +65,14 @@ class BSDSEdgeDataset(BaseSegDataset):
                     f'{type(self).__name__}.ann_file: there is no list {self.ann_file}'
                 )
             samples += super().load_data_list()
+        paths: dict[str, str] = {}
+        for sample in samples:
+            other = paths.setdefault(Path(sample['img_path']).stem, sample['img_path'])
+            if other != sample['img_path']:
+                raise EdgeAnnotationError(
+                    f'{other} and {sample["img_path"]} have one name, by which annotators and predictions '
+                    'are found: rename one'
+                )
         path = self._below_root(self.annotators_file or '')
         is_known = self.annotators_file and exists(path, backend_args=self.backend_args)
         known = load(path, backend_args=self.backend_args) if is_known else None

@@ -1,8 +1,8 @@
 """Surface normals in a pipeline: from a file to the sample, mirrored as the photo is.
 
 The map is one of the ``seg_fields``: mmseg's ``Resize`` takes the nearest pixel of it and its
-``RandomCrop`` cuts it with the photo, so
-that vectors keep their length and what has no normal, the zero vector, stays apart.
+``RandomCrop`` cuts it with the photo, so that vectors keep their length and what has no normal, the zero
+vector, stays apart.
 """
 
 from collections.abc import Sequence

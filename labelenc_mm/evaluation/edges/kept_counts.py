@@ -15,6 +15,8 @@ from labelenc_mm.evaluation.edges.counts import BoundaryCounts, count_image
 from labelenc_mm.files import replacing
 
 _COLUMNS = 'threshold found annotated right predicted'
+_VERSION = 1
+"""Of what is counted: to be raised whenever the same map gets other counts."""
 
 
 class Counter:
@@ -26,6 +28,9 @@ class Counter:
         processes: Beside this one; 0 to count here.
         folder: Where the counts of each image are kept, as text; None for nowhere. Counts of the same map
             and annotators that are there are taken instead of counting.
+
+    Raises:
+        ValueError: A number makes no sense.
     """
 
     def __init__(
@@ -35,6 +40,11 @@ class Counter:
         processes: int = 0,
         folder: str | Path | None = None,
     ) -> None:
+        if not len(values) or tolerance <= 0 or processes < 0:
+            raise ValueError(
+                f'{len(values)} thresholds must be at least 1, tolerance={tolerance} above 0, '
+                f'processes={processes} not negative'
+            )
         self.values = values
         self.tolerance = tolerance
         self.processes = processes
@@ -53,7 +63,14 @@ class Counter:
             name: Of the image.
             strength: (H, W) in [0, 1].
             annotators: K maps of (H, W).
+
+        Raises:
+            ValueError: The map holds what is no number.
         """
+        if not np.isfinite(strength).all():
+            raise ValueError(
+                f'{name}: its edge map has values that are no numbers: the model diverged'
+            )
         path = self.folder and self.folder / f'{name}.txt'
         job = (path, strength, np.asarray(annotators, bool), self.values, self.tolerance)
         if not self.processes:
@@ -84,7 +101,7 @@ def _count(
 ) -> BoundaryCounts:
     if path is None:
         return count_image(strength, annotators, values, tolerance)
-    key = _key(strength, annotators, values, tolerance)
+    key = _key(_VERSION, strength, annotators, values, tolerance)
     counts = _read(path, key)
     if counts is None:
         counts = count_image(strength, annotators, values, tolerance)

@@ -15,8 +15,8 @@ class FieldOfViewNeck(BaseModule):
     """Adds maps behind the last one of a backbone: 2x2 max-pooling, 3x3 convolution and ReLU.
 
     Dilated convolutions would give the filters another meaning; these leave the pretrained network as it is,
-    and its names, too: a neck fits VGG, AlexNet and ResNet alike. On VGG-16 each block adds 160 pixels to the
-    receptive field.
+    and its names, too: a neck fits VGG, AlexNet and ResNet alike. On VGG-16 the first block adds 160
+    pixels to the receptive field, the second 320.
 
     Args:
         in_channels: Channels of the backbone's last map: ``fc_channels`` with ``fc7``, 2048 of a ResNet-152.
