@@ -131,18 +131,14 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
                 'labelenc.encoder_from replaces the encoder of init_from, and there is no init_from: give '
                 'the file as labelenc.init_from'
             )
-        if random_encoder:
-            if init_from is not None or encoder_from is not None:
-                raise ValueError(
-                    'labelenc.random_encoder=True takes nothing from a step 1: leave init_from and '
-                    'encoder_from out'
-                )
-            self.mark_learned()
-
-    def check_is_learned(self) -> None:
-        """Refuse to train without step 1, unless nothing of it is used."""
-        if self.loss_weight != 0 or self.init_head or self.init_neck:
-            super().check_is_learned()
+        if random_encoder and (init_from is not None or encoder_from is not None):
+            raise ValueError(
+                'labelenc.random_encoder=True takes nothing from a step 1: leave init_from and '
+                'encoder_from out'
+            )
+        is_off = not (self.loss_weight or init_head or init_neck)
+        if random_encoder or (is_off and init_from is None):
+            self.mark_learned()  # nothing of step 1 is waited for
 
     def take(self, owner: nn.Module, again: bool = False) -> None:
         """Load what step 1 left; the detector's head and neck start from it, too, unless they have."""
@@ -214,6 +210,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.rarity = 1.0
         if label_share == 0:
             self.learns_labels = self.draws_labels = False
+            self.mark_learned()  # for a resume, which tells the steps apart by it
             self.requires_grad_(False)
 
     def check_is_learned(self) -> None:

@@ -14,22 +14,24 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.models.mot import BaseMOTModel
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
 from labelenc_mm.detection.feature_supervision_head import own_random_numbers
-from labelenc_mm.detection.introspection import count_feature_extractions, head_children
+from labelenc_mm.detection.introspection import count_feature_extractions
 from labelenc_mm.detection.label_encoding import LABEL_ENCODING, describe
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
+from labelenc_mm.detection.label_pass import (
+    copy_samples,
+    join,
+    kept_head_statistics,
+    label_side,
+    pick,
+)
 from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.handover.declaration import HandsOver, Leaves
-
-LABEL_PREFIX = 'ae_'
-"""Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
-
 
 # Classes, by name because not every release has them, whose features could be handed over but whose
 # head learns something else than classified boxes of the image.
@@ -201,69 +203,6 @@ def draws_its_own(labelenc: Mapping[str, Any]) -> bool:
     compared with it in pairs. Step 1 and 2 draw in between, as they always have.
     """
     return labelenc.get('stage') == 'one-run' or labelenc.get('loss_weight') == 0
-
-
-def label_side(losses: Mapping[str, Any], weight: float) -> dict[str, Any]:
-    """The losses of head(label features) under their names, weighted."""
-    weighted = {}
-    for key, value in losses.items():
-        if weight != 1 and 'loss' in key:  # what else is there is for the log
-            value = [v * weight for v in value] if isinstance(value, list) else value * weight
-        weighted[LABEL_PREFIX + key] = value
-    return weighted
-
-
-def pick(batch: Tensor, indices: Sequence[int]) -> Tensor:
-    """Some images of a batch; all in their order are the batch itself."""
-    return batch if list(indices) == list(range(len(batch))) else batch[list(indices)]
-
-
-def join(first: Sequence[Tensor], second: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Levels of two groups of images, of which one may be empty, as those of one batch."""
-    if not first or not second:
-        return first or second
-    return [torch.cat(levels) for levels in zip(first, second, strict=True)]
-
-
-def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
-    """Shallow copies down to the fields of the instances, which heads may replace in place."""
-    copies = []
-    for sample in data_samples:
-        copied = sample.new()
-        for key in sample.keys():  # noqa: SIM118  (a sample is no mapping)
-            value = sample.get(key)
-            if isinstance(value, BaseDataElement):
-                setattr(copied, key, value.new())
-        copies.append(copied)
-    return copies
-
-
-@contextmanager
-def kept_head_statistics(detector: nn.Module) -> Iterator[None]:
-    """Keep what the head has gathered of images: no buffer of it changes.
-
-    Normalisation with running statistics is in evaluation mode, so that label features pass the very
-    function that the head is at test time. Other buffers, such as the counts of losses that weight
-    classes by their frequency, are lent as copies.
-    """
-    modules = [m for child in head_children(detector).values() for m in child.modules()]
-    normalises = [isinstance(getattr(m, 'running_mean', None), Tensor) for m in modules]
-    switched = [m for m, is_norm in zip(modules, normalises, strict=True) if is_norm and m.training]
-    lent = [
-        (m, dict(m._buffers)) for m, is_norm in zip(modules, normalises, strict=True) if not is_norm
-    ]
-    for norm in switched:
-        norm.eval()
-    for module, buffers in lent:
-        for name, buffer in buffers.items():
-            module._buffers[name] = None if buffer is None else buffer.clone()
-    try:
-        yield
-    finally:
-        for norm in switched:
-            norm.train()
-        for module, buffers in lent:
-            module._buffers.update(buffers)
 
 
 def labelenc_detector(cls: type[BaseDetector]) -> type[BaseDetector]:

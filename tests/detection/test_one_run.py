@@ -312,3 +312,14 @@ def test_random_numbers_of_a_gpu_are_left_alone():
     before = torch.cuda.get_rng_state()
     build('small', 'one-run')
     assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+def test_a_switched_off_training_is_resumed(tmp_path):
+    off = 'model.labelenc.label_share=0'
+    config = write_config(tmp_path / 'off.py', shared_data(), ONE_RUN)
+    train(config, tmp_path / 'run', off, 'train_cfg.max_epochs=2')
+    resumed = train(config, tmp_path / 'run', off, resume=True)
+    assert (
+        'epoch_2.pth' in resumed.output and 'coco/reconstruction_bbox_mAP' not in resumed.metrics()
+    )
+    assert not (tmp_path / 'run' / ENCODING).exists() and (tmp_path / 'run' / EXPORTED).exists()
