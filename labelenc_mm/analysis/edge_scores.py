@@ -4,7 +4,6 @@ After Martin, Fowlkes and Malik (PAMI 2004): precision over recall with lines of
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,8 @@ def count_folder(
             counter.count(name, read_edge_map(folder / f'{name}.png', maps.shape[1:]), maps)
             for name, maps in _annotations(images)
         ]
-        progress = tqdm(jobs, 'edges', unit='image', disable=None)
-        return [job.result() if isinstance(job, Future) else job for job in progress]
-    finally:
+        return counter.finish(jobs)
+    finally:  # also where a map cannot be read
         counter.close()
 
 

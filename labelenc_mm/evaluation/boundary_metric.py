@@ -5,7 +5,6 @@ and 7.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.utils import mkdir_or_exist
 from mmseg.registry import METRICS
-from tqdm import tqdm
 
 from labelenc_mm.evaluation.edges.counts import TOLERANCE, BoundaryCounts, thresholds
 from labelenc_mm.evaluation.edges.kept_counts import Counter
@@ -95,13 +93,7 @@ class BoundaryMetric(BaseMetric):
 
     def evaluate(self, size: int) -> dict:
         """Wait for what is still being counted, then score."""
-        is_quiet = None if self.counter.processes else True  # None: where nobody looks
-        try:
-            pending = tqdm(self.results, 'edges', unit='image', disable=is_quiet)
-            finished = [each.result() if isinstance(each, Future) else each for each in pending]
-        finally:
-            self.counter.close()
-        self.results[:] = finished
+        self.results[:] = self.counter.finish(self.results, is_quiet=not self.counter.processes)
         return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from labelenc_mm.evaluation.edges.counts import BoundaryCounts, count_image
 from labelenc_mm.files import replacing
@@ -81,6 +82,16 @@ class Counter:
                 self.processes, get_context('spawn'), cv2.setNumThreads, (0,)
             )
         return self._pool.submit(_count, *job)
+
+    def finish(
+        self, jobs: Sequence[BoundaryCounts | Future], is_quiet: bool = False
+    ) -> list[BoundaryCounts]:
+        """Wait for what :meth:`count` gave, with a progress bar unless quiet, and end the processes."""
+        try:
+            progress = tqdm(jobs, 'edges', unit='image', disable=True if is_quiet else None)
+            return [job.result() if isinstance(job, Future) else job for job in progress]
+        finally:
+            self.close()
 
     def close(self) -> None:
         """End the processes."""
