@@ -471,7 +471,7 @@ def test_fine_tuning_begins_where_its_pretraining_ended(name):
 def test_a_pretrained_decoder_and_a_frozen_label_decoder_in_one_training(tmp_path):
     (autoencoder, segmentor) = map(parsed, WITH_LABEL_DECODER)
     fresh, pretrained = (
-        f'voc12/unet-narrow_efficientnet-lite0_{start}1xb16-600_voc12-96x96.py'
+        f'voc12/unet-narrow_efficientnet-lite0_{start}1xb16-600_voc12-64x64.py'
         for start in ('', 'ddep_')
     )
     config = Config.fromfile(tiny(fresh))

@@ -1,5 +1,5 @@
 # The decoder of this folder's U-Net, pretrained on the images of shape scenes alone.
-_base_ = '../voc12/ddep_unet-narrow_efficientnet-lite0_1xb16-20e_photos-96x96.py'
+_base_ = '../voc12/ddep_unet-narrow_efficientnet-lite0_1xb16-20e_photos-64x64.py'
 size = (64, 64)
 model = dict(data_preprocessor=dict(size=size))
 train_pipeline = [

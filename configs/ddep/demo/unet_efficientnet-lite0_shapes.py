@@ -1,5 +1,5 @@
 # A narrow U-Net on EfficientNet-Lite0 with ImageNet weights, on shape scenes (tools/make_shape_scenes.py).
-_base_ = '../voc12/unet-narrow_efficientnet-lite0_1xb16-600_voc12-96x96.py'
+_base_ = '../voc12/unet-narrow_efficientnet-lite0_1xb16-600_voc12-64x64.py'
 size = (64, 64)
 classes = ('background', 'house', 'tree', 'person', 'car', 'boat', 'bird', 'fish', 'lamp')
 model = dict(data_preprocessor=dict(size=size), decode_head=dict(num_classes=len(classes)))

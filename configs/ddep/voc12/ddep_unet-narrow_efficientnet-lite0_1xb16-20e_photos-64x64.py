@@ -1,16 +1,16 @@
 # The decoder of this folder's U-Net, pretrained on 1543 photos without labels.
-_base_ = './unet-narrow_efficientnet-lite0_1xb16-600_voc12-96x96.py'
-size = (96, 96)
+_base_ = './unet-narrow_efficientnet-lite0_1xb16-600_voc12-64x64.py'
+size = (64, 64)
 model = dict(type='DenoisingDecoderPretrainer', corruption=dict(gamma=0.95))
 
 train_pipeline = [
-    dict(type='LoadPhoto', reduce_to=144),
+    dict(type='LoadPhoto', reduce_to=96),
     dict(type='JointRandomResizedCrop', scale=size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackPhotos'),
 ]
 test_pipeline = [
-    dict(type='LoadPhoto', reduce_to=96),
+    dict(type='LoadPhoto', reduce_to=64),
     dict(type='Resize', scale=size, keep_ratio=False),
     dict(type='PackPhotos'),
 ]

@@ -1,3 +1,3 @@
 # The whole network predicts the photo in the place of the noise.
-_base_ = './dep_unet-narrow_efficientnet-lite0_1xb16-20e_photos-96x96.py'
+_base_ = './dep_unet-narrow_efficientnet-lite0_1xb16-20e_photos-64x64.py'
 model = dict(target='image')

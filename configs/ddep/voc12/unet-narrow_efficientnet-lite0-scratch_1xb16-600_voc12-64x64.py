@@ -1,4 +1,4 @@
 # The same U-Net, whose encoder starts from random weights and is trained like the rest.
-_base_ = './unet-narrow_efficientnet-lite0_1xb16-600_voc12-96x96.py'
+_base_ = './unet-narrow_efficientnet-lite0_1xb16-600_voc12-64x64.py'
 model = dict(backbone=dict(init_cfg=None, frozen_stages=-1, norm_eval=False))
-optim_wrapper = dict(paramwise_cfg=None)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
