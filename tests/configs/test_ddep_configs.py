@@ -33,7 +33,8 @@ from labelenc_mm.recipes import make_plan, read_recipe
 FOLDER = 'ddep'
 FOUND = {f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')}
 WITH_LABEL_DECODER = sorted(name for name in FOUND if 'label-' in name)
-SMALL = FOUND - {*WITH_LABEL_DECODER}
+CLASSIFIER = 'voc12/classifier_efficientnet-lite0_1xb16-60e_voc12-64x64.py'
+SMALL = FOUND - {*WITH_LABEL_DECODER, CLASSIFIER}
 PAPER = sorted(names_of_the_paper(FOLDER))
 NAMES = sorted({*PAPER, *SMALL})
 BY_STEM = {Path(name).stem: name for name in NAMES}
@@ -490,6 +491,33 @@ def test_a_pretrained_decoder_and_a_frozen_label_decoder_in_one_training(tmp_pat
     assert any(key == 'label_structure.loss_ce' for entry in run.scalars() for key in entry)
     exported = weights(run.work_dir / 'exported_segmentor.pth')
     assert exported and not any(key.startswith('label_structure') for key in exported)
+
+
+@pytest.mark.slow
+def test_an_encoder_of_image_classes_goes_into_the_segmentor(tmp_path):
+    fresh = 'voc12/unet-narrow_efficientnet-lite0_1xb16-600_voc12-64x64.py'
+    segmentor = Config.fromfile(tiny(fresh))
+    labelled = segmentor.train_dataloader.dataset
+    config = copy.deepcopy(parsed(CLASSIFIER))
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    config.default_hooks.checkpoint.interval = 1
+    for part in ('train', 'val', 'test'):
+        dataset = config[f'{part}_dataloader'].dataset
+        dataset.data_root = str(labelled.data_root)
+        dataset.ann_file = str(tmp_path / 'list.txt')
+    images = sorted((Path(labelled.data_root) / 'images').iterdir())
+    lines = [f'images/{path.name} {index % 20}' for index, path in enumerate(images)]
+    (tmp_path / 'list.txt').write_text('\n'.join(lines) + '\n')
+    config.dump(tmp_path / 'classifier.py')
+    learned = train(tmp_path / 'classifier.py', tmp_path / 'classes').work_dir / 'epoch_1.pth'
+    segmentor.model.backbone.init_cfg = dict(
+        type='Pretrained', checkpoint=str(learned), prefix='backbone.'
+    )
+    init_default_scope('mmseg')
+    model = MODELS.build(segmentor.model)
+    model.init_weights()
+    expected = {k: v for k, v in weights(learned).items() if k.startswith('backbone.')}
+    assert expected and not differing(expected, {k: model.state_dict()[k] for k in expected})
 
 
 @pytest.mark.parametrize(
