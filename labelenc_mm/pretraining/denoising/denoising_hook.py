@@ -9,6 +9,7 @@ from mmseg.registry import HOOKS
 from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
 from labelenc_mm.pretraining.denoising.segmentor_parts import is_pretrained
 from labelenc_mm.pretraining.photo_hook import PhotoHook
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 
 @HOOKS.register_module()
@@ -18,6 +19,27 @@ class DenoisingHook(PhotoHook):
     Warns of a frozen encoder that nothing has trained, and leaves ``pretrained_segmentor.pth``, with the
     averaged weights where an EMAHook keeps some.
     """
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note what is predicted, which no tensor tells."""
+        super().before_save_checkpoint(runner, checkpoint)
+        checkpoint['meta']['dataset_meta']['denoising_target'] = unwrapped_model(runner).target
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse to resume from a training that predicts something else.
+
+        Raises:
+            CheckpointError: It does.
+        """
+        super().after_load_checkpoint(runner, checkpoint)
+        facts = checkpoint.get('meta', {}).get('dataset_meta') or {}
+        target = unwrapped_model(runner).target
+        saved = facts.get('denoising_target', target)
+        if runner._resume and saved != target:
+            raise CheckpointError(
+                f'{runner._load_from or "the newest checkpoint"} is of a training of model.target={saved!r}, '
+                f'this one has {target!r}: resume with the same, or begin anew in another work_dir'
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Look at where the frozen encoder comes from."""

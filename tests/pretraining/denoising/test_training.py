@@ -353,12 +353,14 @@ def test_tools_test_measures_and_draws_a_checkpoint(pretraining, tmp_path):
     assert len(list((tmp_path / 'shown').rglob('test_denoising_*.png'))) == 3
 
 
-def test_another_noise_is_resumed_and_another_encoder_is_refused(pretraining, tmp_path):
+def test_another_noise_is_resumed_and_another_target_or_encoder_is_refused(pretraining, tmp_path):
     """What has the same tensors may go on; of other networks all differences are listed."""
     shutil.copy(pretraining.work_dir / 'epoch_1.pth', tmp_path / 'epoch_1.pth')
     config = shared_folder() / 'pretrain.py'
     options = ['model.corruption.sigma=0.8', 'model.corruption.form=simple']
     train(config, tmp_path, *options, *ONE_EPOCH, resume=True)
+    run = train(config, tmp_path, 'model.target=image', *ONE_EPOCH, resume=True, expect=1)
+    assert "is of a training of model.target='noise', this one has 'image'" in run.output
     options = ['model.corruption.gamma=0.9', 'model.corruption.unit_variance=True']
     run = train(config, tmp_path, *options, *ONE_EPOCH, resume=True, expect=1)
     assert 'is of another training' in run.output
