@@ -59,8 +59,8 @@ def make_list(source: Path, split: str) -> tuple[list[str], int]:
     for path, column in zip(paths, columns, strict=True):
         if other := column.keys() ^ columns[0].keys():
             raise ValueError(
-                f'{path} and {paths[0]} are of different images: {min(other)} is in one of them alone; expected '
-                'the files as they were released'
+                f'{path} and {paths[0]} are of different images: {min(other)} is in one of them alone; '
+                'expected the files as they were released'
             )
     lines = []
     for image in columns[0]:
