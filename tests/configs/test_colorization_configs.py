@@ -1,4 +1,4 @@
-"""Every config of colorization: what it says beside the paper, and two iterations at tiny widths."""
+"""Every pretraining by colorization: what it says beside the paper, and two iterations at tiny widths."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ import labelenc_mm
 from labelenc_mm.networks.tapped_vgg import ALL_CONVS
 
 FOLDER = 'colorization'
-PAPER = sorted(names_of_the_paper(FOLDER))
+PAPER = sorted(name for name in names_of_the_paper(FOLDER) if name.startswith('colorize_'))
 SMALL = {f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')}
 NAMES = sorted({*PAPER, *SMALL})
 ARTEFACT = 'pretrained_segmentor.pth'
