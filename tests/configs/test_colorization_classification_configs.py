@@ -263,7 +263,7 @@ def test_a_classifier_of_voc_2007_is_tested_on_ten_crops(tmp_path):
     config = tiny(name)
     checkpoint = tmp_path / 'model.pth'
     torch.save({'state_dict': build(shrunk(parsed(name).model)).state_dict()}, checkpoint)
-    options = ('--work-dir', tmp_path, '--tta')
+    options = ('--work-dir', tmp_path / 'test', '--tta')
     run = run_script(TEST, config, checkpoint, *options, work_dir=tmp_path)
     assert 'mAP_11points' in run.output
 

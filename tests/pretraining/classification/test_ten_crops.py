@@ -40,6 +40,7 @@ model = {model}
 test_dataloader = dict(
     batch_size=2,
     num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ImageListDataset',
         ann_file='list.txt',
@@ -91,6 +92,12 @@ def predict(module):
         return model.test_step(pseudo_collate([data[i] for i in range(3)]))
 
 
+def read_scores(folder):
+    """The metrics of each test in a folder."""
+    files = [load(path) for path in folder.glob('*/*.json')]
+    return [{k: v for k, v in each.items() if k.startswith('mAP')} for each in files]
+
+
 def halves(image):
     """The ten crops, by hand."""
     height, width = image.shape[:2]
@@ -139,9 +146,14 @@ def test_the_test_tool_averages_ten_crops(tmp_path):
     config.write_text(CONFIG.format(model=model, data=f'{photos()}/', pipeline=PIPELINE))
     checkpoint, out = tmp_path / 'model.pth', tmp_path / 'out.pkl'
     torch.save({'state_dict': classifier().state_dict()}, checkpoint)
-    options = ('--work-dir', tmp_path, '--out', out, '--tta')
-    run = run_script(TEST, config, checkpoint, *options, work_dir=tmp_path)
+    folders = (tmp_path / 'one', tmp_path / 'two')
+    options = ('--work-dir', folders[0], '--out', out, '--tta')
+    run_script(TEST, config, checkpoint, *options, work_dir=folders[0])
     expected = [sample.pred_label.score for sample in predict(classifier())]
     found = [sample['pred_label']['score'] for sample in load(out)]
     torch.testing.assert_close(found, expected)
-    assert 'mAP_11points' in run.output
+    # Two processes take three images, one of them twice, and evaluate each once.
+    options = ('--work-dir', folders[1], '--tta', '--launcher', 'pytorch')
+    run_script(TEST, config, checkpoint, *options, work_dir=folders[1], processes=2)
+    (one,), (two,) = (read_scores(folder) for folder in folders)
+    assert one == two and one.keys() == {'mAP', 'mAP_11points'}
