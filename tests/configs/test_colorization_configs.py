@@ -21,7 +21,9 @@ from labelenc_mm.networks.tapped_vgg import ALL_CONVS
 
 FOLDER = 'colorization'
 PAPER = sorted(name for name in names_of_the_paper(FOLDER) if name.startswith('colorize_'))
-SMALL = {f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')}
+SMALL = {
+    f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('colorize_*.py')
+}
 NAMES = sorted({*PAPER, *SMALL})
 ARTEFACT = 'pretrained_segmentor.pth'
 SIDE, NUM_PHOTOS = 64, 4
