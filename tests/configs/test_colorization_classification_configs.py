@@ -15,12 +15,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from paper_configs import distinct_models, names_of_the_paper, without_gradient
 from photo_files import write_photos
-from training_runs import TEST, run_script, shared_folder, train
+from training_runs import ROOT, TEST, run_script, shared_folder, train, weights
 
 import labelenc_mm
 from labelenc_mm.pretraining.pretrained_segmentor import pretrained_segmentor
 
 FOLDER = 'colorization'
+ABSORB = ROOT / 'tools' / 'model_converters' / 'absorb_batch_norm.py'
 PAPER = sorted(name for name in names_of_the_paper(FOLDER) if name.startswith('classify_'))
 VOC = [name for name in PAPER if 'voc07' in name]
 PROTOCOL = [name for name in VOC if '1xb16-80k' in name]
@@ -266,6 +267,22 @@ def test_a_classifier_of_voc_2007_is_tested_on_ten_crops(tmp_path):
     options = ('--work-dir', tmp_path / 'test', '--tta')
     run = run_script(TEST, config, checkpoint, *options, work_dir=tmp_path)
     assert 'mAP_11points' in run.output
+
+
+def test_what_was_pretrained_on_labels_goes_into_a_network_without_normalisation(tmp_path):
+    name = 'classify_vgg16_1xb64-20e_in1k-r16-224x224.py'
+    config = tiny(name)
+    run = train(config, tmp_path / 'run')
+    out = tmp_path / 'absorbed.pth'
+    run_script(ABSORB, config, run.work_dir / 'epoch_1.pth', out, work_dir=tmp_path)
+    trained = build(shrunk(parsed(name).model)).eval()
+    trained.load_state_dict(weights(run.work_dir / 'epoch_1.pth'))
+    taking = shrunk(parsed('classify_vgg16_1xb16-search_in1k-10k-224x224.py').model).backbone
+    taking.init_cfg = dict(type='Pretrained', checkpoint=str(out), prefix='backbone.')
+    backbone = build(taking).eval()
+    images = torch.rand(2, 1, SIDE, SIDE)
+    (expected,), (found,) = trained.backbone(images), backbone(images)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', distinct_models({name: parsed(name) for name in PAPER}))
