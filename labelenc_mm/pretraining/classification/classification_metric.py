@@ -39,10 +39,19 @@ class ClassificationMetric(BaseMetric):
             load_average_precision()
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
-        """Keep of each image the probabilities of its classes, its labels, and those that it ignores."""
+        """Keep of each image the probabilities of its classes, its labels, and those that it ignores.
+
+        Raises:
+            ValueError: An image has not just one label, without ``multi_label``.
+        """
         for sample in data_samples:
             label = sample['gt_label']['label']
             ignored = sample['gt_label'].get('ignored', label[:0])
+            if not self.multi_label and (len(label) != 1 or len(ignored)):
+                raise ValueError(
+                    f'{sample.get("img_path", "an image")} has the labels {label.tolist()}, and ignores '
+                    f'{ignored.tolist()}: expected one label, or multi_label=True of ClassificationMetric'
+                )
             kept = (sample['pred_label']['score'], label, ignored)
             self.results.append(tuple(each.cpu().numpy() for each in kept))
 

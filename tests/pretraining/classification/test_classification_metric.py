@@ -31,6 +31,12 @@ def test_accuracy_counts_labels_among_the_most_probable():
     assert found == {'accuracy/top1': 25.0, 'accuracy/top2': 75.0}
 
 
+@pytest.mark.parametrize(('label', 'ignored'), [([0, 1], []), ([], []), ([1], [0])])
+def test_images_of_several_labels_are_refused_without_multi_label(label, ignored):
+    with pytest.raises(ValueError, match=r'an image has the labels .*multi_label=True'):
+        evaluate([[0.5, 0.5]], [label], [ignored])
+
+
 def random_rankings(seed=0, ties=True):
     """Scores of 40 images and 5 classes, and which of them each image shows."""
     rng = np.random.default_rng(seed)
