@@ -2,6 +2,9 @@
 
 import copy
 import json
+import re
+import runpy
+import shlex
 from functools import cache
 from pathlib import Path
 
@@ -142,6 +145,39 @@ def test_pretraining_on_labels_is_that_of_table_4(name):
     assert val_set.ann_file == (
         train_set.ann_file.replace('.txt', '_val.txt') if is_joined else 'variants/all_val.txt'
     )
+
+
+def test_lists_are_those_that_the_commands_of_the_readme_write(tmp_path, monkeypatch):
+    """From 1000 classes of 100 images, with a tree of all under one root."""
+    readme = Path(labelenc_mm.config(f'{FOLDER}/README.md')).read_text()
+    first, loop = re.search(
+        r'## Lists and schedules\n.*?```bash\n(.*?)\nfor (.*?)```', readme, re.S
+    ).groups()
+    classes = [f'n{i:04}' for i in range(1000)]
+    for part, number in (('train', 100), ('val', 2)):
+        lines = (f'{c}/{i}.JPEG' for c in classes for i in range(number))
+        (tmp_path / part).write_text('\n'.join(lines))
+    (tmp_path / 'wordnet.is_a.txt').write_text('\n'.join(f'entity {c}' for c in classes))
+    variants = tmp_path / 'variants'
+    places = {
+        'data/imagenet/train': tmp_path / 'train',
+        'data/imagenet/val': tmp_path / 'val',
+        'data/imagenet/variants': variants,
+        'wordnet.is_a.txt': tmp_path / 'wordnet.is_a.txt',
+    }
+    monkeypatch.syspath_prepend(ROOT / 'tools')  # where a script finds the modules beside it
+    _, tool, *arguments = shlex.split(first.replace('\\\n', ''))
+    runpy.run_path(str(ROOT / tool))['main']([str(places.get(a, a)) for a in arguments])
+    _, tool, _, *arguments = shlex.split(loop.partition('do\n')[2].partition('\n')[0])
+    for number in re.match(r'n in (.*?);', loop)[1].split():
+        source, out = variants / f'{number}-a-class_seed0.txt', variants / f'{number}-a-class'
+        runpy.run_path(str(ROOT / tool))['main']([str(source), *arguments[:-1], str(out)])
+    for name in (*TABLE3, *TABLE4):
+        for part in ('train', 'val', 'test'):
+            dataset = parsed(name)[f'{part}_dataloader'].dataset
+            lines = (tmp_path / dataset.ann_file).read_text().splitlines()
+            labels = {int(line.split()[1]) for line in lines}
+            assert max(labels) == dataset.num_classes - 1
 
 
 def shrunk(model):
