@@ -69,6 +69,9 @@ PRETRAINED = [
 EDGES = [
     'lap>=0.5.13',  # the matching of edge pixels; the release that was tested here
 ]
+CLASSIFICATION = [
+    'scikit-learn>=1.0',  # average precision of image classifiers; the first for Python 3.10
+]
 FORK = [
     'onedl-mmengine>=0.10.12',  # the release that runs with current torch and was tested here
     'onedl-mmcv>=2.3.6',
@@ -115,6 +118,7 @@ setup(
         'upstream': UPSTREAM,
         'pretrained': PRETRAINED,
         'edges': EDGES,
+        'classification': CLASSIFICATION,
         'test': TEST,
         'docs': DOCS,
         'dev': [*TEST, *DOCS, 'ruff', 'mypy'],

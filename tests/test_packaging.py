@@ -114,7 +114,7 @@ def test_what_is_imported_is_required(wheel):
     extras = {
         canonicalize_name(r.name)
         for r in requirements
-        for extra in ('fork', 'upstream', 'edges')
+        for extra in ('fork', 'upstream', 'edges', 'classification')
         if r.marker and r.marker.evaluate({'extra': extra})
     }
     installed = packages_distributions()

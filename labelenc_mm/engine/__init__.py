@@ -8,12 +8,20 @@ from labelenc_mm.engine.distributed import CPUCapableDistributedDataParallel, in
 from labelenc_mm.engine.frozen_phase_hook import FrozenPhaseHook
 from labelenc_mm.engine.reseed_hook import ReseedHook
 from labelenc_mm.engine.sample_error_hook import SampleError, SampleErrorHook
+from labelenc_mm.engine.schedule_search import (
+    FoundScheduleLoop,
+    FoundScheduleLR,
+    ScheduleSearchHook,
+)
 
 __all__ = [
     'CPUCapableDistributedDataParallel',
+    'FoundScheduleLR',
+    'FoundScheduleLoop',
     'FrozenPhaseHook',
     'ReseedHook',
     'SampleError',
     'SampleErrorHook',
+    'ScheduleSearchHook',
     'init_distributed',
 ]

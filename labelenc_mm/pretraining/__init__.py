@@ -6,6 +6,7 @@ image classifiers.
 import labelenc_mm.segmentation  # noqa: F401
 from labelenc_mm.pretraining.classification.classification_metric import ClassificationMetric
 from labelenc_mm.pretraining.classification.image_classifier import ImageClassifier
+from labelenc_mm.pretraining.classification.ten_crops import ClassifierTTAModel, CropAt
 from labelenc_mm.pretraining.colorization.color_heads import (
     ColorHistogramHead,
     ColorRegressionHead,
@@ -42,6 +43,7 @@ from labelenc_mm.pretraining.pretrained_segmentor import (
 
 __all__ = [
     'ClassificationMetric',
+    'ClassifierTTAModel',
     'ColorHistogramHead',
     'ColorHistogramLoss',
     'ColorHistogramTargets',
@@ -51,6 +53,7 @@ __all__ = [
     'ColorizationMetric',
     'ColorizationPretrainer',
     'ColorizationVisualizationHook',
+    'CropAt',
     'DenoisingDecoderPretrainer',
     'DenoisingHook',
     'DenoisingMetric',

@@ -12,15 +12,17 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from labelenc_mm.pretraining.load_photo import PackPhotos
 from labelenc_mm.pretraining.photo_dataset import PhotoDataset, PhotoError
 
-_LINE = re.compile(r'(?P<path>.*?\S)(?P<labels>(?:\s+\d+)+)')
+_LINE = re.compile(r'(?P<path>.*?\S)(?P<labels>(?:\s+\d+\??)+)')
 
 
 @DATASETS.register_module()
 class ImageListDataset(PhotoDataset):
     """Images and their classes, one image a line: ``path label [label …]``.
 
-    Labels are the whole numbers at the end of a line, counted from 0. A path may contain spaces, but none
-    before a last part that is a number alone.
+    Labels are the whole numbers at the end of a line, counted from 0. One with a question mark behind it,
+    ``photo.jpg 14 8?``, is ignored: the image neither shows the class nor lacks it, as one of VOC 2007 whose
+    only objects of the class are "difficult". A path may contain spaces, but none before a last part that is
+    a number alone.
 
     Args:
         ann_file: The list.
@@ -44,8 +46,17 @@ class ImageListDataset(PhotoDataset):
         match = _LINE.fullmatch(line)
         if match is None:
             raise PhotoError(f'{line!r} is no path with labels behind it')
-        labels = np.array(match['labels'].split(), dtype=np.int64)
-        return {**super().parse_line(match['path']), 'gt_label': labels}
+        shown: list[int] = []
+        ignored: list[int] = []
+        for label in match['labels'].split():
+            (ignored if label.endswith('?') else shown).append(int(label.rstrip('?')))
+        if both := {*shown} & {*ignored}:
+            raise PhotoError(f'{line!r} has {both.pop()} both with and without a question mark')
+        return {
+            **super().parse_line(match['path']),
+            'gt_label': np.array(shown, dtype=np.int64),
+            'ignored_label': np.array(ignored, dtype=np.int64),
+        }
 
     def _list(self) -> list[bytes]:
         names = self.metainfo.get('classes')
@@ -58,12 +69,13 @@ class ImageListDataset(PhotoDataset):
         lines = super()._list()
         for index, line in enumerate(lines):
             try:
-                highest = self.parse_line(os.fsdecode(line))['gt_label'].max()
+                info = self.parse_line(os.fsdecode(line))
             except PhotoError as error:
                 raise PhotoError(
                     f'{self.ann_file}, image {index + 1}: {error}. Write one image a line, "path label '
                     '[label ...]"'
                 ) from None
+            highest = max([*info['gt_label'], *info['ignored_label']])
             if highest >= number:
                 raise PhotoError(
                     f'{self.ann_file}, image {index + 1} ({os.fsdecode(line)!r}): label {highest} is none of '
@@ -77,8 +89,10 @@ class PackClassInputs(PackPhotos):
     """Pack images with their classes, as ``gt_label``."""
 
     def transform(self, results: dict) -> dict:
-        """Pack; ``gt_label.label`` is an int64 tensor, (number of labels,)."""
+        """Pack; ``gt_label.label`` and ``gt_label.ignored`` are int64 tensors, (number of labels,)."""
         packed = super().transform(results)
-        label = torch.from_numpy(results['gt_label'])
-        packed['data_samples'].gt_label = LabelData(label=label)
+        packed['data_samples'].gt_label = LabelData(
+            label=torch.from_numpy(results['gt_label']),
+            ignored=torch.from_numpy(results['ignored_label']),
+        )
         return packed

@@ -27,6 +27,16 @@ def test_paths_and_labels(tmp_path):
     assert samples[1].img_path == str(tmp_path / 'photo 01.jpg')
 
 
+def test_labels_with_a_question_mark_are_ignored(tmp_path):
+    write_photos(tmp_path, 2)
+    text = 'photo 00.jpg 4? 0 3?\nphoto 01.jpg 2?'
+    data = dataset(tmp_path, text, num_classes=5)
+    labels = [data[i]['data_samples'].gt_label for i in range(2)]
+    assert [label.label.tolist() for label in labels] == [[0], []]
+    assert [label.ignored.tolist() for label in labels] == [[4, 3], [2]]
+    assert all(each.dtype == torch.int64 for label in labels for each in label.values())
+
+
 def test_names_of_classes_tell_their_number(tmp_path):
     metainfo = dict(classes=('cat', 'dog'))
     assert len(dataset(tmp_path, 'a.jpg 1', metainfo=metainfo)) == 1
@@ -41,6 +51,9 @@ def test_names_of_classes_tell_their_number(tmp_path):
         ('a.jpg one', 'is no path with labels'),
         ('a.jpg -1', 'is no path with labels'),
         ('a.jpg 0 9', r"image 1 \('a\.jpg 0 9'\): label 9 is none of 5"),
+        ('a.jpg 0 9?', r'image 1 .*: label 9 is none of 5'),
+        ('a.jpg 1 ?', 'is no path with labels'),
+        ('a.jpg 1\nb.jpg 2 1 2?', r'image 2: .* has 2 both with and without a question mark'),
         ('', 'no photo in the list'),
     ],
 )

@@ -1,7 +1,8 @@
 """Make the list of an ImageListDataset, ``path label [label ...]``, from boxes in COCO's format.
 
-The labels of an image are the classes of its objects, counted from 0 in the order of "categories"; regions
-to ignore (iscrowd=1) do not count. Images without objects are left out, and told.
+The labels of an image are the classes of its objects, counted from 0 in the order of "categories". Regions
+to ignore (iscrowd=1) do not count; with --ignored, classes of which an image has nothing else become labels
+with a question mark, which neither loss nor metric counts. Images without objects are left out, and told.
 """
 
 import argparse
@@ -25,29 +26,38 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default='',
         help='in front of the names of files, e.g. images/ (default: nothing)',
     )
+    parser.add_argument(
+        '--ignored', action='store_true', help='list classes of regions to ignore, too'
+    )
     return parser.parse_args(argv)
 
 
-def image_labels(content: dict[str, Any], prefix: str = '') -> tuple[list[str], int]:
+def image_labels(
+    content: dict[str, Any], prefix: str = '', with_ignored: bool = False
+) -> tuple[list[str], int]:
     """The lines of the list, and how many images are left out.
 
     Args:
         content: What the json holds.
         prefix: In front of names.
+        with_ignored: Whether classes of regions to ignore are listed, with a question mark.
 
     Raises:
         KeyError: An entry is missing.
     """
     order = {category['id']: index for index, category in enumerate(content['categories'])}
-    labels = defaultdict(set)
+    labels, ignored = defaultdict(set), defaultdict(set)
     for each in content['annotations']:
-        if not each.get('iscrowd'):
-            labels[each['image_id']].add(order[each['category_id']])
-    lines = [
-        ' '.join([f'{prefix}{image["file_name"]}', *map(str, sorted(labels[image['id']]))])
-        for image in content['images']
-        if image['id'] in labels
-    ]
+        found = ignored if each.get('iscrowd') else labels
+        found[each['image_id']].add(order[each['category_id']])
+    lines = []
+    for image in content['images']:
+        shown = labels[image['id']]
+        words = [str(label) for label in sorted(shown)]
+        if with_ignored:
+            words += [f'{label}?' for label in sorted(ignored[image['id']] - shown)]
+        if words:
+            lines.append(' '.join([f'{prefix}{image["file_name"]}', *words]))
     return lines, len(content['images']) - len(lines)
 
 
@@ -56,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         content = json.loads(args.annotations.read_text(encoding='utf-8'))
-        lines, left_out = image_labels(content, args.prefix)
+        lines, left_out = image_labels(content, args.prefix, args.ignored)
         with replacing(args.out) as unfinished:
             unfinished.write_text('\n'.join(lines) + '\n', encoding='utf-8')
     except (KeyError, TypeError) as error:

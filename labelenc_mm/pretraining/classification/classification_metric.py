@@ -1,11 +1,13 @@
 """Accuracy of image classifiers: top-k, or mean average precision where an image may have several labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
+
+Scores = np.ndarray[Any, Any]
 
 
 @METRICS.register_module()
@@ -14,12 +16,17 @@ class ClassificationMetric(BaseMetric):
 
     ``accuracy/top1`` and so on; an image whose label ties with another counts as wrong. With ``multi_label``
     it is ``mAP``, the mean over classes that some image has of the area below precision over recall, summed
-    in steps, without interpolation.
+    in steps, without interpolation, as scikit-learn computes it (``pip install
+    'labelenc-mm[classification]'``), and ``mAP_11points``, as VOC 2007 defined it: the mean of the
+    highest precision at a recall of 0, 0.1, … and 1 or more. An image counts for no class that it ignores.
 
     Args:
         topk: Which k; those that no image can miss, for there are no more classes, are left out.
         multi_label: Whether an image may have several labels, or none.
         kwargs: Of MMEngine's ``BaseMetric``, ``prefix`` for instance.
+
+    Raises:
+        ImportError: scikit-learn is missing.
     """
 
     def __init__(
@@ -28,39 +35,73 @@ class ClassificationMetric(BaseMetric):
         super().__init__(**kwargs)
         self.topk = tuple(topk)
         self.multi_label = multi_label
+        if multi_label:
+            load_average_precision()
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
-        """Keep of each image the probabilities of its classes, and its labels."""
-        for sample in data_samples:
-            scores = sample['pred_label']['score'].cpu().numpy()
-            self.results.append((scores, sample['gt_label']['label'].cpu().numpy()))
+        """Keep of each image the probabilities of its classes, its labels, and those that it ignores.
 
-    def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+        Raises:
+            ValueError: An image has not just one label, without ``multi_label``.
+        """
+        for sample in data_samples:
+            label = sample['gt_label']['label']
+            ignored = sample['gt_label'].get('ignored', label[:0])
+            if not self.multi_label and (len(label) != 1 or len(ignored)):
+                raise ValueError(
+                    f'{sample.get("img_path", "an image")} has the labels {label.tolist()}, and ignores '
+                    f'{ignored.tolist()}: expected one label, or multi_label=True of ClassificationMetric'
+                )
+            kept = (sample['pred_label']['score'], label, ignored)
+            self.results.append(tuple(each.cpu().numpy() for each in kept))
+
+    def compute_metrics(self, results: list[tuple[Scores, Scores, Scores]]) -> dict[str, float]:
         """Compute the metrics of all images, in percent."""
-        scores = np.stack([score for score, _ in results])
+        scores = np.stack([score for score, _, _ in results])
         if not self.multi_label:
-            labels = np.concatenate([label for _, label in results])
+            labels = np.concatenate([label for _, label, _ in results])
             own = np.take_along_axis(scores, labels[:, None], axis=1)
             ranks = (scores >= own).sum(axis=1)  # 1 is the best
             topk = [k for k in self.topk if k == 1 or k < scores.shape[1]]
             return {f'accuracy/top{k}': 100 * float((ranks <= k).mean()) for k in topk}
-        shown = np.zeros(scores.shape, dtype=bool)
-        for row, (_, label) in zip(shown, results, strict=True):
-            row[label] = True
-        columns = [column for column in range(shown.shape[1]) if shown[:, column].any()]
-        values = [average_precision(scores[:, c], shown[:, c]) for c in columns]
-        return {'mAP': 100 * float(np.mean(values)) if values else 0.0}
+        shown, counts = np.zeros(scores.shape, dtype=bool), np.ones(scores.shape, dtype=bool)
+        for row, (_, label, ignored) in enumerate(results):
+            shown[row, label] = True
+            counts[row, ignored] = False
+        forms = {'mAP': load_average_precision(), 'mAP_11points': eleven_point_precision}
+        columns = [(shown[at, c], scores[at, c]) for c, at in enumerate(counts.T)]
+        columns = [(truth, column) for truth, column in columns if truth.any()]
+        values = {name: [form(*each) for each in columns] for name, form in forms.items()}
+        return {name: 100 * float(np.mean(v)) if v else 0.0 for name, v in values.items()}
 
 
-def average_precision(scores: np.ndarray, shown: np.ndarray) -> float:
-    """Sum over thresholds of the precision times the gain in recall.
+def load_average_precision() -> Callable[[Scores, Scores], float]:
+    """scikit-learn's ``average_precision_score``.
+
+    Raises:
+        ImportError: It is missing.
+    """
+    try:
+        from sklearn.metrics import average_precision_score
+    except ImportError as error:
+        raise ImportError(
+            'mAP is computed by scikit-learn, which cannot be imported '
+            f"({error}): pip install 'labelenc-mm[classification]'"
+        ) from error
+    return average_precision_score
+
+
+def eleven_point_precision(shown: Scores, scores: Scores) -> float:
+    """Average precision of VOC 2007: the mean over 11 recalls of the highest precision from there on.
 
     Args:
-        scores: (images,) of one class.
         shown: (images,), whether an image shows the class; one at least does.
+        scores: (images,) of the class.
     """
     order = np.argsort(-scores, kind='stable')
-    scores, found = scores[order], shown[order].cumsum()
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # equal scores go together
-    recall, precision = found[ends] / found[-1], found[ends] / (ends + 1)
-    return float((np.diff(recall, prepend=0) * precision).sum())
+    found = shown[order].cumsum()
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # ties go together
+    precision = found[ends] / (ends + 1)
+    # Whole numbers, which compare exactly: 3 of 10 are a recall of 0.3.
+    reached = 10 * found[ends] >= np.arange(11)[:, None] * found[-1]
+    return float(np.where(reached, precision, 0).max(axis=1).mean())

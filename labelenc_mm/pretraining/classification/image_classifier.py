@@ -23,7 +23,8 @@ from labelenc_mm.networks.blank_image import pass_blank_image
 class ImageClassifier(StopIfNotFiniteMixin, BaseModel):
     """Backbone, global average pooling and one linear layer, ``fc``.
 
-    An image's labels are ``data_sample.gt_label.label``, a whole-number tensor of shape (labels,). A backbone
+    An image's labels are ``data_sample.gt_label.label``, a whole-number tensor of shape (labels,);
+    ``gt_label.ignored``, where it is there, holds those that neither are nor are not the image's. A backbone
     of the same config takes what was learned from any checkpoint of the training, also in a stock segmentor:
     ``init_cfg=dict(type='Pretrained', checkpoint='epoch_100.pth', prefix='backbone.')``.
 
@@ -34,6 +35,8 @@ class ImageClassifier(StopIfNotFiniteMixin, BaseModel):
             trained, and want ``find_unused_parameters`` where training is distributed.
         multi_label: Whether an image may show several classes, or none: sigmoid and binary cross entropy in
             place of softmax.
+        loss_weight: Factor of the loss, a mean over images and, with ``multi_label``, classes; the number of
+            classes makes it their sum.
         data_preprocessor: Config, usually of a ``SegDataPreProcessor``.
         init_cfg: As of any model of the toolbox.
 
@@ -47,6 +50,7 @@ class ImageClassifier(StopIfNotFiniteMixin, BaseModel):
         num_classes: int,
         out_index: int = -1,
         multi_label: bool = False,
+        loss_weight: float = 1.0,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
@@ -55,6 +59,7 @@ class ImageClassifier(StopIfNotFiniteMixin, BaseModel):
         self.num_classes = num_classes
         self.out_index = out_index
         self.multi_label = multi_label
+        self.loss_weight = loss_weight
         _, maps = pass_blank_image(
             self, self.backbone, 'Take a backbone of images, with the sizes that it is made for'
         )
@@ -86,39 +91,50 @@ class ImageClassifier(StopIfNotFiniteMixin, BaseModel):
         if mode == 'predict':
             return self.add_predictions(logits, data_samples)
         if mode == 'loss':
-            return {'loss_cls': self.loss(logits, data_samples or [])}
+            return {'loss_cls': self.loss_weight * self.loss(logits, data_samples or [])}
         raise RuntimeError(f'mode {mode!r} is none of "tensor", "loss" and "predict"')
 
     def loss(self, logits: Tensor, data_samples: list[SegDataSample]) -> Tensor:
         """Cross entropy, binary per class where an image may have several labels; mean over the batch.
 
+        A class that an image ignores adds nothing, and counts in the mean.
+
         Raises:
             ValueError: Labels that are no classes, or not exactly one of an image where it has to be one.
         """
         labels = [sample.gt_label.label for sample in data_samples]
-        flat = torch.cat(labels)
-        wrong = (flat < 0) | (flat >= self.num_classes)
-        is_counted_wrong = not self.multi_label and any(len(each) != 1 for each in labels)
-        if is_counted_wrong or bool(wrong.any()):
+        ignored = [_ignored(sample) for sample in data_samples]
+        flat = torch.cat([*labels, *ignored])
+        is_counted_wrong = any(map(self._is_counted_wrong, data_samples))
+        if is_counted_wrong or bool(((flat < 0) | (flat >= self.num_classes)).any()):
             raise ValueError(self._describe_wrong(data_samples))
         if not self.multi_label:
             return F.cross_entropy(logits, flat)
-        targets = torch.zeros_like(logits)
-        rows = [torch.full_like(each, row) for row, each in enumerate(labels)]
-        targets[torch.cat(rows), flat] = 1
-        return F.binary_cross_entropy_with_logits(logits, targets)
+        targets, weights = torch.zeros_like(logits), torch.ones_like(logits)
+        for row, (shown, unknown) in enumerate(zip(labels, ignored, strict=True)):
+            targets[row, shown] = 1
+            weights[row, unknown] = 0
+        return F.binary_cross_entropy_with_logits(logits, targets, weights)
+
+    def _is_counted_wrong(self, sample: SegDataSample) -> bool:
+        return not self.multi_label and (
+            len(sample.gt_label.label) != 1 or len(_ignored(sample)) > 0
+        )
 
     def _describe_wrong(self, data_samples: list[SegDataSample]) -> str:
         for sample in data_samples:
-            label = sample.gt_label.label.tolist()
-            is_counted_wrong = not self.multi_label and len(label) != 1
-            if is_counted_wrong or not all(0 <= each < self.num_classes for each in label):
+            label, ignored = sample.gt_label.label.tolist(), _ignored(sample).tolist()
+            if self._is_counted_wrong(sample) or not all(
+                0 <= each < self.num_classes for each in label + ignored
+            ):
                 break
         number = 'any number of labels' if self.multi_label else 'one label'
         hint = '' if self.multi_label else ', or multi_label=True for images of several classes'
         return (
-            f'{sample.get("img_path", "an image")} has the labels {label}; expected {number} from 0 to '
-            f'{self.num_classes - 1}{hint}. Mend the list of images, or num_classes'
+            f'{sample.get("img_path", "an image")} has the labels {label}'
+            + (f' and ignores {ignored}' if ignored else '')
+            + f'; expected {number} from 0 to {self.num_classes - 1}{hint}. Mend the list of images, or '
+            'num_classes'
         )
 
     def add_predictions(
@@ -126,13 +142,18 @@ class ImageClassifier(StopIfNotFiniteMixin, BaseModel):
     ) -> list[SegDataSample]:
         """Give each data sample a ``pred_label``.
 
-        Its ``score`` holds the probability of each class, shape (classes,); its ``label`` the most probable
-        one, or those of more than 0.5 where an image may have several.
+        Its ``score`` holds the probability of each class, shape (classes,), its ``logits`` what it is of; its
+        ``label`` the most probable one, or those of more than 0.5 where an image may have several.
         """
         logits = logits.float()  # half precision has ties
         scores = logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
         samples = data_samples or [SegDataSample() for _ in scores]
-        for sample, score in zip(samples, scores, strict=True):
+        for sample, score, row in zip(samples, scores, logits, strict=True):
             label = (score > 0.5).nonzero()[:, 0] if self.multi_label else score.argmax()[None]
-            sample.pred_label = LabelData(score=score, label=label)
+            sample.pred_label = LabelData(score=score, label=label, logits=row)
         return samples
+
+
+def _ignored(sample: SegDataSample) -> Tensor:
+    label = sample.gt_label
+    return label.get('ignored', label.label[:0])

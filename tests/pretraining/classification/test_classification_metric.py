@@ -1,5 +1,8 @@
 """Accuracy and average precision, against rankings counted by hand and scikit-learn."""
 
+import sys
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +11,15 @@ from mmseg.registry import METRICS
 from mmseg.structures import SegDataSample
 
 
-def evaluate(scores, labels, **options):
+def evaluate(scores, labels, ignored=None, **options):
     metric = METRICS.build({'type': 'ClassificationMetric', **options})
-    for score, label in zip(scores, labels, strict=True):
+    for index, (score, label) in enumerate(zip(scores, labels, strict=True)):
         sample = SegDataSample(
             pred_label=LabelData(score=torch.as_tensor(score)),
             gt_label=LabelData(label=torch.tensor(label, dtype=torch.int64)),
         )
+        if ignored is not None:
+            sample.gt_label.ignored = torch.tensor(ignored[index], dtype=torch.int64)
         metric.process({}, [sample.to_dict()])
     return metric.evaluate(len(labels))
 
@@ -26,19 +31,79 @@ def test_accuracy_counts_labels_among_the_most_probable():
     assert found == {'accuracy/top1': 25.0, 'accuracy/top2': 75.0}
 
 
-def test_mean_average_precision_is_that_of_scikit_learn():
-    average_precision_score = pytest.importorskip('sklearn.metrics').average_precision_score
-    rng = np.random.default_rng(0)
-    scores = rng.integers(0, 6, (40, 5)) / 6  # many are equal
+@pytest.mark.parametrize(('label', 'ignored'), [([0, 1], []), ([], []), ([1], [0])])
+def test_images_of_several_labels_are_refused_without_multi_label(label, ignored):
+    with pytest.raises(ValueError, match=r'an image has the labels .*multi_label=True'):
+        evaluate([[0.5, 0.5]], [label], [ignored])
+
+
+def random_rankings(seed=0, ties=True):
+    """Scores of 40 images and 5 classes, and which of them each image shows."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 6, (40, 5)) / 6 if ties else rng.random((40, 5))
     shown = rng.random((40, 5)) < 0.3
     shown[:, 2] = False  # a class that no image has
-    labels = [np.flatnonzero(row).tolist() for row in shown]
+    return scores, shown
+
+
+def rows(mask):
+    return [np.flatnonzero(row).tolist() for row in mask]
+
+
+def test_mean_average_precision_is_that_of_scikit_learn():
+    average_precision_score = pytest.importorskip('sklearn.metrics').average_precision_score
+    scores, shown = random_rankings()
     expected = [average_precision_score(shown[:, k], scores[:, k]) for k in (0, 1, 3, 4)]
-    found = evaluate(scores, labels, multi_label=True)
-    assert found == {'mAP': pytest.approx(100 * np.mean(expected))}
+    found = evaluate(scores, rows(shown), multi_label=True)
+    assert found['mAP'] == pytest.approx(100 * np.mean(expected))
 
 
 def test_average_precision_of_three_images_by_hand():
     scores = [[0.9], [0.8], [0.7]]
     found = evaluate(scores, [[0], [], [0]], multi_label=True)
     assert found['mAP'] == pytest.approx(100 * (1 * 1 / 2 + 2 / 3 * 1 / 2))
+    # recalls 0 to 0.5 at a precision of 1, 0.6 to 1 at 2/3
+    assert found['mAP_11points'] == pytest.approx(100 * (6 * 1 + 5 * 2 / 3) / 11)
+
+
+def eleven_points(shown, scores):
+    """Written out: for each recall, the best precision of the thresholds that reach it."""
+    found = []
+    for tenths in range(11):
+        best = 0
+        for threshold in scores:
+            taken = scores >= threshold
+            recall = Fraction(int((taken & shown).sum()), int(shown.sum()))
+            if recall >= Fraction(tenths, 10):
+                best = max(best, (taken & shown).sum() / taken.sum())
+        found.append(best)
+    return np.mean(found)
+
+
+@pytest.mark.parametrize('ties', [False, True])
+def test_eleven_points_are_those_of_voc_2007_written_out(ties):
+    for seed in range(5):
+        scores, shown = random_rankings(seed, ties)
+        expected = [eleven_points(shown[:, k], scores[:, k]) for k in (0, 1, 3, 4)]
+        found = evaluate(scores, rows(shown), multi_label=True)
+        assert found['mAP_11points'] == pytest.approx(100 * np.mean(expected))
+
+
+def test_an_image_counts_for_no_class_that_it_ignores():
+    scores, shown = random_rankings()
+    ignored = ~shown & (np.random.default_rng(1).random(shown.shape) < 0.3)
+    found = evaluate(scores, rows(shown), rows(ignored), multi_label=True)
+    alone = {}
+    for k in range(5):
+        left = ~ignored[:, k]
+        alone[k] = evaluate(scores[left, k, None], rows(shown[left, k, None]), multi_label=True)
+    for name in ('mAP', 'mAP_11points'):
+        assert found[name] == pytest.approx(np.mean([alone[k][name] for k in (0, 1, 3, 4)]))
+    assert found != evaluate(scores, rows(shown), multi_label=True)
+
+
+def test_what_lacks_for_mean_average_precision_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'sklearn.metrics', None)
+    with pytest.raises(ImportError, match=r"pip install 'labelenc-mm\[classification\]'"):
+        METRICS.build({'type': 'ClassificationMetric', 'multi_label': True})
+    METRICS.build({'type': 'ClassificationMetric'})

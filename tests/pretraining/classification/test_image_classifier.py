@@ -54,11 +54,13 @@ def classifier(**kwargs):
     return MODELS.build({'type': 'ImageClassifier', 'backbone': BACKBONE, **kwargs})
 
 
-def samples(*labels):
+def samples(*labels, ignored=None):
     found = []
     for index, label in enumerate(labels):
         sample = SegDataSample(metainfo={'img_path': f'photos/{index}.jpg'})
         sample.gt_label = LabelData(label=torch.tensor(label, dtype=torch.int64))
+        if ignored is not None:
+            sample.gt_label.ignored = torch.tensor(ignored[index], dtype=torch.int64)
         found.append(sample)
     return found
 
@@ -93,6 +95,24 @@ def test_losses_are_the_cross_entropies_written_out():
     )
 
 
+def test_ignored_classes_add_nothing_to_the_loss():
+    images = torch.randn(2, 3, 32, 32)
+    model = classifier(num_classes=4, multi_label=True, loss_weight=4.0).eval()
+    logits = model(images)
+    logits.retain_grad()
+    loss = model.loss(logits, samples([1], [], ignored=[[0, 3], [2]]))
+    chance = logits.sigmoid()
+    expected = (1 - chance[0, 2]).log() + chance[0, 1].log()
+    expected = expected + (1 - chance[1, [0, 1, 3]]).log().sum()
+    torch.testing.assert_close(loss, -expected / 8)
+    loss.backward()
+    without = logits.grad == 0
+    assert without.tolist() == [[True, False, False, True], [False, False, True, False]]
+    # the number of classes as weight: summed over them
+    weighted = model(images, samples([1], [], ignored=[[0, 3], [2]]), 'loss')['loss_cls']
+    torch.testing.assert_close(weighted, -expected / 2)
+
+
 def test_predictions_are_probabilities_and_labels():
     images = torch.randn(3, 3, 32, 32)
     model = classifier(num_classes=4).eval()
@@ -102,6 +122,19 @@ def test_predictions_are_probabilities_and_labels():
     model = classifier(num_classes=4, multi_label=True).eval()
     for sample, logits in zip(model(images, mode='predict'), model(images), strict=True):
         assert sample.pred_label.label.tolist() == [k for k in range(4) if logits[k] > 0]
+
+
+@pytest.mark.parametrize(
+    ('options', 'ignored', 'message'),
+    [
+        ({}, ([], [2]), r'1\.jpg has the labels \[1\] and ignores \[2\]; expected one label from'),
+        ({'multi_label': True}, ([0], [3]), r'1\.jpg has the labels \[1\] and ignores \[3\]'),
+    ],
+)
+def test_ignored_labels_that_do_not_fit_are_refused(options, ignored, message):
+    model = classifier(num_classes=3, **options)
+    with pytest.raises(ValueError, match=message):
+        model(torch.randn(2, 3, 32, 32), samples([1], [1], ignored=ignored), 'loss')
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,17 @@ def test_labels_are_the_classes_of_the_objects(source, tmp_path, capsys):
     assert '2 images, 1 without objects left out; classes: cat, dog, cow' in capsys.readouterr().out
 
 
+def test_regions_to_ignore_become_labels_that_are_ignored(source, tmp_path):
+    content = json.loads(source.read_text())
+    content['annotations'] += [
+        {'image_id': 9, 'category_id': c, 'iscrowd': 1} for c in (10, 30, 10)
+    ]
+    source.write_text(json.dumps(content))
+    MAIN([str(source), str(tmp_path / 'out.txt'), '--ignored'])
+    lines = ['photo 4.jpg 0 2', 'photo 7.jpg 1?', 'photo 9.jpg 2 1?']
+    assert (tmp_path / 'out.txt').read_text().splitlines() == lines
+
+
 def test_an_image_list_dataset_reads_it(source, tmp_path):
     pytest.importorskip('mmseg')
     from labelenc_mm.pretraining import ImageListDataset

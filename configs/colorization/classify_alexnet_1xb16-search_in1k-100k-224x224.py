@@ -1,0 +1,7 @@
+# Table 3, ImNt-100k: AlexNet from random weights.
+_base_ = [
+    './_base_/classification_runtime.py',
+    './_base_/models/classifier_alexnet.py',
+    './_base_/datasets/imagenet-100k_224x224.py',
+    './_base_/schedules/search.py',
+]

@@ -1,0 +1,4 @@
+# Table 3, ImNt-10k: VGG-16, pretrained by colorization.
+_base_ = './classify_vgg16_colorization_1xb16-search_in1k-100k-224x224.py'
+train_dataloader = dict(dataset=dict(ann_file='variants/10-a-class/9000_seed0.txt'))
+val_dataloader = dict(dataset=dict(ann_file='variants/10-a-class/heldout_1000_seed0.txt'))
