@@ -1,4 +1,4 @@
-"""Every config of colorization: what it says beside the paper, and two iterations at tiny widths."""
+"""Every pretraining by colorization: what it says beside the paper, and two iterations at tiny widths."""
 
 import copy
 import json
@@ -20,8 +20,10 @@ import labelenc_mm
 from labelenc_mm.networks.tapped_vgg import ALL_CONVS
 
 FOLDER = 'colorization'
-PAPER = sorted(names_of_the_paper(FOLDER))
-SMALL = {f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')}
+PAPER = sorted(name for name in names_of_the_paper(FOLDER) if name.startswith('colorize_'))
+SMALL = {
+    f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('colorize_*.py')
+}
 NAMES = sorted({*PAPER, *SMALL})
 ARTEFACT = 'pretrained_segmentor.pth'
 SIDE, NUM_PHOTOS = 64, 4

@@ -1,4 +1,4 @@
-"""Files of weights that a converter changes: a pretrained segmentor of ours, or any checkpoint."""
+"""Files of weights that a converter changes: a pretrained segmentor of ours, any checkpoint, or torchvision's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +17,7 @@ from labelenc_mm.handover.artefact import METADATA_KEY, save_tensors
 from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
 BACKBONE = 'backbone.'
+_TORCHVISION = 'features.'
 
 
 class ConversionError(LabelEncMMError, ValueError):
@@ -26,6 +27,8 @@ class ConversionError(LabelEncMMError, ValueError):
 def read_weights(path: str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     """Tensors of a ``.pth``, and what it says of itself if it is one of ours.
 
+    Those of a VGG, AlexNet or DenseNet in torchvision's layout become its backbone's, which knows them.
+
     Raises:
         CheckpointError: It is no such file.
         ConversionError: It has no backbone.
@@ -33,6 +36,8 @@ def read_weights(path: str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     content = load_checkpoint_file(path)
     state = content.get('state_dict', content)
     meta = content.get('meta') or {}
+    if any(key.startswith(_TORCHVISION) for key in state):
+        return {f'{BACKBONE}{key}': value for key, value in state.items()}, None
     if not any(key.startswith(BACKBONE) for key in state):
         raise ConversionError(
             f'{path} has no {BACKBONE}* weights, but {", ".join(list(state)[:3])} …: give a checkpoint of a '
