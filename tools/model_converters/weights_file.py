@@ -1,4 +1,4 @@
-"""Files of weights that a converter changes: a pretrained segmentor of ours, any checkpoint, or torchvision's."""
+"""Files of weights that a converter changes: one of ours, any checkpoint, or one of torchvision's."""
 
 from collections.abc import Mapping
 from typing import Any
