@@ -1,4 +1,4 @@
-"""Segmentors that start from a colorization: what configs say beside the paper, and two iterations of each."""
+"""Segmentors that start from a colorization: what their configs say beside the paper, and two iterations."""
 
 import copy
 from functools import cache
