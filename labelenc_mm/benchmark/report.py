@@ -48,8 +48,8 @@ NOISE_LEGEND = """\
 noise                       what corrupting a batch takes, median"""
 
 TARGETS_LEGEND = """\
-targets                     what making the color targets of a batch takes, median, and the peak of
-                            PyTorch's allocator on top"""
+targets                     what making the color targets of a batch takes, median (CPU time on a CPU),
+                            and the peak of PyTorch's allocator on top"""
 
 
 def make_rows(costs: Mapping[str, Costs], batch_size: int, device: str) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from paper_configs import distinct_models, names_of_the_paper, without_gradient
+from photo_files import write_photos
 from segmentation_models import random_maps, samples
 from segmentation_training import last_metrics
-from training_runs import shared_folder, train, weights
+from training_runs import ROOT, shared_folder, train, weights
 
 import labelenc_mm
 from labelenc_mm.networks.tapped_vgg import ALL_CONVS
@@ -25,9 +26,14 @@ from labelenc_mm.recipes.run import _parse_options
 
 FOLDER = 'colorization'
 PAPER = sorted(n for n in names_of_the_paper(FOLDER) if n.startswith('hypercolumn_'))
+SMALL = sorted(
+    f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('hypercolumn_*.py')
+)
+NAMES = [*PAPER, *SMALL]
+CLASSIFIER = 'voc12/classify_vgg16-narrow_1xb16-70e_voc12-96x96.py'
 RECIPES = ('table2.yml', 'table3.yml', 'table5.yml', 'table6.yml')
 GRAY = 'hypercolumn_vgg16-fov_colorization_1xb10-40k_voc12aug-gray-448x448.py'
-SIDE = 64  # less than a cell of the second block of a larger field of view
+SIDE = 96  # less than a cell of the second block of a larger field of view
 
 
 @cache
@@ -101,7 +107,7 @@ QUICK = {GRAY, *(name for name in PAPER if 'alexnet-fov_col' in name)}
 
 
 @pytest.mark.parametrize(
-    'name', [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PAPER]
+    'name', [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NAMES]
 )
 def test_config_trains(name):
     path, start = tiny(name)
@@ -204,7 +210,7 @@ def test_head_starts_as_in_the_released_code():
     ]
 
 
-@pytest.mark.parametrize('name', distinct_models({n: parsed(n) for n in PAPER}))
+@pytest.mark.parametrize('name', distinct_models({n: parsed(n) for n in NAMES}))
 def test_several_processes_find_a_gradient_of_every_parameter(name):
     model = build(parsed(name).model).train()
     data = samples(random_maps(2, num_classes=21, size=(SIDE, SIDE)))
@@ -260,3 +266,44 @@ def test_frozen_layers_stay_and_the_rest_learns():
     trained, old = weights(run.work_dir / 'iter_2.pth'), weights(Path(start))
     same = {key for key, value in old.items() if torch.equal(value, trained[key])}
     assert {key for key in old if key.startswith(tuple(f'{m}.' for m in modules))} == same
+
+
+def test_starts_and_segmentors_of_the_small_data_set_are_one_network():
+    """But for normalisation, which is absorbed, and for the taps."""
+    names = [f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('*.py')]
+    networks = set()
+    for name in names:
+        backbone = parsed(name).model.backbone.to_dict()
+        for key in ('norm_cfg', 'fc_norm_cfg', 'taps', 'init_cfg'):
+            backbone.pop(key, None)
+        networks.add(repr(sorted(backbone.items())))
+    assert len(names) == 6 and len(networks) == 1
+    norms = {name: parsed(name).model.backbone.get('norm_cfg') for name in names}
+    assert {name: norm is None for name, norm in norms.items()} == {n: n in SMALL for n in names}
+
+
+@pytest.mark.slow
+def test_labels_of_whole_images_train_the_network_too():
+    config = copy.deepcopy(parsed(CLASSIFIER))
+    config.model.backbone.update(base_channels=2, fc_channels=8)
+    root = shared_folder() / 'labelled images of colorization'
+    names = write_photos(root, 4, (96, 120))
+    for part in ('train', 'val', 'test'):
+        dataset = config[f'{part}_dataloader'].dataset
+        lines = [f'{name} {i} {i + 3}' for i, name in enumerate(names)]
+        (root / dataset.ann_file).write_text('\n'.join(lines))
+        dataset.data_root = f'{root}/'
+        config[f'{part}_dataloader'].batch_size = 2
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    config.default_hooks.logger.interval = 1
+    path = shared_folder() / 'configs' / FOLDER / CLASSIFIER
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config.dump(path)
+    run = train(path, shared_folder() / 'runs' / FOLDER / CLASSIFIER)
+    assert sum('loss_cls' in entry for entry in run.scalars()) == 2
+    assert 'mAP' in run.scalars()[-1] and 'loss_color' not in run.output
+    keys = {key for key in weights(run.work_dir / 'epoch_1.pth') if key.startswith('backbone.')}
+    init_default_scope('mmseg')
+    colorizer = copy.deepcopy(parsed('voc12/colorize_vgg16-narrow-hist_1xb16-50e_photos-96x96.py'))
+    expected = MODELS.build(colorizer.model.backbone).state_dict()
+    assert keys == {f'backbone.{key}' for key in expected}
