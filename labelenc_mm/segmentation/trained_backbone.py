@@ -58,4 +58,5 @@ def build_backbone(config: Config, tensors: Mapping[str, Tensor]) -> nn.Module:
         raise BackboneWeightsError(
             f'the weights do not fit the backbone of the config: {error}\nGive the config of the training'
         ) from error
-    return backbone.eval()
+    backbone.eval()  # of which mmseg's ResNet returns nothing
+    return backbone

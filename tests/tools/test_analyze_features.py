@@ -123,3 +123,21 @@ def test_what_is_not_there_is_told(states, options, message, capsys):
     with pytest.raises(SystemExit) as told:
         main([str(before), str(left), '--photos', str(folder / 'photos'), *options])
     assert message in str(told.value) + capsys.readouterr().err
+
+
+def test_a_network_that_is_no_chain_needs_a_window(tmp_path):
+    init_default_scope('mmseg')
+    resnet = dict(type='ResNet', depth=18, base_channels=4, stem_channels=4, in_channels=1)
+    backbone = dict(type='TappedBackbone', in_channels=1, taps=['layer2.1'], backbone=resnet)
+    network = MODELS.build(backbone)
+    path = tmp_path / 'iter_2.pth'
+    torch.save({f'backbone.{key}': value for key, value in network.state_dict().items()}, path)
+    config = write(tmp_path, 'r18', 'EncoderDecoder', 'GraySegDataPreProcessor', backbone)
+    write_photos(tmp_path / 'photos', 2)
+    out = tmp_path / 'out'
+    call = [str(config), str(path), '--photos', str(tmp_path / 'photos'), '--size', '64']
+    call += ['--output-dir', str(out), '--patches', '2']
+    with pytest.raises(SystemExit, match='give --window'):
+        main(call)
+    main([*call, '--window', '24'])
+    assert (out / 'top_patches_layer2.1.png').is_file()
