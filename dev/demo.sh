@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The demonstrations: train a small network with ImageNet weights on drawn scenes plainly and with a method of
-# this package, evaluate each, print one table and leave curves and pictures.
+# The demonstrations: train a small network (with ImageNet weights, but for colorization) on drawn scenes plainly
+# and with a method of this package, evaluate each, print one table and leave curves and pictures.
 #
-#   bash dev/demo.sh [labelenc|label_structure|ddep|pixelnet] [--quick] [arguments of run_recipe.py]
+#   bash dev/demo.sh [labelenc|label_structure|ddep|pixelnet|colorization] [--quick] [arguments of run_recipe.py]
 #
 #   labelenc         (default) a detector, and both steps of LabelEnc; in work_dirs/demo
 #   label_structure  a segmentor, and an autoencoder's frozen decoder beside it; in
@@ -11,6 +11,8 @@
 #                    work_dirs/demo-ddep
 #   pixelnet         classes, edges and surface normals, trained at a few of the pixels; in
 #                    work_dirs/demo-pixelnet
+#   colorization     a network that learns the colors of gray scenes without labels, then few labels; in
+#                    work_dirs/demo-colorization
 #
 # Does all the set-up it needs. --quick is a tiny version (in a folder with "-quick" behind its name),
 # only to see every stage run. Repeat the command to go on after an interruption.
@@ -22,7 +24,7 @@ quick=
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
-    labelenc | label_structure | ddep | pixelnet) demo=$1 ;;
+    labelenc | label_structure | ddep | pixelnet | colorization) demo=$1 ;;
     --quick) quick=-quick ;;
     *) arguments+=("$1") ;;
   esac
@@ -47,6 +49,13 @@ elif [ "$demo" = pixelnet ]; then
   curves='segmentation.png, edges.png, normals.png (accuracy while training)'
   left='{segmentation,edges,normals}-seed=0/*/vis_data/vis_image/ (image, truth and prediction)'
   [ -n "$quick" ] && arguments=(--set iterations=8 interval=8 train=24 val=6 pictures=2
+    ${arguments[@]+"${arguments[@]}"})
+elif [ "$demo" = colorization ]; then
+  work_dir=work_dirs/demo-colorization$quick
+  curves='images.png (accuracy by labelled images), colors.png (error of colors while pretraining)'
+  left='colorization-seed=0/*/vis_data/vis_image/ (gray, true and predicted colors), '
+  left+='{random,colorized}-*/*/vis_data/vis_image/ (image, truth and prediction)'
+  [ -n "$quick" ] && arguments=(--set iterations=2 epochs=1 train=480 photos=64 held_out=8 val=8 pictures=2
     ${arguments[@]+"${arguments[@]}"})
 else
   work_dir=work_dirs/demo-label-structure$quick

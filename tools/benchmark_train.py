@@ -1,10 +1,11 @@
 """Measure what an iteration of a training costs beside another's.
 
 Of label-encoded detectors and segmentors with label structure beside the stock model's; of denoising
-pretraining with a frozen encoder (DDeP) beside that of the whole model (DeP); of any configs beside that of
---baseline. Preprocessing, forward pass, backward pass and optimizer step run on synthetic
-data, from random weights and with all losses active; the models take turns, and every ratio is one to the
-first row's in the same round. Nothing is downloaded, and no file that a config names is read.
+pretraining with a frozen encoder (DDeP) beside that of the whole model (DeP); of colorization at points
+beside that at all pixels; of any configs beside that of --baseline. Preprocessing, forward pass, backward
+pass and optimizer step run on synthetic data, from random weights and with all losses active; the models take
+turns, and every ratio is one to the first row's in the same round. Nothing is downloaded, and no file that a
+config names is read.
 """
 
 import argparse
@@ -39,7 +40,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'config',
         nargs='+',
-        help='of label-encoded detectors, segmentors with label structure, or denoising pretraining',
+        help='of label-encoded detectors, segmentors with label structure, or pretraining by denoising or '
+        'colorization',
     )
     parser.add_argument(
         '--baseline',
@@ -61,7 +63,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs=2,
         type=int,
         metavar=('H', 'W'),
-        help='default: 800 1344 for detectors, 512 512 for segmentors, 224 224 for pretraining',
+        help='default: 800 1344 for detectors, 512 512 for segmentors, 224 224 for denoising, 352 352 for '
+        'colorization',
     )
     parser.add_argument(
         '--batch-size',

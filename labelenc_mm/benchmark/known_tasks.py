@@ -25,7 +25,8 @@ def find_task(config: Config) -> Task:
         from labelenc_mm.benchmark.detectors import Detectors
 
         return Detectors()
+    from labelenc_mm.benchmark.colorizers import Colorizers
     from labelenc_mm.benchmark.pretrainers import Pretrainers
     from labelenc_mm.benchmark.segmentors import Segmentors
 
-    return Pretrainers() if Pretrainers.takes(config) else Segmentors()
+    return next((kind() for kind in (Colorizers, Pretrainers) if kind.takes(config)), Segmentors())

@@ -28,6 +28,8 @@ COLUMNS = {
     'map_mib': 'object maps MiB',
     'encoding_peak_mib': 'encoding peak MiB',
     'noise_milliseconds': 'noise ms',
+    'target_milliseconds': 'targets ms',
+    'target_mib': 'targets MiB',
 }
 LEGEND = """\
 s / iteration, images / s   median over rounds
@@ -44,6 +46,10 @@ encoding peak               of PyTorch's allocator from drawing to label feature
 
 NOISE_LEGEND = """\
 noise                       what corrupting a batch takes, median"""
+
+TARGETS_LEGEND = """\
+targets                     what making the color targets of a batch takes, median (CPU time on a CPU),
+                            and the peak of PyTorch's allocator on top"""
 
 
 def make_rows(costs: Mapping[str, Costs], batch_size: int, device: str) -> list[dict[str, Any]]:
@@ -101,6 +107,8 @@ def finish(report: Mapping[str, Any], path: Path | None) -> None:
         print(LABEL_MAPS_LEGEND)
     if any('noise_milliseconds' in row for rows in report['tables'] for row in rows):
         print(NOISE_LEGEND)
+    if any('target_mib' in row for rows in report['tables'] for row in rows):
+        print(TARGETS_LEGEND)
     if path is not None:
         path.write_text(json.dumps(report, indent=1) + '\n')
 

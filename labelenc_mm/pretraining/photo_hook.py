@@ -81,7 +81,14 @@ class PhotoHook(HandOverHook):
         counts = all_gather_object((self._seen, self._gray, sorted(self._damaged)))
         seen, gray = (sum(each[i] for each in counts) for i in (0, 1))
         damaged = sorted({path for each in counts for path in each[2]})
-        if gray:
+        if gray == seen > 0:
+            print_log(
+                f'all {seen} photos of epoch {runner.epoch + 1} were gray: there is no color to learn from. '
+                'Name color photos in train_dataloader if this is a colorization',
+                'current',
+                logging.WARNING,
+            )
+        elif gray:
             print_log(f'{gray} of {seen} photos of this epoch were gray', 'current')
         if damaged:
             more = f' and {len(damaged) - _SHOWN} more' if len(damaged) > _SHOWN else ''

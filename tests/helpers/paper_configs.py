@@ -8,7 +8,7 @@ OURS = {
     'label_structure': ('demo/', 'voc12/'),
     'ddep': ('demo/', 'voc12/'),
     'pixelnet': ('bsds500/', 'demo/', 'nyuv2_normals/', 'voc12/'),
-    'colorization': ('voc12/',),
+    'colorization': ('demo/', 'voc12/'),
 }
 
 

@@ -43,6 +43,19 @@ def test_gray_photos_are_named_once_and_counted_every_epoch(capsys):
     assert log.count('of this epoch were gray') == 2
 
 
+def test_an_epoch_of_gray_photos_alone_is_a_warning(capsys):
+    hook = PhotoHook()
+    gray = dict(is_gray=True)
+    epoch(hook, batch(gray, gray), batch(gray))
+    epoch(hook, batch(gray, gray), number=1)
+    epoch(hook)
+    log = capsys.readouterr().out
+    for text in ('all 3 photos of epoch 1 were gray', 'all 2 photos of epoch 2 were gray'):
+        (line,) = [line for line in log.splitlines() if text in line]
+        assert 'WARNING' in line and 'Name color photos in train_dataloader' in line
+    assert 'photos of this epoch were gray' not in log and 'all 0' not in log
+
+
 def test_damaged_photos_are_listed_in_each_epoch_anew(capsys):
     hook = PhotoHook()
     epoch(

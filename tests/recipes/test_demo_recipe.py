@@ -22,7 +22,9 @@ def plan(tmp_path):
     return plan_of('labelenc', tmp_path)
 
 
-@pytest.mark.parametrize('demo', ['labelenc', 'label_structure', 'ddep', 'pixelnet'])
+@pytest.mark.parametrize(
+    'demo', ['labelenc', 'label_structure', 'ddep', 'pixelnet', 'colorization']
+)
 def test_every_command_names_files_that_exist(demo, tmp_path):
     for run in plan_of(demo, tmp_path).runs.values():
         words = command_line(run, tmp_path, LaunchSettings(ROOT / 'tools'))
@@ -129,6 +131,27 @@ def test_tasks_of_pixelnet_differ_in_targets_points_and_outputs_alone(tmp_path):
     ]
     assert rest[0] == rest[1] == rest[2]
     assert len({each[f'{head}loss_decode.type'] for each in wanted.values()}) == 3
+
+
+def test_colorization_is_all_that_differs_from_random_weights(tmp_path):
+    runs = plan_of('colorization', tmp_path).runs
+    for images in (20, 80, 400):
+        own = ('custom_hooks', 'pretrained', 'needs')
+        plain, ours = (
+            {
+                k: v
+                for k, v in runs[f'{row}-images={images}-seed=0'].wanted().items()
+                if not k.startswith(own)
+            }
+            for row in ('random', 'colorized')
+        )
+        assert plain == ours
+    colorized = runs['colorized-images=20-seed=0'].wanted()
+    assert colorized['custom_hooks.0.checkpoint'] == '<absorb-seed=0>/absorbed.pth'
+    pretraining = runs['colorization-seed=0'].wanted()
+    for key in ('taps', 'base_channels', 'fc_channels', 'in_channels'):
+        name = f'model.backbone.{key}'
+        assert pretraining[name] == colorized[name]
 
 
 def test_its_classes_are_those_of_the_data(plan):

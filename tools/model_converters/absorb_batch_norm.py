@@ -13,18 +13,17 @@ import sys
 import torch
 from mmengine.config import Config, DictAction
 from torch import Tensor, nn
-from weights_file import (
-    BACKBONE,
-    ConversionError,
-    build_backbone,
-    read_weights,
-    with_backbone,
-    write_weights,
-)
+from weights_file import ConversionError, with_backbone, write_weights
 
 from labelenc_mm.command_line.config import read_config
 from labelenc_mm.networks.batch_norm_absorption import AbsorptionError, absorb_batch_norm
 from labelenc_mm.networks.blank_image import image_channels, pass_blank_image
+from labelenc_mm.segmentation.trained_backbone import (
+    BACKBONE,
+    BackboneWeightsError,
+    build_backbone,
+    read_weights,
+)
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 
@@ -82,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         config = read_config(args.config, args.cfg_options)
         result, absorbed, left = absorb(config, tensors, args.keep_layers)
         write_weights(args.out, result, metadata, absorbed=len(absorbed))
-    except (AbsorptionError, CheckpointError, ConversionError, OSError) as error:
+    except (AbsorptionError, CheckpointError, BackboneWeightsError, OSError) as error:
         sys.exit(f'{error}\n{args.out} was not touched.')
     print(f'{len(absorbed)} layers absorbed: {args.out}')
     if left:

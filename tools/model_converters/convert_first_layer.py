@@ -8,9 +8,10 @@ channels. Both answer as before to a gray photo, given that all channels have on
 import argparse
 import sys
 
-from weights_file import BACKBONE, ConversionError, read_weights, write_weights
+from weights_file import ConversionError, write_weights
 
 from labelenc_mm.networks.input_filters import gray_to_rgb, rgb_to_gray
+from labelenc_mm.segmentation.trained_backbone import BACKBONE, BackboneWeightsError, read_weights
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 CONVERSIONS = {'rgb': (gray_to_rgb, 3), 'gray': (rgb_to_gray, 1)}
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         except ValueError as error:
             raise ConversionError(f'{key} of {args.checkpoint}: {error}') from error
         write_weights(args.out, tensors, metadata, channels=channels)
-    except (CheckpointError, ConversionError, OSError) as error:
+    except (CheckpointError, BackboneWeightsError, OSError) as error:
         sys.exit(f'{error}\n{args.out} was not touched.')
     print(f'{key} is for {args.to} images now: {args.out}')
 

@@ -12,22 +12,20 @@ from collections.abc import Iterator
 import torch
 from mmengine.config import Config, DictAction
 from mmseg.registry import MODELS, TRANSFORMS
-from mmseg.structures import SegDataSample
 from torch import Tensor
-from weights_file import (
-    ConversionError,
-    build_backbone,
-    read_weights,
-    with_backbone,
-    write_weights,
-)
+from weights_file import ConversionError, with_backbone, write_weights
 
 from labelenc_mm.command_line.config import read_config
 from labelenc_mm.networks.blank_image import image_channels
 from labelenc_mm.networks.layer_rebalancing import RebalancingError, rebalance
 from labelenc_mm.networks.tapped_chain import TappedChain
 from labelenc_mm.pretraining import PhotoError
-from labelenc_mm.segmentation.data.gray_images import gray_input, to_rgb_levels
+from labelenc_mm.segmentation.data.gray_images import backbone_input
+from labelenc_mm.segmentation.trained_backbone import (
+    BackboneWeightsError,
+    build_backbone,
+    read_weights,
+)
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 
@@ -58,11 +56,7 @@ def read_photos(config: Config, paths: list[str], size: int, channels: int) -> I
     for path in paths:
         image = resize(load(dict(img_path=path)))['img']
         inputs = torch.from_numpy(image.transpose(2, 0, 1).copy())
-        batch = preprocessor(dict(inputs=[inputs], data_samples=[SegDataSample()]))
-        images = batch['inputs']
-        if channels == 1 and images.shape[1] == 3:
-            images = gray_input(to_rgb_levels(images, preprocessor), preprocessor, channels)
-        yield images
+        yield backbone_input([inputs], preprocessor, channels)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -79,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         photos = read_photos(config, args.photos, args.size, image_channels(backbone))
         factors = rebalance(backbone, photos)
         write_weights(args.out, with_backbone(tensors, backbone), metadata, rebalanced=True)
-    except (CheckpointError, ConversionError, OSError, PhotoError, RebalancingError) as error:
+    except (CheckpointError, BackboneWeightsError, OSError, PhotoError, RebalancingError) as error:
         sys.exit(f'{error}\n{args.out} was not touched.')
     for name, factor in factors.items():
         print(f'{name}: {factor:.4g} times as large')

@@ -1,44 +1,19 @@
-"""Files of weights that a converter changes: a pretrained segmentor of ours, or any checkpoint."""
+"""Files of weights that a converter writes."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 import labelenc_mm  # noqa: F401  (configs name its parts)
-from labelenc_mm.errors import LabelEncMMError
 from labelenc_mm.files import replacing
-from labelenc_mm.handover.artefact import METADATA_KEY, save_tensors
-from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
-
-BACKBONE = 'backbone.'
+from labelenc_mm.handover.artefact import save_tensors
+from labelenc_mm.segmentation.trained_backbone import BACKBONE, BackboneWeightsError
 
 
-class ConversionError(LabelEncMMError, ValueError):
+class ConversionError(BackboneWeightsError):
     """Weights that cannot be converted; says why."""
-
-
-def read_weights(path: str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-    """Tensors of a ``.pth``, and what it says of itself if it is one of ours.
-
-    Raises:
-        CheckpointError: It is no such file.
-        ConversionError: It has no backbone.
-    """
-    content = load_checkpoint_file(path)
-    state = content.get('state_dict', content)
-    meta = content.get('meta') or {}
-    if not any(key.startswith(BACKBONE) for key in state):
-        raise ConversionError(
-            f'{path} has no {BACKBONE}* weights, but {", ".join(list(state)[:3])} …: give a checkpoint of a '
-            'segmentor or of a pretrainer'
-        )
-    return dict(state), meta.get(METADATA_KEY)
 
 
 def write_weights(
@@ -62,25 +37,6 @@ def write_weights(
         return
     with replacing(path) as unfinished, unfinished.open('wb') as file:
         torch.save({'meta': {}, 'state_dict': dict(tensors)}, file)
-
-
-def build_backbone(config: Config, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """The backbone of a config with weights of a file, in evaluation mode, SyncBN as BN.
-
-    Raises:
-        ConversionError: They do not fit.
-    """
-    init_default_scope('mmseg')
-    backbone = revert_sync_batchnorm(MODELS.build(config.model.backbone))
-    own = {k.removeprefix(BACKBONE): v for k, v in tensors.items() if k.startswith(BACKBONE)}
-    try:
-        backbone.load_state_dict(own, strict=True)
-    except RuntimeError as error:
-        raise ConversionError(
-            f'the weights do not fit the backbone of the config: {error}\nGive the config of the training'
-        ) from error
-    backbone.eval()
-    return backbone
 
 
 def with_backbone(tensors: Mapping[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:

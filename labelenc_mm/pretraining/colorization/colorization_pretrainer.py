@@ -1,13 +1,16 @@
 """The model of colorization as pretraining (Larsson et al., CVPR 2017): gray photos in, their colors out."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
@@ -83,6 +86,7 @@ class ColorizationPretrainer(
             )
         self.channels = image_channels(self.backbone)
         check_gray(self.data_preprocessor, self.channels)
+        _tell_affine(self.backbone)
 
     @property
     def not_exported(self) -> str:
@@ -177,3 +181,17 @@ class ColorizationPretrainer(
 
     def _gray(self, levels: Tensor) -> Tensor:
         return gray_input(levels, self.data_preprocessor, self.channels)
+
+
+def _tell_affine(backbone: nn.Module) -> None:
+    """Warn of scales and shifts beside the biases of convolutions; a ResNet has no others."""
+    affine = [k for k, m in backbone.named_modules() if isinstance(m, _BatchNorm) and m.affine]
+    biased = any(isinstance(m, nn.Conv2d) and m.bias is not None for m in backbone.modules())
+    if affine and biased:
+        print_log(
+            f'ColorizationPretrainer.backbone: {len(affine)} layers of batch normalisation ({affine[0]} …) '
+            "have scale and shift; the paper's have none (sec. 3.1). Give norm_cfg=dict(type='BN', "
+            'affine=False), and fc_norm_cfg likewise, if these are meant',
+            'current',
+            logging.WARNING,
+        )

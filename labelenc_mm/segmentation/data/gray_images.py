@@ -1,9 +1,11 @@
 """Gray images for a segmentor that was pretrained by colorization (Larsson et al., CVPR 2017, sec. 4.1)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from torch import Tensor
 
 
@@ -63,6 +65,21 @@ def gray_input(levels: Tensor, preprocessor: Any, channels: int) -> Tensor:
     if preprocessor._enable_normalize:
         gray = (gray - preprocessor.mean[:channels]) / preprocessor.std[:channels]
     return gray.expand(-1, channels, -1, -1)
+
+
+def backbone_input(images: Sequence[Tensor], preprocessor: Any, channels: int) -> Tensor:
+    """What a backbone sees of images, in testing, whichever model it is in.
+
+    Args:
+        images: (3, H, W) uint8 BGR, as they are read, of one size.
+        preprocessor: The ``data_preprocessor`` of the model.
+        channels: That the backbone takes; of a colorizer, which makes photos gray behind its preprocessor, 1.
+    """
+    samples = [SegDataSample() for _ in images]
+    inputs = preprocessor(dict(inputs=list(images), data_samples=samples))['inputs']
+    if channels == 1 and inputs.shape[1] == 3:
+        return gray_input(to_rgb_levels(inputs, preprocessor), preprocessor, channels)
+    return inputs
 
 
 def check_gray(preprocessor: Any, channels: int) -> None:

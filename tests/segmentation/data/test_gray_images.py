@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
+from mmseg.models import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
 from labelenc_mm.segmentation import GraySegDataPreProcessor
+from labelenc_mm.segmentation.data.gray_images import backbone_input
 
 EQUAL = dict(mean=[114.45] * 3, std=[255.0] * 3, bgr_to_rgb=True)
 OF_IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
@@ -53,3 +55,20 @@ def test_without_normalisation_they_are_gray_levels():
 def test_one_channel_with_three_means_is_refused():
     with pytest.raises(ValueError, match=r'data_preprocessor\.mean=.* differs between color'):
         GraySegDataPreProcessor(**OF_IMAGENET)
+
+
+@pytest.mark.parametrize('kind', [SegDataPreProcessor, GraySegDataPreProcessor])
+def test_a_backbone_of_gray_images_sees_the_same_in_a_pretrainer_and_in_a_segmentor(kind):
+    """The preprocessor of the first leaves photos their color."""
+    image, _ = batch()
+    expected = (image.numpy().astype(float).mean(0) - 114.45) / 255
+    found = backbone_input([image, image], kind(**EQUAL, size_divisor=1), 1)
+    assert found.shape == (2, 1, 6, 8)
+    np.testing.assert_allclose(found[1, 0], expected, atol=1e-6)
+
+
+def test_a_backbone_of_color_images_sees_what_the_preprocessor_makes():
+    image, data = batch()
+    preprocessor = SegDataPreProcessor(**OF_IMAGENET, bgr_to_rgb=True, size_divisor=1)
+    expected = preprocessor(data)['inputs']
+    assert torch.equal(backbone_input([image], preprocessor, 3), expected)

@@ -134,3 +134,38 @@ def test_rebalanced_layers_have_unit_variance_on_the_photos(tmp_path):
     for tap, feature in zip(PLAIN['taps'], fresh.backbone(images)):
         if tap != 'data':
             assert float(feature.std(correction=0)) == pytest.approx(1, rel=1e-3)
+
+
+def test_a_classifier_of_torchvision_becomes_the_backbone_of_gray_images(tmp_path):
+    """Its layout is that of TappedVGG's own test of torchvision's names."""
+    color = dict(PLAIN, in_channels=3)
+    state = MODELS.build(color).state_dict()
+    positions = dict(conv1_1=0, conv1_2=2, conv2_1=5, conv2_2=7, conv3_1=10, conv3_2=12, conv3_3=14,
+                     conv4_1=17, conv4_2=19, conv4_3=21, conv5_1=24, conv5_2=26, conv5_3=28)  # fmt: skip
+    places = {f'{k}.conv': f'features.{v}' for k, v in positions.items()}
+    places |= {'fc6.conv': 'classifier.0', 'fc7.conv': 'classifier.3'}
+    flat = {}
+    for key, value in state.items():
+        layer, _, kind = key.rpartition('.')
+        flat[f'{places[layer]}.{kind}'] = (
+            value.flatten(1) if 'fc' in key and value.dim() > 1 else value
+        )
+    torch.save({**flat, 'classifier.6.bias': torch.zeros(5)}, tmp_path / 'vgg16.pth')
+    gray = str(tmp_path / 'gray.pth')
+    convert_first_layer.main([str(tmp_path / 'vgg16.pth'), gray, '--to', 'gray'])
+    photos = [str(write_photo(tmp_path / f'{i}.png', (48, 60), i)) for i in range(2)]
+    config, out = write(build_pretrainer(PLAIN), tmp_path, PLAIN), str(tmp_path / 'out.pth')
+    rebalance_layers.main([str(config), gray, out, '--size', '64', '--photos', *photos])
+    fresh = MODELS.build(
+        dict(PLAIN, init_cfg=dict(type='Pretrained', checkpoint=out, prefix='backbone.'))
+    )
+    fresh.init_weights()
+    for layer in ('conv2_2', 'fc6'):
+        ours, theirs = (w[f'{layer}.conv.weight'] for w in (fresh.state_dict(), state))
+        ratio = ours / theirs
+        torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=0)
+    first = fresh.state_dict()['conv1_1.conv.weight']
+    summed = state['conv1_1.conv.weight'].sum(1, keepdim=True)
+    torch.testing.assert_close(
+        first / summed, (first / summed).mean().expand_as(first), rtol=1e-3, atol=0
+    )

@@ -1,5 +1,6 @@
-# ResNet-152 at 224 pixels, without hypercolumn, which "may disrupt residual training" (sec. 3.1). Its batch normalisation
-# keeps scale and shift, without which it would have no bias at all. Points are as far from the border as 96 pixels are
+# ResNet-152 at 224 pixels, without hypercolumn, which "may disrupt residual training" (sec. 3.1): its last
+# layer predicts. Its batch normalisation has scale and shift, as in the released code; the paper says of all its networks
+# that they have none, and this one would be without any bias then. Points are as far from the border as 96 pixels are
 # in a crop of 352; the paper does not say.
 _base_ = './colorizer_vgg16.py'
 model = dict(
@@ -12,7 +13,7 @@ model = dict(
             type='ResNet',
             depth=152,
             in_channels=1,
-            norm_cfg=dict(type='BN'),
+            norm_cfg=dict(type='BN', momentum=0.001),
             norm_eval=False,
         ),
         taps=['layer4.2'],

@@ -1,0 +1,3 @@
+# Tables 3 and 6: VGG-16 from random weights, with a larger field of view.
+_base_ = './hypercolumn_vgg16_1xb10-40k_voc12aug-gray-448x448.py'
+model = dict(neck=dict(type='FieldOfViewNeck', in_channels=4096))
