@@ -64,6 +64,11 @@ class LabelEncodingLearner(LabelEncodingHead):
             distance_begin = 0.25
         super().__init__(distance_begin=distance_begin, **options)
         self.joint = joint
+        if not joint and self.distillation is not None:
+            raise ValueError(
+                'labelenc.distillation compares image features, which labelenc.joint=False does not compute: '
+                'leave one of them out'
+            )
 
     def check_is_learned(self) -> None:
         """It learns."""
@@ -208,6 +213,11 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             )
         self.batch_size = 0
         self.rarity = 1.0
+        if label_share == 0 and self.distillation is not None:
+            raise ValueError(
+                'labelenc.label_share=0 switches everything off, labelenc.distillation, too: leave it '
+                "out, or for a teacher alone write labelenc.type='FeatureDistillationHead'"
+            )
         if label_share == 0:
             self.learns_labels = self.draws_labels = False
             self.mark_learned()  # for a resume, which tells the steps apart by it
