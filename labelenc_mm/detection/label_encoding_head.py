@@ -261,6 +261,10 @@ class LabelEncodingHead(FeatureSupervisionHead):
             features = self.encoder(object_maps)
             return tuple(self.pyramid([features[index] for index in self.encoder_outputs]))
 
+    def draw_scales(self, count: int, device: torch.device | str) -> Tensor:
+        """The (count,) factors of an image's objects."""
+        return sample_object_scales(count, device=device)
+
     def draw(
         self,
         data_sample: DetDataSample,
@@ -291,7 +295,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             if not isinstance(masks, Tensor):
                 masks = masks.to_tensor(torch.bool, device)
             masks = masks[:, : size[0], : size[1]]
-        scales = sample_object_scales(len(labels), device=device) if augment else None
+        scales = self.draw_scales(len(labels), device) if augment else None
         try:
             return self.draw_maps(
                 boxes,
