@@ -25,7 +25,13 @@ from mmengine.registry import init_default_scope
 
 # This also makes our models and configs known, before a config is parsed.
 from labelenc_mm.benchmark import Task, Workload, build_train_step, measure_costs
-from labelenc_mm.benchmark.forms import Forms, find_common_task, group_forms, load_configs
+from labelenc_mm.benchmark.forms import (
+    Forms,
+    find_common_task,
+    group_forms,
+    load_configs,
+    with_label_shares,
+)
 from labelenc_mm.benchmark.loader import loaded_per_second
 from labelenc_mm.benchmark.options import add_options, apply_options
 from labelenc_mm.benchmark.report import describe_machine, finish, make_rows
@@ -52,6 +58,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--plain',
         action='store_true',
         help="also measure LabelEnc's plain form: dense maps, computed as the authors' code does",
+    )
+    parser.add_argument(
+        '--label-shares',
+        nargs='+',
+        type=float,
+        metavar='SHARE',
+        help='a row of LabelEnc in one run for each of these values of labelenc.label_share',
     )
     parser.add_argument(
         '--amp',
@@ -123,6 +136,8 @@ def benchmark(args: argparse.Namespace) -> dict[str, Any]:
     MMLogger.get_instance('benchmark', log_level='ERROR')
     paths = [*([args.baseline] if args.baseline else []), *args.config]
     configs = load_configs(paths, args.cfg_options)
+    if args.label_shares:
+        configs = with_label_shares(configs, args.label_shares)
     task = find_common_task(configs)
     torch.backends.cudnn.benchmark = all(
         (config.get('env_cfg') or {}).get('cudnn_benchmark', False) for config in configs.values()

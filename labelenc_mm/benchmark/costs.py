@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_backward_flop
 
 
 class Step(Protocol):
@@ -114,9 +114,19 @@ def count_operations(step: Step) -> int:
 
     Operators that PyTorch does not know, such as mmcv's deformable convolution, are not counted.
     """
-    with FlopCounterMode(display=False) as counter:
+    mapping = {torch.ops.aten.convolution_backward: _operations_of_gradients}
+    with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         step(step.fresh_batch())
     return counter.get_total_flops() // 2
+
+
+def _operations_of_gradients(*shapes_and_options: Any, out_shape: Any) -> int:
+    """As PyTorch counts them, which takes the gradients of a grouped convolution's weights for dense ones."""
+    *others, groups, (of_input, of_weight, _) = shapes_and_options
+    count: Any = conv_backward_flop  # its type does not tell what its decorator takes
+    dense = count(*others, groups, [False, of_weight, False], out_val=out_shape)
+    rest = count(*others, groups, [of_input, False, False], out_val=out_shape)
+    return rest + dense // groups
 
 
 def measure_peak_memory(step: Step) -> int:

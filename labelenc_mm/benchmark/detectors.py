@@ -1,6 +1,7 @@
 """Detectors with label encoding, to be measured beside the stock detector."""
 
 import statistics
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -48,13 +49,26 @@ class Detectors(Task):
         return stock.model.type
 
     def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
-        """Images and objects for the classes of a detector, with masks if it learns them."""
+        """Images and objects for the classes of a detector, with masks if it learns them.
+
+        Raises:
+            ValueError: Iterations would differ in how many images pass through the label branch.
+        """
+        share = getattr(getattr(model, 'labelenc', None), 'label_share', 1.0)
+        if share * workload.batch_size % 1:
+            batch_size = Fraction(share).limit_denominator(64).denominator
+            raise ValueError(
+                f'labelenc.label_share={share:g} of --batch-size {workload.batch_size} is no whole number '
+                f'of images, so that iterations cost differently: give --batch-size {batch_size}'
+            )
         return make_batch(workload, count_classes(model), predicts_masks(model))
 
     def is_active(self, model: Any) -> bool:
         """Whether the distance is active, or has no place in the whole training."""
         labelenc: Any = getattr(model, 'labelenc', None)
         if labelenc is None or not labelenc.joint or labelenc.loss_weight == 0:
+            return True
+        if getattr(labelenc, 'label_share', 1.0) == 0:
             return True
         return labelenc.is_distance_active()
 

@@ -1,5 +1,6 @@
 """Forms of a model in a table: configs of one stock model are compared with it, the first row."""
 
+import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,32 @@ def load_configs(paths: Sequence[str], options: dict[str, Any] | None = None) ->
         name = Path(path).stem
         configs[str(Path(path).with_suffix('')) if name in configs else name] = config
     return configs
+
+
+def with_label_shares(configs: Forms, shares: Sequence[float]) -> Forms:
+    """LabelEnc in one run with several shares of the images in place of that of its config.
+
+    Args:
+        configs: By the name of the form.
+        shares: Each is a form.
+
+    Raises:
+        ValueError: No config trains in one run.
+    """
+    forms: Forms = {}
+    for name, config in configs.items():
+        labelenc = config.model.get('labelenc') or {}
+        if labelenc.get('stage') != 'one-run':
+            forms[name] = config
+            continue
+        for share in shares:
+            forms[f'{name}, share {share:g}'] = form = copy.deepcopy(config)
+            form.model.labelenc.label_share = share
+    if forms.keys() == configs.keys():
+        raise ValueError(
+            "--label-shares is of trainings in one run, and no config has labelenc.stage='one-run'"
+        )
+    return forms
 
 
 def find_common_task(configs: Forms) -> Task:

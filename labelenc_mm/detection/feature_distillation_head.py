@@ -1,11 +1,12 @@
 """Vanilla distillation, the comparison of LabelEnc's Table 6 (ECCV 2020, sec. 4.4).
 
 A trained detector stands in for the label encoding function; adapter, normalisation, distance and
-schedule stay the same.
+schedule stay the same. Or it stands beside the function, as ``distillation`` of a label encoding head.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from labelenc_mm.detection.introspection import (
 )
 from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.engine.schedule import Limit
+from labelenc_mm.networks import feature_distance
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 _REMEDY = 'Choose teacher and student that take one of them'
@@ -54,6 +56,9 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         distance_end: When it stops. By default for the last epoch, as in step 2 of LabelEnc, or, with
             ``distance_by_epoch=False``, for the last ninth.
         distance_by_epoch: Whether int limits count epochs (else iterations).
+        standardize: What is brought to mean 0 and variance 1 before both sides are compared: each 'image'
+            of a level, as in LabelEnc, or each 'channel' over the images of the batch, as in PKD (Cao et
+            al., NeurIPS 2022).
 
     Raises:
         ValueError: If features of teacher and student cannot be compared level by level, or the two
@@ -62,8 +67,8 @@ class FeatureDistillationHead(FeatureSupervisionHead):
 
     mismatch_advice = 'Choose a teacher whose neck gives the same levels as the student'
     missing = (
-        'the teacher has no trained weights: set labelenc.init_from to its checkpoint, a path or an '
-        'address'
+        'the teacher has no trained weights: set init_from, beside labelenc.teacher or '
+        'labelenc.distillation.teacher, to its checkpoint, a path or an address'
     )
     taken = ('teacher',)
 
@@ -78,10 +83,16 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         distance_begin: Limit = 0,
         distance_end: Limit | None = None,
         distance_by_epoch: bool = True,
+        standardize: str = 'image',
     ) -> None:
+        if standardize not in ('image', 'channel'):
+            raise ValueError(
+                f"labelenc.standardize must be 'image' or 'channel', got {standardize!r}"
+            )
         if distance_end is None:
             distance_end = DISTANCE_END[distance_by_epoch]
         super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
+        self.distance = partial(feature_distance, by_channel=standardize == 'channel')
         model = teacher_model(teacher)
         check_preprocessing(data_preprocessor, model.get('data_preprocessor'))
         self.teacher = Teacher(model)
@@ -149,7 +160,7 @@ class Teacher(BaseModule):
             self.load_state_dict(ours, strict=True)
         except RuntimeError as error:
             raise CheckpointError(
-                f'labelenc.init_from={path} does not fit the backbone and neck of labelenc.teacher: '
+                f'the teacher of labelenc: init_from={path} does not fit its backbone and neck: '
                 f'{error}'
             ) from error
         print_log(f'Backbone and neck of the teacher loaded from {path}', 'current')

@@ -7,7 +7,7 @@ Shape legend: N images, C channels of the neck, (H, W) size of the padded batch 
 of pyramid level l.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from labelenc_mm.engine.schedule import Limit, TrainingWindow
 from labelenc_mm.handover.frozen_part import FrozenPart
@@ -61,12 +62,14 @@ class FeatureSupervisionHead(FrozenPart):
     """Images of a batch of one process, as far as somebody has said it."""
     label_loss_weight = 1.0
     """Weight of the head's losses on targets that it learns from."""
+    halved_levels = 0
+    """How many of the finest levels are compared at half their resolution."""
     draws_its_own = False
     """Whether the detector starts from the weights that it has without us, at the same seed."""
     # What to do where the levels of the two sides differ.
     mismatch_advice: str
     # Replaced where another form of the same function is compared.
-    distance = staticmethod(feature_distance)
+    distance: Callable[..., tuple[Tensor, Tensor]] = staticmethod(feature_distance)
 
     def __init__(
         self,
@@ -161,8 +164,24 @@ class FeatureSupervisionHead(FrozenPart):
                 f'image features have (channels, height, width) {shapes[0]}, their targets '
                 f'{shapes[1]}. {self.mismatch_advice}'
             )
-        adapted = self.adapter(image_features)
-        distance, correlations = self.distance(adapted, [level.detach() for level in targets])
+        adapted = self.adapter(self.reduce(image_features))
+        reduced = self.reduce([level.detach() for level in targets])
+        distance, correlations = self.distance(adapted, reduced)
         losses = {'loss_labelenc': self.loss_weight * distance}
         losses.update({f'labelenc_corr_{i}': rho for i, rho in enumerate(correlations)})
         return losses
+
+    def further_losses(
+        self, batch_inputs: Tensor, image_features: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """Those of another supervision of the same image features, beside this one's: here none."""
+        return {}
+
+    def reduce(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """The finest levels as the means of 2x2 cells, as far as :attr:`halved_levels` says."""
+        return [
+            avg_pool2d(level, 2, ceil_mode=True, count_include_pad=False)
+            if index < self.halved_levels
+            else level
+            for index, level in enumerate(levels)
+        ]

@@ -11,8 +11,9 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
-from torch import Tensor
+from torch import Tensor, nn
 
+from labelenc_mm.detection.feature_distillation_head import FeatureDistillationHead
 from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead
 from labelenc_mm.detection.ground_truth import inclusive_boxes, sampling_offset
 from labelenc_mm.detection.introspection import (
@@ -77,6 +78,11 @@ class LabelEncodingHead(FeatureSupervisionHead):
             Both steps must agree. See :func:`~labelenc_mm.detection.ground_truth.inclusive_boxes`.
         shuffle_labels: A control, for whether it matters what the labels say: every image is compared with
             the label features of another image of its batch.
+        halved_levels: How many of the pyramid's finest levels are compared at half their resolution, the
+            means of 2x2 cells of both sides, before the adapter: of a level of stride 4 it is the dearest
+            part. Such a level then weighs a quarter, as much as its elements.
+        distillation: Options of :class:`.FeatureDistillationHead`, for a trained detector as a second
+            supervision, with an adapter and a schedule of its own: ``loss_distillation``.
     """
 
     artefact = LABEL_ENCODING
@@ -131,6 +137,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         pixel_offset: float | None = None,
         pixel_convention: str = 'exclusive',
         shuffle_labels: bool = False,
+        halved_levels: int = 0,
+        distillation: dict | None = None,
         **foreign: Any,
     ) -> None:
         for name, value in foreign.items():
@@ -148,6 +156,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             loss_weight,
         )
         self.shuffle_labels = shuffle_labels
+        self.halved_levels = halved_levels
         self.num_classes = num_classes
         self.neck_config = neck
         self.label_source = label_source
@@ -161,6 +170,9 @@ class LabelEncodingHead(FeatureSupervisionHead):
         self.pyramid = build_pyramid(neck, in_channels, backbone_channels)
         strides = [self.encoder.strides[index] for index in self.encoder_outputs]
         self.complete(measure_width(self.pyramid, in_channels, strides, neck), adapter)
+        self.distillation: FeatureDistillationHead | None = None
+        if distillation is not None:
+            self.distillation = MODELS.build({'type': 'FeatureDistillationHead', **distillation})
 
     @classmethod
     def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:
@@ -178,7 +190,30 @@ class LabelEncodingHead(FeatureSupervisionHead):
                 known['encoder_outputs'] = find_encoder_outputs(features.strides)
         if 'label_source' not in given:
             known['label_source'] = 'mask' if predicts_masks(detector) else 'box'
+        if given.get('distillation'):
+            options = given['distillation']
+            known['distillation'] = {
+                **options,
+                **FeatureDistillationHead.known_from(detector, neck, options),
+            }
         return known
+
+    def load(self, owner: nn.Module | None = None, again: bool = False) -> None:
+        """Take what ``init_from`` has; a teacher what its own has."""
+        super().load(owner, again)
+        if self.distillation is not None:
+            self.distillation.load(owner)
+
+    def further_losses(
+        self, batch_inputs: Tensor, image_features: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """The distance to a teacher's features, while it counts."""
+        head = self.distillation
+        if head is None or not head.is_distance_active():
+            return {}
+        head.check_is_learned()
+        losses = head.loss(image_features, head.targets(batch_inputs, []))
+        return {key.replace('labelenc', 'distillation'): loss for key, loss in losses.items()}
 
     def targets(
         self, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
@@ -226,6 +261,10 @@ class LabelEncodingHead(FeatureSupervisionHead):
             features = self.encoder(object_maps)
             return tuple(self.pyramid([features[index] for index in self.encoder_outputs]))
 
+    def draw_scales(self, count: int, device: torch.device | str) -> Tensor:
+        """The (count,) factors of an image's objects."""
+        return sample_object_scales(count, device=device)
+
     def draw(
         self,
         data_sample: DetDataSample,
@@ -256,7 +295,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             if not isinstance(masks, Tensor):
                 masks = masks.to_tensor(torch.bool, device)
             masks = masks[:, : size[0], : size[1]]
-        scales = sample_object_scales(len(labels), device=device) if augment else None
+        scales = self.draw_scales(len(labels), device) if augment else None
         try:
             return self.draw_maps(
                 boxes,

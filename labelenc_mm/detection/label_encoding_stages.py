@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.registry import MODELS
+from mmengine.dist import get_rank
+from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END
 from labelenc_mm.detection.label_encoding import load_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
 from labelenc_mm.engine.schedule import Limit, TrainingWindow, training_progress
+from labelenc_mm.labels import sample_object_scales
 
 _OF_STEP_2: dict[str, tuple[Any, str]] = {
     'init_from': (
@@ -64,6 +67,11 @@ class LabelEncodingLearner(LabelEncodingHead):
             distance_begin = 0.25
         super().__init__(distance_begin=distance_begin, **options)
         self.joint = joint
+        if not joint and self.distillation is not None:
+            raise ValueError(
+                'labelenc.distillation compares image features, which labelenc.joint=False does not compute: '
+                'leave one of them out'
+            )
 
     def check_is_learned(self) -> None:
         """It learns."""
@@ -148,6 +156,23 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
             load_label_encoding(owner, self.encoder_from, only_frozen=True)
 
 
+def own_generator(iteration: int, index: int) -> torch.Generator:
+    """Numbers of an iteration: a function of it and the training's seed, and none of the detector's.
+
+    So the detector's data and samplers are those of its baseline, and a resumed training repeats them.
+
+    Args:
+        iteration: Of the training.
+        index: Of what is drawn in it.
+    """
+    seed = MessageHub.get_current_instance().get_info(
+        'seed'
+    )  # a resumed training's is the first one's
+    seed = torch.initial_seed() if seed is None else seed
+    seeds = np.random.SeedSequence([int(seed) % 2**63, get_rank(), iteration, index])
+    return torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
+
+
 @MODELS.register_module()
 class OneRunLabelEncodingHead(LabelEncodingHead):
     """Both steps in one training: the function is learned beside the detector that it supervises.
@@ -208,6 +233,13 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             )
         self.batch_size = 0
         self.rarity = 1.0
+        self.iteration: int | None = None
+        self.drawings = 0
+        if label_share == 0 and self.distillation is not None:
+            raise ValueError(
+                'labelenc.label_share=0 switches everything off, labelenc.distillation, too: leave it '
+                "out, or for a teacher alone write labelenc.type='FeatureDistillationHead'"
+            )
         if label_share == 0:
             self.learns_labels = self.draws_labels = False
             self.mark_learned()  # for a resume, which tells the steps apart by it
@@ -226,7 +258,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             return [], []
         # Last batches may have another size on every process; whether there is an image must not differ.
         self.batch_size = max(self.batch_size, number)
-        iteration = training_progress('labelenc.label_share')['iter']
+        self.iteration = iteration = training_progress('labelenc.label_share')['iter']
+        self.drawings = 0
         share = self.label_share * self.batch_size
         if self.shuffle_labels and share < 2 and not self.compare_all:
             raise ValueError(
@@ -238,12 +271,17 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.rarity = max(1.0, 1 / share)
         self.label_loss_weight = self.share_weight * self.rarity
         count = int(share * (iteration + 1)) - int(share * iteration)
-        # A function of seed and iteration, and none of the numbers that the detector draws.
-        seeds = np.random.SeedSequence([torch.initial_seed() % 2**63, iteration])
-        generator = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
-        order = torch.randperm(number, generator=generator).tolist()
+        order = torch.randperm(number, generator=own_generator(iteration, 0)).tolist()
         learned = sorted(order[:count])
         return learned, sorted(order[count:]) if self.compare_all else []
+
+    def draw_scales(self, count: int, device: torch.device | str) -> Tensor:
+        """The factors of an image's objects, of an iteration's numbers, too."""
+        if self.iteration is None:  # drawn outside of a training
+            return super().draw_scales(count, device)
+        self.drawings += 1
+        generator = own_generator(self.iteration, self.drawings)
+        return sample_object_scales(count, generator=generator).to(device)
 
     def loss(
         self, image_features: Sequence[Tensor], targets: Sequence[Tensor]

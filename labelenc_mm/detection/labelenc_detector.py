@@ -159,6 +159,7 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         if is_active and (learned or others):
             compared = [pick(level, learned + others) for level in image_features]
             losses.update(head.loss(compared, join(targets, other_targets)))
+        losses.update(head.further_losses(batch_inputs, image_features))
         return losses
 
     def _targets(

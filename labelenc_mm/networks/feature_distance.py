@@ -7,6 +7,9 @@ parameters, and compared by the mean squared error over all elements of all leve
 the paper writes a sum), which weights level l by M_l. For standardised x and y the mean squared error
 is var(x) + var(y) - 2 cov(x, y), i.e. 2 (1 - rho) with Pearson's correlation rho: a few reductions per
 level, no standardised copies and no concatenation of levels.
+
+By channels, each is standardised over (N, h, w) instead: the distance of PKD (Cao et al., NeurIPS 2022),
+in which channels, levels and images of large values do not count for more.
 """
 
 from collections.abc import Sequence
@@ -18,17 +21,18 @@ _EPS = 1e-5  # of PyTorch's GroupNorm, which the released code uses for the stan
 
 
 def feature_distance(
-    features: Sequence[Tensor], targets: Sequence[Tensor]
+    features: Sequence[Tensor], targets: Sequence[Tensor], by_channel: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Compare two pyramids, in float32 whatever the dtype of the input.
 
     Args:
         features: Levels of shape (N, C, h_l, w_l).
         targets: Levels of the same shapes; gradients flow into both sides.
+        by_channel: Whether to standardise each channel over (N, h, w), not each image over (C, h, w).
 
     Returns:
         The distance, a scalar in [0, 4], and (L,) correlations in [-1, 1], one per level, averaged
-        over images and without gradient.
+        over images (or channels) and without gradient.
 
     Raises:
         ValueError: If the levels do not match.
@@ -42,8 +46,12 @@ def feature_distance(
     for feature, target in zip(features, targets, strict=True):
         # float32 from here on: float16 would overflow in the sums.
         with torch.autocast(feature.device.type, enabled=False):
-            distance, rho = _level_distance(feature.float().flatten(1), target.float().flatten(1))
-        total = total + distance.sum() * feature[0].numel()
+            sides = [
+                (level.transpose(0, 1) if by_channel else level).float().flatten(1)
+                for level in (feature, target)
+            ]
+            distance, rho = _level_distance(*sides)
+        total = total + distance.sum() * sides[0].shape[1]
         correlations.append(rho.detach().mean())
     num_elements = sum(level.numel() for level in features)
     return total / num_elements, torch.stack(correlations)

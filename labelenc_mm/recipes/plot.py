@@ -7,6 +7,7 @@ from typing import Any
 
 from labelenc_mm.files import replacing
 from labelenc_mm.recipes.results import Result
+from labelenc_mm.recipes.table_and_plots import PROGRESS
 
 
 def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> None:
@@ -20,8 +21,9 @@ def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> N
         of_stage = [result for result in results if result.stage == stage]
         for label, line in _plot_lines(name, of_stage, metric, x).items():
             _draw_line(axes, label, dict(sorted(line.items())), spec['spread'])
-    axes.set(xlabel=x, ylabel=spec.get('label', metric), xscale=spec['x_scale'])
-    if spec['x_scale'] == 'log' and x not in ('epoch', 'iteration'):
+    label = 'cost, in epochs of the baseline' if x == 'cost' else x
+    axes.set(xlabel=label, ylabel=spec.get('label', metric), xscale=spec['x_scale'])
+    if spec['x_scale'] == 'log' and x not in PROGRESS:
         places = sorted({result.values[x] for result in results if x in result.values})
         axes.set_xticks(places, list(map(str, places)))  # not as powers of ten
         axes.set_xticks([], minor=True)
@@ -54,11 +56,16 @@ def _plot_lines(
     for result in results:
         label = ', '.join([name, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
         line = lines.setdefault(label, {})
-        if x not in ('epoch', 'iteration'):
+        if x not in PROGRESS:
             if x in result.values and metric in result.metrics:
                 line.setdefault(result.values[x], []).append(result.metrics[metric])
             continue
         for step, value in result.curves.get(metric, {}).items():
-            place = step * (result.epoch_length or 1) if x == 'iteration' else step
-            line.setdefault(place, []).append(value)
+            place: float | None = step
+            if x == 'iteration':
+                place = step * (result.epoch_length or 1)
+            elif x == 'cost':
+                place = result.cost_at(step)
+            if place is not None:
+                line.setdefault(place, []).append(value)
     return {label: line for label, line in lines.items() if line}

@@ -12,11 +12,12 @@
       data:
         command: '{python} {recipe_dir}/make_data.py {work_dir}/data'
         outputs: ['{work_dir}/data/train.json']    # files that it must leave
-      baseline: {train: baseline.py, requires: [data]}
-      step1: {train: step1.py, requires: [data], outputs: ['{step1}/label_encoding.safetensors']}
+      baseline: {train: baseline.py, requires: [data], cost: 1}
+      step1: {train: step1.py, requires: [data], outputs: ['{step1}/label_encoding.safetensors'], cost: 2}
       step2:
         train: step2.py                 # beside this file, or below the current folder
         requires: [data]
+        cost: 1.4                       # of an epoch, in epochs of the baseline; that of step1 is added
         options:
           model.labelenc.init_from: '{step1}/label_encoding.safetensors'
           model.labelenc.loss_weight: '{weight}'
@@ -32,7 +33,8 @@
       rows: {Baseline: baseline, Ours: step2}      # label: stage, or {stage:, metrics:, pick:}
       pick: last                        # or best
       reach: {metric: coco/bbox_mAP, stage: baseline}   # a column: first epoch at another's end result
-    plots:                              # x: epoch, iteration or a variable of the grid; file: in --work-dir
+      quarters: [AP]                    # columns: after a quarter, the half, three quarters
+    plots:                              # x: epoch, iteration, cost or a variable; file: in --work-dir
       - {metric: coco/bbox_mAP, label: AP, stages: [baseline, step2], x: epoch, file: curves.png}
       - {metric: mIoU, stages: {Ours: step2}, x: weight, x_scale: log, spread: deviation, file: weights.png}
 

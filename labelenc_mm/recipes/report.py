@@ -14,6 +14,8 @@ from labelenc_mm.recipes.plan import Plan
 from labelenc_mm.recipes.plot import write_plot
 from labelenc_mm.recipes.results import Result, collect_results
 
+QUARTERS = {'1/4': 0.25, '1/2': 0.5, '3/4': 0.75}
+
 
 def make_table(plan: Plan, results: Iterable[Result]) -> list[dict[str, Any]]:
     """One row per line of the recipe's table and point of the grid; numbers as lists over seeds."""
@@ -40,6 +42,15 @@ def make_table(plan: Plan, results: Iterable[Result]) -> list[dict[str, Any]]:
                     'seeds': [r.values['seed'] for r in group if 'seed' in r.values],
                     'iterations': [r.iterations for r in group],
                     'seconds': [r.seconds for r in group],
+                    'costs': [cost for r in group if (cost := r.total_cost()) is not None],
+                    'quarters': {
+                        f'{heading} at {text}': [
+                            v for r in group if (v := r.after(metric, share)) is not None
+                        ]
+                        for heading, metric in spec['metrics'].items()
+                        if heading in plan.recipe.table['quarters']
+                        for text, share in QUARTERS.items()
+                    },
                 }
             )
             if reach := plan.recipe.table['reach']:
@@ -91,15 +102,21 @@ def format_table(
     """
     variables = list(dict.fromkeys(name for row in rows for name in row['point']))
     headings = list(dict.fromkeys([*metrics, *(name for row in rows for name in row['metrics'])]))
+    quarters = list(dict.fromkeys(name for row in rows for name in row['quarters']))
+    costs = ['cost'] if any(row['costs'] for row in rows) else []
     reaches = [f'reaches {reach} at'] if reach else []
     which = 'runs' if count_runs else 'seeds'
-    cells = [['run', *variables, *headings, *reaches, which, 'iterations', 'time']]
+    cells = [
+        ['run', *variables, *costs, *headings, *quarters, *reaches, which, 'iterations', 'time']
+    ]
     for row in rows:
         cells.append(
             [
                 row['run'],
                 *(str(row['point'].get(name, '')) for name in variables),
+                *(f'{max(row["costs"]):.3g}' if row['costs'] else '-' for _ in costs),
                 *(format_spread(row['metrics'].get(name, [])) for name in headings),
+                *(format_spread(row['quarters'].get(name, [])) for name in quarters),
                 *(format_reached(row.get('reached', [])) for _ in reaches),
                 str(len(row['seconds'])) if count_runs else ' '.join(map(str, row['seeds'])),
                 str(max(row['iterations'], default=0) or ''),

@@ -31,6 +31,7 @@ class Stage:
         tta: Whether a test stage tests with the config's augmentation, ``--tta`` of our tools.
         requires: Stages that must finish first, besides those that a placeholder names.
         outputs: Files that a finished run must have left.
+        cost: Of a train stage, what an epoch (or iteration) costs in those of the baseline.
         tries: Variables of this stage alone: a run for each of their points.
         choose: Where the best of such values is taken from.
     """
@@ -44,6 +45,7 @@ class Stage:
     tta: bool = False
     requires: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    cost: float | None = None
     tries: tuple[Mapping[str, Any], ...] = ({},)
     choose: 'Choice | None' = None
 
@@ -103,7 +105,17 @@ def read_stage(
         forced: Options over them.
         where: File and place, for messages.
     """
-    known = (*KINDS, 'options', 'checkpoint', 'tools', 'tta', 'requires', 'outputs', 'choose')
+    known = (
+        *KINDS,
+        'options',
+        'checkpoint',
+        'tools',
+        'tta',
+        'requires',
+        'outputs',
+        'cost',
+        'choose',
+    )
     expect_keys(entry, known, where)
     kinds = [kind for kind in KINDS if kind in entry]
     if len(kinds) != 1:
@@ -119,6 +131,10 @@ def read_stage(
     expect(entry.get('tta', False), bool, f'{where}: tta', 'true or false')
     if entry.get('tta') and (kind != 'test' or entry.get('tools')):
         raise RecipeError(f'{where}: "tta" belongs to test stages of our tools')
+    cost = numbers(entry.get('cost'))
+    expect(cost, int | float | None, f'{where}: cost', 'a number')
+    if cost is not None and (kind != 'train' or cost < 0):
+        raise RecipeError(f'{where}: "cost" is of a train stage, and not below 0')
     for key in ('checkpoint', 'tools'):
         expect(entry.get(key) or '', str, f'{where}: {key}', 'one string')
     for key in ('requires', 'outputs'):
@@ -138,6 +154,7 @@ def read_stage(
         entry.get('tta', False),
         tuple(entry.get('requires', ())),
         tuple(entry.get('outputs', ())),
+        cost,
     )
     if 'choose' in entry:
         stage = replace(stage, choose=_read_choice(stage, entry['choose'], forced, where))

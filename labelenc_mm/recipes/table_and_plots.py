@@ -13,6 +13,9 @@ from labelenc_mm.recipes.checks import (
     read_mapping,
 )
 
+PROGRESS = ('epoch', 'iteration', 'cost')
+"""Axes along which a training goes on."""
+
 
 def read_table(table: Any, kinds: Mapping[str, str], where: str) -> dict[str, Any]:
     """Check ``table``.
@@ -24,9 +27,9 @@ def read_table(table: Any, kinds: Mapping[str, str], where: str) -> dict[str, An
 
     Returns:
         dict[str, Any]: ``metrics`` (heading -> name in the toolbox's log), ``rows`` (label -> ``stage``,
-        ``metrics`` and ``pick``; without any, one a training and test) and ``reach``.
+        ``metrics`` and ``pick``; without any, one a training and test), ``reach`` and ``quarters``.
     """
-    expect_keys(table, ('metrics', 'rows', 'pick', 'reach'), where)
+    expect_keys(table, ('metrics', 'rows', 'pick', 'reach', 'quarters'), where)
     reach = table.get('reach')
     if reach is not None:
         expect_keys(reach, ('metric', 'stage'), f'{where}: reach')
@@ -42,7 +45,10 @@ def read_table(table: Any, kinds: Mapping[str, str], where: str) -> dict[str, An
         row = {'metrics': metrics, 'pick': table.get('pick', 'last'), **row}
         expect_known([row['pick']], ('last', 'best'), f'{where}: {label}', 'pick')
         rows[str(label)] = {**row, 'metrics': _read_metrics(row, f'{where}: {label}')}
-    return {'metrics': metrics, 'rows': rows, 'reach': reach}
+    quarters = table.get('quarters') or []
+    expect(quarters, list, f'{where}: quarters', 'a list of headings of metrics')
+    expect_known(quarters, metrics, f'{where}: quarters', 'heading of a metric')
+    return {'metrics': metrics, 'rows': rows, 'reach': reach, 'quarters': quarters}
 
 
 def _read_metrics(parent: Mapping[str, Any], where: str) -> dict[str, str]:
@@ -88,7 +94,7 @@ def read_plots(
         expect(stages, list | dict, f'{where}: stages', 'a list, or a mapping of labels to stages')
         plot['stages'] = stages if isinstance(stages, dict) else {name: name for name in stages}
         expect_known(plot['stages'].values(), kinds, where, 'stage')
-        expect_known([plot['x']], ('epoch', 'iteration', *points[0]), where, 'x axis')
+        expect_known([plot['x']], (*PROGRESS, *points[0]), where, 'x axis')
         places = [point[plot['x']] for point in points if plot['x'] in point]
         if not any(all(isinstance(p, kind) for p in places) for kind in (int | float, str)):
             raise RecipeError(

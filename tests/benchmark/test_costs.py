@@ -22,8 +22,8 @@ class ToyStep:
 
     device = torch.device('cpu')
 
-    def __init__(self):
-        self.layer = torch.nn.Conv2d(6, 10, 3, stride=2, padding=1)
+    def __init__(self, groups=1):
+        self.layer = torch.nn.Conv2d(6, 10, 3, stride=2, padding=1, groups=groups)
 
     def fresh_batch(self):
         return torch.rand(4, 6, 16, 20)
@@ -37,6 +37,28 @@ class ToyStep:
 
 def test_operations_of_forward_and_backward():
     assert count_operations(ToyStep()) == 2 * (4 * 8 * 10) * (10 * 6 * 9)
+
+
+def test_a_filter_of_a_group_sees_its_channels_alone():
+    assert count_operations(ToyStep(groups=2)) == 2 * (4 * 8 * 10) * (10 * 3 * 9)
+
+
+@pytest.mark.parametrize('kind', ['Conv2d', 'ConvTranspose2d'])
+def test_groups_of_channels_are_as_many_convolutions(kind):
+    layer = getattr(torch.nn, kind)
+    grouped = layer(6, 6, 3, stride=2, groups=3)
+    apart = [layer(2, 2, 3, stride=2) for _ in range(3)]
+    images = torch.rand(2, 6, 9, 9, requires_grad=True)
+
+    def run_apart(x):
+        parts = zip(apart, x.chunk(3, dim=1), strict=True)
+        return torch.cat([each(part) for each, part in parts], dim=1)
+
+    operations = [
+        count_operations(Call(lambda x, form=form: form(x).sum().backward(), images.clone))
+        for form in (grouped, run_apart)
+    ]
+    assert operations[0] == operations[1] > 0
 
 
 @pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])

@@ -13,7 +13,9 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 
 from labelenc_mm.benchmark import Workload, build_train_step, find_task, measure_costs
+from labelenc_mm.benchmark.costs import count_operations
 from labelenc_mm.benchmark.detectors import Detectors
+from labelenc_mm.benchmark.forms import with_label_shares
 from labelenc_mm.benchmark.plain_form import PlainLabelEncoder, PlainLabelEncodingHead
 
 WORKLOAD = Workload((64, 96), batch_size=2, num_objects=4, num_present=2)
@@ -66,6 +68,20 @@ def test_trains_with_the_distance(stage):
         assert all_equal(frozen, weights(step.model.labelenc.encoder))
     # Two iterations start from the same samples, whatever the first made of them.
     assert step.fresh_batch()['data_samples'][0].gt_instances.bboxes.shape == (4, 4)
+
+
+def test_what_one_run_adds_follows_its_share():
+    configs = {'stock': config_of(), 'ours': config_of('one-run')}
+    forms = with_label_shares(configs, [0, 0.5, 1])
+    assert list(forms) == ['stock', 'ours, share 0', 'ours, share 0.5', 'ours, share 1']
+    steps = {name: train_step(config, WORKLOAD) for name, config in forms.items()}
+    stock, none, half, whole = (count_operations(step) for step in steps.values())
+    assert none == stock < half < whole
+    assert 2 * (half - stock) == whole - stock
+    with pytest.raises(ValueError, match=r'0\.25 of --batch-size 2 .* give --batch-size 4'):
+        train_step(config_of('one-run', label_share=0.25), WORKLOAD)
+    with pytest.raises(ValueError, match='no config has'):
+        with_label_shares({'stock': configs['stock']}, [0.5])
 
 
 def test_takes_the_weights_that_both_forms_have():

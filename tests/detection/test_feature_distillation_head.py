@@ -147,7 +147,7 @@ def test_schedule_is_that_of_step_2_and_a_resting_teacher_costs_nothing(
 
 def test_building_reads_no_file_and_untrained_teachers_are_refused(tmp_path):
     detector = student(str(tmp_path / 'gone.pth'))
-    with training_at(0), pytest.raises(RuntimeError, match=r'set labelenc\.init_from'):
+    with training_at(0), pytest.raises(RuntimeError, match='set init_from'):
         detector(**data(build('small')), mode='loss')
     with pytest.raises(FileNotFoundError, match=r'gone\.pth'):
         detector.init_weights()
@@ -243,6 +243,70 @@ def test_an_unknown_type_of_supervision_is_named():
     model.update(type='LabelEncRetinaNet', labelenc=dict(type='Distillation'))
     with pytest.raises(TypeError, match=r"labelenc\.type='Distillation' is no subclass"):
         MODELS.build(model)
+
+
+def test_by_channel_each_has_mean_0_and_variance_1_over_images_and_positions(path, teacher):
+    """PKD's distance: the mean squared error of both sides after that."""
+    detector = student(path, standardize='channel')
+    detector.init_weights()
+    batch = data(build('small'))
+    with training_at(600):
+        losses = detector(**batch, mode='loss')
+    ours = detector.labelenc.adapter(detector.train().extract_feat(batch['inputs']))
+    theirs = teacher.extract_feat(batch['inputs'])
+    norm = torch.nn.BatchNorm2d(16, affine=False)
+    squares = [(norm(a) - norm(b)).square().flatten() for a, b in zip(ours, theirs, strict=True)]
+    torch.testing.assert_close(losses['loss_labelenc'], torch.cat(squares).mean())
+    with pytest.raises(ValueError, match="must be 'image' or 'channel', got 'pixel'"):
+        student(path, standardize='pixel')
+
+
+BOTH = dict(teacher=teacher_config(), standardize='channel', loss_weight=0.5, distance_end=0.75)
+
+
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise', 'one-run'])
+def test_labels_and_a_teacher_supervise_one_detector(stage, path):
+    """Each by the losses that it has alone."""
+    both = build('small', stage, distillation=dict(BOTH, init_from=path))
+    both.init_weights()
+    labels = build('small', stage)
+    distilled = student(path, **{k: v for k, v in BOTH.items() if k != 'teacher'})
+    state = both.state_dict()
+    labels.load_state_dict({k: v for k, v in state.items() if '.distillation.' not in k})
+    distilled.load_state_dict(
+        {
+            k.replace('.distillation.', '.'): v
+            for k, v in state.items()
+            if is_stock(k) or '.distillation.' in k
+        }
+    )
+    losses = []
+    for detector in (both, labels, distilled):
+        torch.manual_seed(3)
+        with training_at(600):
+            losses.append(detector(**data(both), mode='loss'))
+    got, of_labels, of_teacher = losses
+    names = {
+        key: key.replace('labelenc', 'distillation') for key in of_teacher if 'labelenc' in key
+    }
+    assert got.keys() == of_labels.keys() | names.values()
+    assert all(str(got[key]) == str(value) for key, value in of_labels.items())
+    assert all(torch.equal(got[name], of_teacher[key]) for key, name in names.items())
+    got['loss_distillation'].backward()
+    teacher = both.labelenc.distillation
+    assert has_gradient(teacher.adapter) and has_gradient(both.backbone)
+    assert not has_gradient(teacher.teacher) and not has_gradient(both.labelenc.adapter)
+    with training_at(950):
+        assert 'loss_distillation' not in both(**data(both), mode='loss')
+
+
+def test_a_teacher_beside_the_labels_is_loaded_and_wanted(path):
+    detector = build('small', 'one-run', distillation=dict(BOTH))
+    with training_at(600), pytest.raises(RuntimeError, match='set init_from'):
+        detector(**data(detector), mode='loss')
+    for stage, option in (('autoencode', dict(joint=False)), ('one-run', dict(label_share=0))):
+        with pytest.raises(ValueError, match=r'labelenc\.distillation'):
+            build('small', stage, distillation=dict(BOTH), **option)
 
 
 DISTILLED = """

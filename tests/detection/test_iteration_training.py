@@ -1,7 +1,7 @@
 """Trainings that count iterations, as mmengine's IterBasedTrainLoop does: one epoch without an end."""
 
 import pytest
-from training_configs import STEP1, STEP2, write_config
+from training_configs import ITERATIONS, MAX_ITERS, STEP1, STEP2, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -17,16 +17,6 @@ from training_runs import (
 from labelenc_mm.handover.artefact import load_tensors
 from labelenc_mm.toolbox.safe_loading import load_checkpoint_file
 
-MAX_ITERS = 9
-ITERATIONS = f"""
-train_cfg = dict(
-    _delete_=True, type='IterBasedTrainLoop', max_iters={MAX_ITERS}, val_interval={MAX_ITERS}
-)
-param_scheduler = [dict(type='MultiStepLR', begin=0, end={MAX_ITERS}, by_epoch=False, milestones=[6])]
-train_dataloader = dict(sampler=dict(type='InfiniteSampler'))
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=3))
-log_processor = dict(by_epoch=False)
-"""
 BY_ITERATION = 'model = dict(labelenc=dict(distance_by_epoch=False))'
 
 

@@ -354,14 +354,18 @@ def test_inclusive_boxes_are_drawn_in_the_plain_form_of_the_released_code(source
         assert ramp[int(y2), int(x2)] == 0.5  # the last pixel, at the border 127
 
 
-def test_bfloat16_autocast_stays_finite_with_a_float32_distance():
-    detector = build('small')
+@pytest.mark.parametrize('stage', ['autoencode', 'one-run'])
+def test_bfloat16_autocast_stays_finite_with_a_float32_distance(stage):
+    # Of two images one passes through the label branch, both are compared.
+    share = dict(label_share=0.5, compare_all=True) if stage == 'one-run' else {}
+    detector = build('small', stage, **share)
     with training_at(600), torch.autocast('cpu', dtype=torch.bfloat16):
         losses = detector(**data(detector), mode='loss')
     assert losses['loss_labelenc'].dtype == torch.float32
     loss, _ = detector.parse_losses(losses)
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in detector.parameters() if p.grad is not None)
+    assert all(has_gradient(part) for part in detector.labelenc.children())
 
 
 def test_float16_autocast_keeps_the_encoder_in_float32():

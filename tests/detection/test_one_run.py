@@ -20,7 +20,7 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.detection import LabelEncMixin
+from labelenc_mm.detection import LabelEncMixin, label_encoding_head, label_encoding_stages
 from labelenc_mm.engine.built_models import build_model
 from labelenc_mm.handover.artefact import load_tensors
 
@@ -83,7 +83,16 @@ def test_a_smaller_last_batch_has_images_where_full_ones_have():
     assert all(bool(left[0]) == bool(right[0]) for left, right in pairs)
 
 
-def test_all_images_and_no_end_are_step_1():
+@pytest.fixture
+def scales(monkeypatch):
+    """One run draws the factors of objects by itself: for a comparison, the same for all stages."""
+    for module in (label_encoding_head, label_encoding_stages):
+        monkeypatch.setattr(
+            module, 'sample_object_scales', lambda count, **_: torch.linspace(0.2, 1, count)
+        )
+
+
+def test_all_images_and_no_end_are_step_1(scales):
     torch.manual_seed(0)
     step1 = build('small', 'autoencode')
     one_run = build('small', 'one-run', label_share=1.0)
@@ -107,7 +116,7 @@ def reseeded(*detectors):
         yield detector
 
 
-def test_label_losses_are_those_of_the_drawn_images_alone():
+def test_label_losses_are_those_of_the_drawn_images_alone(scales):
     detector = build('small', 'one-run', label_share=0.5, loss_weight=0)
     batch = data(detector)
     with training_at(601):
@@ -125,6 +134,23 @@ def test_label_losses_are_those_of_the_drawn_images_alone():
     assert labels and [key for key in left if key.startswith('ae_')] == labels
     for key in labels:
         torch.testing.assert_close(left[key], right[key])
+
+
+def test_factors_of_objects_are_drawn_anew_and_from_none_of_the_detectors_numbers():
+    detector = build('small', 'one-run', label_share=1.0)
+    head, batch = detector.labelenc, data(detector)
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    seen = []
+    for iteration in (600, 601, 600):
+        with training_at(iteration):
+            head.share_images(2)
+            head.encode(batch['data_samples'], (128, 128))
+            head.share_images(2)
+            seen.append([head.draw_scales(5, 'cpu') for _ in range(2)])
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(*seen[0])
+    assert not torch.equal(seen[0][0], seen[1][0]) and torch.equal(seen[0][1], seen[2][1])
 
 
 def test_losses_of_rare_images_count_for_the_iterations_without():

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from training_configs import HOOKS, STEP1, STEP2, write_config
+from training_configs import ACCUMULATION, EMA, HOOKS, STEP1, STEP2, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -28,13 +28,6 @@ def step1():
     return shared_step1()
 
 
-EMA = """
-dict(
-    type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.3, update_buffers={buffers}
-), dict(type='KeepWeightsHook')
-"""
-
-
 @pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
 def test_averaged_weights_are_handed_over_and_exported(stage, step1, tmp_path):
     part = STEP1 if stage == 'autoencode' else STEP2
@@ -55,26 +48,6 @@ def test_averaged_weights_are_handed_over_and_exported(stage, step1, tmp_path):
         frozen = with_prefix(load_tensors(path)[0], 'encoder.')
         for state in (raw, averaged):
             assert differing(frozen, with_prefix(state, 'labelenc.encoder.')) == []
-
-
-ACCUMULATION = """
-train_cfg = dict(max_epochs=2, val_interval=9)
-optim_wrapper = dict(
-    accumulative_counts=2,
-    paramwise_cfg=dict(
-        norm_decay_mult=0.0,
-        custom_keys={'labelenc.encoder': dict(lr_mult=0.0), 'backbone': dict(lr_mult=0.1)},
-    ),
-)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomChoiceResize', scales=[(96, 64), (150, 100), (192, 128)], keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
-]
-train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
-"""
 
 
 def test_accumulation_multi_scale_and_learning_rates_by_name(tmp_path):

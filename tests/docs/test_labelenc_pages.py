@@ -16,7 +16,7 @@ def blocks(page):
     return re.findall(r'^```python\n(.*?)^```', (ROOT / page).read_text('utf-8'), re.M | re.S)
 
 
-STEPS = dict(zip(('step1', 'step2', 'one-run'), blocks('docs/labelenc.md'), strict=True))
+STEPS = dict(zip(('one-run', 'step1', 'step2'), blocks('docs/labelenc.md'), strict=True))
 # What our tools attach by themselves, and shipped configs write for the toolboxes' own tools.
 ATTACHED = ('default_hooks', 'model_wrapper_cfg', 'val_cfg')
 SHIPPED = {

@@ -115,6 +115,40 @@ custom_imports = dict(imports=['labelenc_mm', 'training_hooks'], allow_failed_im
 custom_hooks = [{hooks}]
 """
 
+EMA = """
+dict(
+    type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.3, update_buffers={buffers}
+), dict(type='KeepWeightsHook')
+"""
+ACCUMULATION = """
+train_cfg = dict(max_epochs=2, val_interval=9)
+optim_wrapper = dict(
+    accumulative_counts=2,
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        custom_keys={'labelenc.encoder': dict(lr_mult=0.0), 'backbone': dict(lr_mult=0.1)},
+    ),
+)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomChoiceResize', scales=[(96, 64), (150, 100), (192, 128)], keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]
+train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
+"""
+MAX_ITERS = 9
+ITERATIONS = f"""
+train_cfg = dict(
+    _delete_=True, type='IterBasedTrainLoop', max_iters={MAX_ITERS}, val_interval={MAX_ITERS}
+)
+param_scheduler = [dict(type='MultiStepLR', begin=0, end={MAX_ITERS}, by_epoch=False, milestones=[6])]
+train_dataloader = dict(sampler=dict(type='InfiniteSampler'))
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=3))
+log_processor = dict(by_epoch=False)
+"""
+
 
 def write_data(root):
     """The tiny data set of shape scenes, with an image without objects in either split."""

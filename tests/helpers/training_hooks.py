@@ -78,12 +78,17 @@ class VoidLabelsHook(Hook):
 
 @HOOKS.register_module()
 class StopHook(Hook):
-    """Ends the process after an epoch, once its checkpoint is written, as if it had been killed."""
+    """Ends the process after an epoch, or an iteration, once its checkpoint is written, as a kill would."""
 
     priority = 'LOWEST'
 
-    def __init__(self, after_epoch):
+    def __init__(self, after_epoch=None, after_iteration=None):
         self.after_epoch = after_epoch
+        self.after_iteration = after_iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.after_iteration:
+            os._exit(9)
 
     def after_train_epoch(self, runner):
         if runner.epoch + 1 == self.after_epoch:

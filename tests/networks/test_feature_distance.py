@@ -57,6 +57,26 @@ def test_is_twice_one_minus_pearson_weighted_by_level_size():
     assert float(distance) == pytest.approx(expected / weight, rel=1e-4)
 
 
+def test_by_channel_equals_standardised_channels():
+    features, targets = pyramids(30.0)
+    found, correlations = feature_distance(features, targets, by_channel=True)
+    norm = torch.nn.BatchNorm2d(6, affine=False)
+    squares = [
+        (norm(feature) - norm(target)).square()
+        for feature, target in zip(features, targets, strict=True)
+    ]
+    torch.testing.assert_close(
+        found, torch.cat([level.flatten() for level in squares]).mean(), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(
+        correlations, torch.stack([1 - level.mean() / 2 for level in squares]), rtol=1e-4, atol=1e-5
+    )
+    # 1 - Pearson of a channel, as PKD has it.
+    channels = zip(features[0].transpose(0, 1), targets[0].transpose(0, 1), strict=True)
+    rhos = [torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1] for a, b in channels]
+    torch.testing.assert_close(correlations[0], torch.stack(rhos).mean(), rtol=1e-4, atol=1e-5)
+
+
 def test_ends_of_the_range():
     features, _ = pyramids()
     assert feature_distance(features, features)[0] == pytest.approx(0, abs=1e-4)

@@ -28,12 +28,19 @@ RECIPES = sorted(
     for path in CONFIGS.rglob('*.yml')
     if path.name != 'metafile.yml'
 )
-DETECTORS = ('retinanet', 'fcos', 'atss')  # what `detector` may be in the recipes of BCCD
-CASES = [
-    (name, variables)
-    for name in RECIPES
-    for variables in ([{'detector': d} for d in DETECTORS] if '/bccd/' in name else [{}])
-]
+DETECTORS = ('retinanet', 'fcos', 'atss')
+PRETRAINED = {'network': 'efficientnet-lite0'}
+
+
+def choices(name):
+    """What the variables of a recipe may be."""
+    of_detectors = [{'detector': detector} for detector in DETECTORS]
+    if name == 'labelenc/bccd/evidence.yml':
+        of_detectors += [{'detector': name, **PRETRAINED} for name in ('retinanet', 'fcos')]
+    return of_detectors if '{detector}' in (CONFIGS / name).read_text(encoding='utf-8') else [{}]
+
+
+CASES = [(name, variables) for name in RECIPES for variables in choices(name)]
 # What is built of parts that need no `type`.
 UNTYPED = {
     '': Runner,
@@ -55,9 +62,7 @@ STUDIED = {
 }
 # The parts of a model that labels pass, and those options of them that build nothing.
 OF_LABELS = ('model.labelenc.', 'model.label_structure.')
-TRAINING = (
-    r'\.(init_\w+|joint|num_points|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
-)
+TRAINING = r'\.(init_\w+(\.\w+)?|joint|num_points|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
 
 
 def runs_of(name, variables, options=None):

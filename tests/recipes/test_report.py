@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from labelenc_mm.recipes import Executor, LaunchSettings, make_plan, read_recipe, write_report
+from labelenc_mm.recipes.checks import RecipeError
 from labelenc_mm.recipes.plot import write_plot
 from labelenc_mm.recipes.report import format_seconds, format_spread
 
@@ -70,6 +71,70 @@ def test_first_epoch_at_the_end_result_of_another_stage(write_recipe, fake_tools
     assert reached['Ours', '0.7'] == '1.5'  # seed 0: 1.4 at epoch 2; seed 2: 2.7 at epoch 1
     assert reached['Ours', '-0.2'] == '1 (1 of 2)'  # seed 0 falls; seed 2: 1.8
     assert reached['Evaluated', ''] == '-'  # no curve
+
+
+COSTS = """
+    seeds: [0, 2]
+    stages:
+      baseline: {train: baseline.py, cost: 1}
+      step1: {train: step1.py, cost: 2}
+      step2: {train: step2.py, cost: 1.5, requires: [step1]}
+      third: {train: step2.py, cost: 1, requires: [step1, step2]}
+      free: {train: baseline.py, requires: [step1]}
+    table:
+      metrics: {AP: coco/bbox_mAP, other: other}
+      quarters: [AP]
+    plots:
+      - {metric: coco/bbox_mAP, stages: [step2, free], x: cost, file: curves.png}
+"""
+
+
+def test_costs_add_up_over_the_trainings_that_one_builds_on(
+    write_recipe, fake_tools, tmp_path, monkeypatch
+):
+    drawn = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(
+        Figure, 'savefig', lambda self, *a, **k: (drawn.append(self), savefig(self, *a, **k))
+    )
+    plan = make_plan(read_recipe(write_recipe(COSTS)), tmp_path / 'work', fake_tools)
+    Executor(plan, tmp_path / 'work', LaunchSettings(fake_tools, jobs=2), 'abc').execute()
+    heading, _, *lines = rows_of(write_report(plan, tmp_path / 'work'))
+    column = heading.index('cost')
+    # Of 3 epochs each; what is needed twice is paid once.
+    assert {line[0]: line[column] for line in lines} == {
+        'baseline': '3',
+        'step1': '6',
+        'step2': '10.5',
+        'third': '13.5',
+        'free': '-',
+    }
+    (line,) = drawn[0].axes[0].lines
+    assert list(line.get_xdata()) == [6 + 1.5, 6 + 3, 6 + 4.5]
+
+
+def test_quarters_are_the_last_validation_before_them(write_recipe, fake_tools, tmp_path):
+    plan = make_plan(read_recipe(write_recipe(COSTS), seeds=[1]), tmp_path / 'work', fake_tools)
+    Executor(plan, tmp_path / 'work', LaunchSettings(fake_tools, jobs=2), 'abc').execute()
+    lines = rows_of(write_report(plan, tmp_path / 'work'))
+    first = lines[0].index('AP at 1/4')
+    assert lines[0][first : first + 3] == ['AP at 1/4', 'AP at 1/2', 'AP at 3/4']
+    # 3 epochs: their quarters end after 0.75, 1.5 and 2.25; the stand-in gives epoch * 0.1 + seed.
+    assert lines[2][first : first + 3] == ['-', '1.10', '1.20']
+
+
+@pytest.mark.parametrize(
+    ('before', 'after', 'message'),
+    [
+        ('cost: 2', 'cost: -2', '"cost" is of a train stage'),
+        ('cost: 2', 'cost: [2]', 'expected a number'),
+        ('train: step1.py', "command: 'ls'", '"cost" is of a train stage'),
+        ('quarters: [AP]', 'quarters: [AR]', 'AR'),
+    ],
+)
+def test_costs_and_quarters_are_checked(before, after, message, write_recipe):
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(write_recipe(COSTS.replace(before, after)))
 
 
 def test_seeds_and_commit_stand_below_the_table(report, tmp_path):

@@ -8,8 +8,8 @@ model = dict(
     ),
 )
 # A third more epochs, before the distance (LabelEnc, sec. 4.1: 30k iterations before 90k).
-train_cfg = dict(max_epochs=16)
+train_cfg = dict(max_epochs=32, val_interval=8)
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(_base_.param_scheduler[1], end=16, milestones=[12, 15]),
+    dict(_base_.param_scheduler[1], end=32, milestones=[24, 30]),
 ]
