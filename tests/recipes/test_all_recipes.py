@@ -62,7 +62,10 @@ STUDIED = {
 }
 # The parts of a model that labels pass, and those options of them that build nothing.
 OF_LABELS = ('model.labelenc.', 'model.label_structure.')
-TRAINING = r'\.(init_\w+(\.\w+)?|joint|num_points|distance_\w+|freeze|random_init|loss_weight|loss_decode\.\w+)$'
+TRAINING = (
+    r'\.(init_\w+(\.\w+)?|joint|num_points|distance_\w+|freeze|random_init|loss_weight'
+    r'|loss_decode\.\w+)$'
+)
 
 
 def runs_of(name, variables, options=None):
