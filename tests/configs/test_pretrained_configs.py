@@ -7,7 +7,7 @@ from training_runs import ROOT
 PATHS = [
     path
     for path in sorted((ROOT / 'configs').rglob('*.py'))
-    if 'EfficientNetLite' in path.read_text(encoding='utf-8')
+    if 'package://efficientnet' in path.read_text(encoding='utf-8')
 ]
 
 
