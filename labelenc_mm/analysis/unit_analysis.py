@@ -111,18 +111,15 @@ class Analysis:
 
     def number_of_units(self, layer: str) -> int:
         """Units of a layer whose patches were gathered."""
-        values = self.tops[0][layer].values
-        assert values is not None
-        return len(values)
+        return len(self._responses(layer))
 
     def choose_units(self, layer: str, number: int) -> list[int]:
         """Units of a layer, spread evenly from the least to the most changed one, or else by number.
 
         None is one that never responds.
         """
-        values = self.tops[0][layer].values
-        assert values is not None
-        alive = [unit for unit, value in enumerate(values[:, 0].tolist()) if value > 0]
+        strongest = self._responses(layer)[:, 0].tolist()
+        alive = [unit for unit, value in enumerate(strongest) if value > 0]
         if self.shifts:
             correlations = self.shifts[layer].result()
             alive = [unit for unit in alive if not np.isnan(correlations[unit])]
@@ -152,6 +149,11 @@ class Analysis:
                 patches.append(image[top : top + length, left : left + length])
             blocks.append(patches)
         return blocks
+
+    def _responses(self, layer: str) -> Tensor:
+        values = self.tops[0][layer].values
+        assert values is not None
+        return values
 
     def _field(self, layer: str) -> int:
         backbone: nn.Module = self.states[0].backbone

@@ -165,9 +165,8 @@ def own_generator(iteration: int, index: int) -> torch.Generator:
         iteration: Of the training.
         index: Of what is drawn in it.
     """
-    seed = MessageHub.get_current_instance().get_info(
-        'seed'
-    )  # a resumed training's is the first one's
+    # A resumed training's is that of the first one.
+    seed = MessageHub.get_current_instance().get_info('seed')
     seed = torch.initial_seed() if seed is None else seed
     seeds = np.random.SeedSequence([int(seed) % 2**63, get_rank(), iteration, index])
     return torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))

@@ -71,9 +71,8 @@ def absorb_batch_norm(
             after = _flat(run(network))
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             difference = (old - new).abs().max()
-            if not difference <= TOLERANCE * old.abs().max().clamp(
-                min=1
-            ):  # also of what is no number
+            allowed = TOLERANCE * old.abs().max().clamp(min=1)
+            if not difference <= allowed:  # also of what is no number
                 raise AbsorptionError(
                     f'not absorbed: output {index} would differ by {float(difference):.2g}. The output of a '
                     'convolution is used beside its normalisation, too, or something stands between them'
