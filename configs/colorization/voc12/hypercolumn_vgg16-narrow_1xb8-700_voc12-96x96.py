@@ -1,11 +1,13 @@
 # A hypercolumn of a narrow VGG-16 on gray images, from random weights, on 1100 / 349 images of PASCAL VOC 2012 at 96
-# pixels: the paper's segmentor, a fourth as wide, as this folder's pretrainings have it, without batch normalisation.
-# What is scaled with it: a hidden layer of 256, and points at least 7 pixels from the border, of which 256 an image make
-# up for few iterations. There is no dropout.
+# pixels: the paper's segmentor, a fourth as wide, as this folder's pretrainings have it. What is scaled with it: a hidden
+# layer of 256, and points at least 7 pixels from the border, of which 256 an image make up for few iterations. There is
+# no dropout. 700 iterations are too few for a VGG without batch normalisation (3.5 mIoU from random weights, with it
+# 8.0), so the one of the pretrainings stays, and taps are normalised; the classes learn ten times as fast.
 _base_ = 'mmseg::_base_/default_runtime.py'
 custom_imports = dict(imports=['labelenc_mm'], allow_failed_imports=False)
 randomness = dict(seed=0)
 size = (96, 96)
+norm_cfg = dict(type='BN', affine=False)
 model = dict(
     type='HypercolumnEncoderDecoder',
     data_preprocessor=dict(
@@ -21,6 +23,8 @@ model = dict(
         in_channels=1,
         base_channels=16,
         fc_channels=256,
+        norm_cfg=norm_cfg,
+        fc_norm_cfg=norm_cfg,
         fc_dropout=0.0,
         taps=(
             ['data', 'conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1', 'conv3_2', 'conv3_3']
@@ -32,6 +36,7 @@ model = dict(
         num_classes=21,
         mlp_channels=[256],
         mlp_dropout=0.0,
+        tap_norm_cfg=norm_cfg,
         num_points=256,
         point_border=7,
         test_stride=4,
@@ -85,7 +90,9 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=700, val_interval=700)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True)
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True),
+    paramwise_cfg=dict(custom_keys=dict(conv_seg=dict(lr_mult=10.0))),
 )
 param_scheduler = [dict(type='CosineAnnealingLR', begin=0, end=700, T_max=700, by_epoch=False)]
 default_hooks = dict(
