@@ -86,9 +86,7 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         standardize: str = 'image',
     ) -> None:
         if standardize not in ('image', 'channel'):
-            raise ValueError(
-                f"labelenc.standardize must be 'image' or 'channel', got {standardize!r}"
-            )
+            raise ValueError(f"standardize must be 'image' or 'channel', got {standardize!r}")
         if distance_end is None:
             distance_end = DISTANCE_END[distance_by_epoch]
         super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
@@ -183,13 +181,13 @@ def teacher_model(teacher: str | dict) -> ConfigDict:
         # As `_base_`, because mmengine's own resolution of 'mmdet::' may install packages.
         base = teacher if '::' in teacher else str(Path(teacher).expanduser().resolve())
         if '::' not in teacher and not Path(base).is_file():
-            raise FileNotFoundError(f'labelenc.teacher={teacher}: no such config')
+            raise FileNotFoundError(f'teacher={teacher}: no such config')
         config = Config.fromstring(f'_base_ = {base!r}', '.py')
         model = model_config(config) if config.get('model') else {}
     missing = [name for name in ('backbone', 'neck') if not model.get(name)]
     if missing:
         raise ValueError(
-            f'labelenc.teacher has no {" and no ".join(missing)}: give the model config of a detector '
+            f'the teacher has no {" and no ".join(missing)}: give the model config of a detector '
             'with both, or the config file of one'
         )
     return ConfigDict(model)
@@ -205,7 +203,7 @@ def check_preprocessing(student: nn.Module, teacher: dict | None) -> None:
     """
     if teacher is None:
         raise ValueError(
-            'labelenc.teacher has no data_preprocessor, so that it cannot be known whether it '
+            'the teacher has no data_preprocessor, so that it cannot be known whether it '
             "normalises images as the student does; give the teacher's whole model config"
         )
     size = 8

@@ -8,6 +8,7 @@ at their last pixel.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor
@@ -20,6 +21,49 @@ def missing_annotations(samples: Sequence[DetDataSample], label_source: str) -> 
     """What object maps of ``label_source`` ('box' or 'mask') are drawn from and some sample lacks."""
     needed = ['bboxes', 'masks'] if label_source == 'mask' else ['bboxes']
     return [key for key in needed if any(key not in s.gt_instances for s in samples)]
+
+
+def image_path(sample: DetDataSample) -> str:
+    """Where a sample's image lies, for messages."""
+    return sample.metainfo.get('img_path', '<no img_path>')
+
+
+def objects_to_draw(
+    sample: DetDataSample,
+    size: tuple[int, int],
+    device: torch.device | str,
+    label_source: str = 'box',
+    pixel_convention: str = 'exclusive',
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What an object map of ``size`` (H, W) is drawn from, see :class:`.LabelEncodingHead`.
+
+    Returns:
+        Boxes (N, 4), labels (N,) and, of ``label_source='mask'``, masks (N, H, W).
+
+    Raises:
+        ValueError: Of boxes that are not axis-aligned, or without masks that are needed; names the image.
+    """
+    instances = sample.gt_instances
+    boxes = get_box_tensor(instances.bboxes).to(device)
+    if boxes.shape[-1] != 4:
+        raise ValueError(
+            f'{image_path(sample)}: boxes have {boxes.shape[-1]} values; object maps need axis-aligned '
+            '(x1, y1, x2, y2) boxes; rotated ones are not supported'
+        )
+    if pixel_convention == 'inclusive':
+        boxes = inclusive_boxes(boxes, sample.metainfo)
+    masks = None
+    if label_source == 'mask':
+        if 'masks' not in instances:
+            raise ValueError(
+                f"{image_path(sample)}: label_source='mask', but the sample has no masks. Load them with "
+                "LoadAnnotations(with_mask=True) or set labelenc.label_source='box'"
+            )
+        masks = instances.masks
+        if not isinstance(masks, Tensor):
+            masks = masks.to_tensor(torch.bool, device)
+        masks = masks[:, : size[0], : size[1]]
+    return boxes, instances.labels.to(device), masks
 
 
 def unpadded_size(sample: DetDataSample) -> tuple[int, int]:

@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor, nn
 
 from labelenc_mm.detection.feature_distillation_head import FeatureDistillationHead
 from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead
-from labelenc_mm.detection.ground_truth import inclusive_boxes, sampling_offset
+from labelenc_mm.detection.ground_truth import image_path, objects_to_draw, sampling_offset
 from labelenc_mm.detection.introspection import (
     common_width,
     count_classes,
@@ -273,28 +272,9 @@ class LabelEncodingHead(FeatureSupervisionHead):
         device: torch.device | str = 'cpu',
     ) -> tuple[Tensor, Tensor]:
         """Draw one image's ground truth: ``classes`` (K,) and ``maps`` (K, H, W)."""
-        instances = data_sample.gt_instances
-        labels = instances.labels.to(device)
-        boxes = get_box_tensor(instances.bboxes).to(device)
-        path = data_sample.metainfo.get('img_path', '<no img_path>')
-        if boxes.shape[-1] != 4:
-            raise ValueError(
-                f'{path}: boxes have {boxes.shape[-1]} values; object maps need axis-aligned '
-                '(x1, y1, x2, y2) boxes; rotated ones are not supported'
-            )
-        if self.pixel_convention == 'inclusive':
-            boxes = inclusive_boxes(boxes, data_sample.metainfo)
-        masks = None
-        if self.label_source == 'mask':
-            if 'masks' not in instances:
-                raise ValueError(
-                    f"{path}: label_source='mask', but the sample has no masks. Load them with "
-                    "LoadAnnotations(with_mask=True) or set labelenc.label_source='box'"
-                )
-            masks = instances.masks
-            if not isinstance(masks, Tensor):
-                masks = masks.to_tensor(torch.bool, device)
-            masks = masks[:, : size[0], : size[1]]
+        boxes, labels, masks = objects_to_draw(
+            data_sample, size, device, self.label_source, self.pixel_convention
+        )
         scales = self.draw_scales(len(labels), device) if augment else None
         try:
             return self.draw_maps(
@@ -307,4 +287,4 @@ class LabelEncodingHead(FeatureSupervisionHead):
                 num_classes=self.num_classes,
             )
         except ValueError as error:
-            raise ValueError(f'{path}: {error}') from error
+            raise ValueError(f'{image_path(data_sample)}: {error}') from error

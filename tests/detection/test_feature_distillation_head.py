@@ -194,7 +194,7 @@ def changed(model, key, **values):
             lambda: changed(teacher_config(), 'neck', out_channels=24),
             r"student's neck has 16 channels, the teacher's 24",
         ),
-        (lambda: without(teacher_config(), 'neck'), 'labelenc.teacher has no neck'),
+        (lambda: without(teacher_config(), 'neck'), 'the teacher has no neck'),
         (lambda: without(teacher_config(), 'data_preprocessor'), 'has no data_preprocessor'),
         (
             lambda: changed(teacher_config(), 'data_preprocessor', mean=[103.53, 116.28, 123.675]),
@@ -234,7 +234,7 @@ def test_teachers_are_found_by_the_name_of_a_toolbox_config_or_a_path(tmp_path, 
     (tmp_path / 'own.py').write_text("model = dict(backbone=dict(depth=5), neck=dict(type='N'))")
     monkeypatch.chdir(tmp_path)
     assert teacher_model('own.py').backbone.depth == 5
-    with pytest.raises(FileNotFoundError, match=r'labelenc\.teacher=gone\.py: no such config'):
+    with pytest.raises(FileNotFoundError, match=r'^teacher=gone\.py: no such config'):
         teacher_model('gone.py')
 
 
