@@ -4,6 +4,8 @@ import json
 import shutil
 
 import pytest
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
@@ -29,12 +31,9 @@ class ScriptedScore(BaseMetric):
     """A score of the number of iterations alone."""
 
     def process(self, data_batch, data_samples):
-        pass
+        self.results.append(None)
 
     def compute_metrics(self, results):
-        raise NotImplementedError
-
-    def evaluate(self, size):
         done = MessageHub.get_current_instance().get_info('iter') + 1
         return {'score': SCORES.get(done, 5)}
 
@@ -109,6 +108,30 @@ def test_a_resumed_search_finds_the_same(searched, tmp_path, done):
         path.read_text()
     )
     assert rates == pytest.approx(RATES[done:])
+
+
+def _rank(rank, folder, queue):
+    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+    own = folder / str(rank)
+    rates = train(own, checkpoints=2, **SEARCH)
+    dist.barrier()
+    start = str(folder / '0' / 'iter_12.pth')
+    resumed = train(own, resume=True, load_from=start, **SEARCH)
+    queue.put((rank, rates, resumed, (own / 'schedule.json').is_file()))
+    dist.barrier()  # who leaves early may take along what the other still waits for
+    dist.destroy_process_group()
+
+
+def test_two_processes_drop_and_end_together(searched, tmp_path):
+    """Though the first one alone computes the score and has the file."""
+    queue = mp.get_context('spawn').SimpleQueue()
+    mp.spawn(_rank, args=(tmp_path, queue), nprocs=2)
+    for rank, rates, resumed, has_file in (queue.get() for _ in range(2)):
+        assert rates == pytest.approx(RATES)
+        assert resumed == pytest.approx(RATES[12:])
+        assert has_file == (rank == 0)
+    found = json.loads((tmp_path / '0' / 'schedule.json').read_text())
+    assert found == json.loads(searched[0].read_text())
 
 
 def test_a_search_that_is_too_short_says_so(tmp_path):

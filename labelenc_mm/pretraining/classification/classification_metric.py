@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from mmseg.registry import METRICS
+from prettytable import PrettyTable
 
 Scores = np.ndarray[Any, Any]
 
@@ -19,6 +21,7 @@ class ClassificationMetric(BaseMetric):
     in steps, without interpolation, as scikit-learn computes it (``pip install
     'labelenc-mm[classification]'``), and ``mAP_11points``, as VOC 2007 defined it: the mean of the
     highest precision at a recall of 0, 0.1, … and 1 or more. An image counts for no class that it ignores.
+    The log has both for each class.
 
     Args:
         topk: Which k; those that no image can miss, for there are no more classes, are left out.
@@ -69,10 +72,21 @@ class ClassificationMetric(BaseMetric):
             shown[row, label] = True
             counts[row, ignored] = False
         forms = {'mAP': load_average_precision(), 'mAP_11points': eleven_point_precision}
-        columns = [(shown[at, c], scores[at, c]) for c, at in enumerate(counts.T)]
-        columns = [(truth, column) for truth, column in columns if truth.any()]
-        values = {name: [form(*each) for each in columns] for name, form in forms.items()}
-        return {name: 100 * float(np.mean(v)) if v else 0.0 for name, v in values.items()}
+        columns = {c: (shown[at, c], scores[at, c]) for c, at in enumerate(counts.T)}
+        columns = {c: each for c, each in columns.items() if each[0].any()}
+        values = {
+            name: [100 * form(*each) for each in columns.values()] for name, form in forms.items()
+        }
+        self._log_classes(list(columns), values)
+        return {name: float(np.mean(v)) if v else 0.0 for name, v in values.items()}
+
+    def _log_classes(self, classes: list[int], values: dict[str, list[float]]) -> None:
+        """A row for each class that some image has, as mmseg's metrics log them."""
+        names = (self.dataset_meta or {}).get('classes')
+        table = PrettyTable(['Class', *(name.replace('mAP', 'AP') for name in values)])
+        for index, row in zip(classes, zip(*values.values(), strict=True), strict=True):
+            table.add_row([names[index] if names else index, *(f'{value:.2f}' for value in row)])
+        print_log(f'per class results:\n{table}', 'current')
 
 
 def load_average_precision() -> Callable[[Scores, Scores], float]:

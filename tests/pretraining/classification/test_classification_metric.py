@@ -10,9 +10,11 @@ from mmengine.structures import LabelData
 from mmseg.registry import METRICS
 from mmseg.structures import SegDataSample
 
+from labelenc_mm.pretraining.classification import classification_metric
 
-def evaluate(scores, labels, ignored=None, **options):
-    metric = METRICS.build({'type': 'ClassificationMetric', **options})
+
+def evaluate(scores, labels, ignored=None, metric=None, **options):
+    metric = metric or METRICS.build({'type': 'ClassificationMetric', **options})
     for index, (score, label) in enumerate(zip(scores, labels, strict=True)):
         sample = SegDataSample(
             pred_label=LabelData(score=torch.as_tensor(score)),
@@ -64,6 +66,24 @@ def test_average_precision_of_three_images_by_hand():
     assert found['mAP'] == pytest.approx(100 * (1 * 1 / 2 + 2 / 3 * 1 / 2))
     # recalls 0 to 0.5 at a precision of 1, 0.6 to 1 at 2/3
     assert found['mAP_11points'] == pytest.approx(100 * (6 * 1 + 5 * 2 / 3) / 11)
+
+
+@pytest.mark.parametrize('classes', [None, ['cat', 'cow', 'dog']])
+def test_the_log_has_each_class_that_some_image_shows(classes, monkeypatch):
+    pytest.importorskip('sklearn')
+    logged = []
+    monkeypatch.setattr(classification_metric, 'print_log', lambda text, _: logged.append(text))
+    scores = [[0.9, 0.5, 0.1], [0.8, 0.5, 0.2], [0.7, 0.5, 0.3]]
+    metric = METRICS.build(dict(type='ClassificationMetric', multi_label=True))
+    metric.dataset_meta = {'classes': classes} if classes else {}
+    evaluate(scores, [[0], [], [0, 2]], metric=metric)
+    rows = [line.strip('|').split('|') for line in logged[0].splitlines() if line[0] == '|']
+    first, last = ('cat', 'dog') if classes else ('0', '2')
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ['Class', 'AP', 'AP_11points'],
+        [first, '83.33', '84.85'],
+        [last, '100.00', '100.00'],
+    ]
 
 
 def eleven_points(shown, scores):
