@@ -27,7 +27,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('photos', nargs='+', type=Path, help='files of photos')
-    parser.add_argument('--config', help='whose data_preprocessor normalises the photos')
+    parser.add_argument(
+        '--config',
+        help='whose data_preprocessor normalises the photos, and whose corruption may scale the noise',
+    )
     parser.add_argument(
         '--checkpoint', help='of a pretraining with this config, which restores them'
     )
@@ -72,8 +75,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def build(args: argparse.Namespace) -> tuple[Any, Any]:
-    """The preprocessor, and the model if a checkpoint is given.
+def build(args: argparse.Namespace) -> tuple[Any, Any, Any]:
+    """The preprocessor, the model if a checkpoint is given, and the corruption if the config has one.
 
     Raises:
         ValueError: The config has no preprocessor, or no pretrainer behind the checkpoint.
@@ -84,7 +87,7 @@ def build(args: argparse.Namespace) -> tuple[Any, Any]:
         type='SegDataPreProcessor', mean=args.mean or MEAN, std=args.std or STD, bgr_to_rgb=True
     )
     if not args.config:
-        return MODELS.build(normal), None
+        return MODELS.build(normal), None, None
     reason = "photos are normalised by MMSegmentation's preprocessor"
     config = read_config(args.config, args.cfg_options, 'mmseg', reason)
     model = config.get('model') or {}
@@ -92,7 +95,10 @@ def build(args: argparse.Namespace) -> tuple[Any, Any]:
     if preprocessor is None:
         raise ValueError(f'{args.config}: found no model.data_preprocessor; give --mean and --std')
     if not args.checkpoint:
-        return MODELS.build(preprocessor), None
+        corruption = model.get('corruption')
+        if corruption is not None:
+            corruption = MODELS.build({'type': 'GaussianCorruption', **corruption})
+        return MODELS.build(preprocessor), None, corruption
     if model.get('type') != 'DenoisingDecoderPretrainer':
         raise ValueError(
             f'{args.config}: model.type is {model.get("type")!r}, which restores nothing; expected '
@@ -100,7 +106,7 @@ def build(args: argparse.Namespace) -> tuple[Any, Any]:
         )
     hint = 'Are config and checkpoint of the same pretraining?'
     built, _ = load_trained(config, str(args.checkpoint), MODELS, 'mmseg', 'cpu', hint)
-    return built.data_preprocessor, built.eval()
+    return built.data_preprocessor, built.eval(), built.corruption
 
 
 def browse(args: argparse.Namespace) -> None:
@@ -113,7 +119,7 @@ def browse(args: argparse.Namespace) -> None:
     from labelenc_mm.pretraining import LoadPhoto
 
     init_default_scope('mmseg')
-    preprocessor, model = build(args)
+    preprocessor, model, corruption = build(args)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     for index, path in enumerate(args.photos):
         photo = LoadPhoto(min_side=_STRIDE).transform({'img_path': str(path)})['img']
@@ -122,7 +128,9 @@ def browse(args: argparse.Namespace) -> None:
         if model is not None:  # some backbones halve the size several times and want no rest
             height, width = (side // _STRIDE * _STRIDE for side in photo.shape[:2])
             photo = photo[:height, :width]
-        sheet = make_sheet(photo, preprocessor, args.gammas, args.forms, args.seed, model)
+        sheet = make_sheet(
+            photo, preprocessor, args.gammas, args.forms, args.seed, model, corruption
+        )
         target = args.output_dir / f'{index:06d}_{path.stem}.png'
         save_figure(target, draw_sheet(sheet))
         print(f'{target}: variance {", ".join(f"{v:.2f}" for v in sheet.variance)}')

@@ -92,6 +92,11 @@ def _names_of_config(path: Path) -> list[str]:
     entry = cfg.train_dataloader.dataset
     while 'dataset' in entry:
         entry = entry.dataset
+    if 'datasets' in entry:
+        raise ValueError(
+            f'{path}: train_dataloader.dataset joins several data sets, and lists are of one: give the list '
+            'that has the images of all of them, or the folder of the images'
+        )
     dataset = DATASETS.build({**entry, 'pipeline': []})
     if not hasattr(dataset, 'img_suffix'):
         raise ValueError(

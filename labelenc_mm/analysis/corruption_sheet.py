@@ -56,6 +56,7 @@ def make_sheet(
     forms: Sequence[str],
     seed: int = 0,
     model: DenoisingDecoderPretrainer | None = None,
+    corruption: GaussianCorruption | None = None,
 ) -> Sheet:
     """Corrupt a photo with the same noise in all forms and levels.
 
@@ -66,6 +67,8 @@ def make_sheet(
         forms: 'scaled', 'simple' or both.
         seed: Of the noise.
         model: What restores it, in evaluation mode.
+        corruption: That of a training, whose noise may be scaled to the data (before its first batch: to the
+            photo); by default that of the model.
     """
     image = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1)))
     images = preprocessor(dict(inputs=[image]), False)['inputs']
@@ -73,19 +76,19 @@ def make_sheet(
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     std = getattr(preprocessor, 'std', images.new_ones(3)).flatten().expand(3)
+    if corruption is None:
+        corruption = GaussianCorruption(gamma=0.95) if model is None else model.corruption
     panels = []
     for form in forms:
         for gamma in gammas:
-            corrupted = GaussianCorruption(gamma=gamma, form=form)(images, noise=noise)
+            corrupted = corruption.at_level(gamma, form)(images, noise=noise)
             restored = None
             if model is not None:
                 prediction = model.predict_target(corrupted).float()
-                if model.target == 'noise':
-                    prediction = corrupted.restore(prediction)
-                restored = _picture(prediction, preprocessor)
-            sigma = (corrupted.noise_scale / corrupted.signal).flatten()
+                restored = _picture(model.restored(corrupted, prediction), preprocessor)
+            noise_levels = (corrupted.relative_noise[0] * std).tolist()
             noisy = _picture(corrupted.noisy, preprocessor)
-            panels.append(Panel(form, gamma, (sigma * std).tolist(), noisy, restored))
+            panels.append(Panel(form, gamma, noise_levels, noisy, restored))
     return Sheet(_picture(images, preprocessor), (square - mean.square()).tolist(), panels)
 
 

@@ -21,7 +21,7 @@ _ROUNDS = 5
 class Pretrainers(Segmentors):
     """Models of denoising pretraining: DDeP, whose encoder is frozen, beside DeP, which trains all."""
 
-    image_size = (224, 224)  # sec. 4.2
+    image_size = (224, 224)  # DDeP, sec. 5.1
     batch_size = 8
 
     @classmethod

@@ -57,7 +57,7 @@ class HasCompanions:
         hub.update_info(_TOLD, (*told, names), resumed=False)
         lines = '\n'.join(f'{key} = {_source(value)}' for key, value in self.companions.items())
         print_log(
-            f'{type(self).__name__} trains without {names}: neither are its labels checked, nor will it '
+            f'{type(self).__name__} trains without {names}: its data are not looked at, and it will not '
             'leave its files. tools/train.py of labelenc_mm adds what a config lacks. For this tool add to '
             f'the config what it has not:\n{lines}',
             'current',

@@ -12,6 +12,7 @@ from denoising_models import build_pretrainer
 from mmseg.models import SegDataPreProcessor
 
 from labelenc_mm.analysis.corruption_sheet import draw_sheet, make_sheet
+from labelenc_mm.pretraining import GaussianCorruption
 
 MEAN, STD = np.array([120.0, 110.0, 100.0]), np.array([60.0, 50.0, 40.0])
 
@@ -45,6 +46,25 @@ def test_pixels_and_figures_are_those_of_the_formulas(preprocessor):
         assert abs(panel.noisy - wanted.clip(0, 255)).max() <= 0.51  # rounded
         np.testing.assert_allclose(panel.noise, sigma * STD, rtol=1e-5)
         assert panel.restored is None
+
+
+@pytest.mark.parametrize('measured', [True, False])
+def test_noise_scaled_to_the_data_is_drawn_so(preprocessor, measured):
+    """To those of the training; before its first batch, to the photo."""
+    corruption = GaussianCorruption(gamma=0.95, unit_variance=True)
+    photo = picture((20, 28))[..., ::-1]
+    std = make_sheet(photo, preprocessor, [0.9], ['scaled']).variance ** np.array(0.5)
+    if measured:
+        std = np.array([0.5, 0.3, 0.2])
+        corruption.data_std.copy_(torch.from_numpy(std))
+    sheet = make_sheet(photo, preprocessor, [0.9, 0.5], ['scaled', 'simple'], corruption=corruption)
+    for panel in sheet.panels:
+        sigma = np.sqrt(1 / panel.gamma - 1)
+        np.testing.assert_allclose(panel.noise, sigma * std * STD, rtol=1e-4)
+    clipped = np.abs(sheet.panels[2].noisy.astype(float) - sheet.clean)
+    order = 1 if preprocessor.is_rgb else -1
+    assert (clipped.max((0, 1)) < 6 * (std * STD / 3)[::order] + 1).all()
+    assert (corruption.gamma, corruption.form) == (0.95, 'scaled')
 
 
 @pytest.mark.parametrize('target', ['noise', 'image'])

@@ -267,7 +267,9 @@ def test_rows_of_the_evidence_draw_as_many_points_a_step():
         config.merge_from_dict(_parse_options(run.option_strings()))
         points = config.model.decode_head.num_points
         if points:
-            products[run.stage.name.removesuffix('_trial')] = points * config.train_dataloader.batch_size
+            products[run.stage.name.removesuffix('_trial')] = (
+                points * config.train_dataloader.batch_size
+            )
     assert set(products.values()) == {2000} and len(products) == 6
 
 

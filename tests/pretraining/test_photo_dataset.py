@@ -138,6 +138,10 @@ def damage(root):
     (root / 'photos' / 'photo 04.jpg').unlink()
     lines = [f'photo {i:02}.jpg' for i in range(6)]
     (root / 'list.txt').write_text('\n'.join(lines))
+    return of_list(root)
+
+
+def of_list(root):
     return dict(
         data_root=str(root),
         ann_file='list.txt',
@@ -177,19 +181,9 @@ def test_damaged_photos_are_replaced_by_the_same_ones_each_time(root, named):
             assert sample.img_path in good
             assert sample.damaged_photos[0] == own
             assert not good & set(sample.damaged_photos)
-    again = PhotoDataset(**damage_again(root), skip_damaged=True)
+    again = PhotoDataset(**of_list(root), skip_damaged=True)  # as after a resume
     second = [again[i]['data_samples'].img_path for i in range(6)]
     assert second == [sample.img_path for sample in first]
-
-
-def damage_again(root):
-    """The same data set in another process, or after a resume."""
-    return dict(
-        data_root=str(root),
-        ann_file='list.txt',
-        data_prefix=dict(img_path='photos'),
-        pipeline=PIPELINE,
-    )
 
 
 def test_data_of_which_nothing_can_be_read_are_refused(root):

@@ -51,6 +51,13 @@ def write_names(path, number):
     return str(path)
 
 
+def test_joined_data_sets_are_refused(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text("_base_ = 'mmseg::_base_/datasets/pascal_voc12_aug.py'\n")
+    with pytest.raises(SystemExit, match='joins several data sets, and lists are of one'):
+        main([str(config), '--sizes', '3', '--out', str(tmp_path / 'lists')])
+
+
 @pytest.mark.parametrize('kind', STOCK)
 def test_stock_data_sets_read_the_lists_of_their_configs(kind, tmp_path):
     stock, folder, _, suffix = STOCK[kind]

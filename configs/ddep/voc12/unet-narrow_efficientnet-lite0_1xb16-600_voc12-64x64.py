@@ -70,7 +70,7 @@ test_evaluator = val_evaluator
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=600)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-# Adam and cosine decay (DDeP, sec. 4.2); evidence.yml chooses the rate. The encoder, which knows most already,
+# AdamW, and cosine decay (DDeP, sec. 5.1); evidence.yml chooses the rate. The encoder, which knows most already,
 # has a tenth of it; the classifier, small and fresh whatever was pretrained, ten times as much.
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -1,7 +1,7 @@
 """Image classifier: a backbone that learns from labels of whole images, for the segmentor that takes it over.
 
 Decoder denoising pretraining presupposes an encoder that knows something ("Decoder Denoising Pretraining for
-Semantic Segmentation", sec. 3: supervised on ImageNet-21k). Where no such weights are to be had, this trains
+Semantic Segmentation", sec. 4: supervised on ImageNet-21k). Where no such weights are to be had, this trains
 one on photos and their classes, without a third toolbox.
 """
 

@@ -50,8 +50,9 @@ class DenoisingHook(PhotoHook):
         if random and not started:
             print_log(
                 f'Denoising: {", ".join(random)} is frozen at random weights: neither init_cfg nor '
-                'pretrained nor load_from names a checkpoint. DDeP presupposes a pretrained encoder '
-                '(sec. 3); for none, train everything with model.encoder=() (DeP)',
+                'pretrained nor load_from names a checkpoint (what a backbone of timm loads by itself is not '
+                'seen). DDeP presupposes a pretrained encoder (sec. 4); for none, train everything with '
+                'model.encoder=() (DeP)',
                 'current',
                 logging.WARNING,
             )

@@ -216,7 +216,7 @@ class DenoisingDecoderPretrainer(
         variance = square - mean.square()
         linear = corrupted.linear_mse(variance)
         if self.target == 'image':
-            linear = linear * (corrupted.noise_scale / corrupted.signal).flatten(1).square()
+            linear = linear * corrupted.relative_noise.square()
         if self.training and not self._is_described:
             self._is_described = True
             self._describe(variance, corrupted, inside)
@@ -241,12 +241,8 @@ class DenoisingDecoderPretrainer(
         noise = torch.stack([self._fixed_noise(each, inputs) for each in data_samples])
         corrupted = self.corruption(inputs, inside, noise.to(inputs.device), fixed_level=True)
         prediction = self.predict_target(corrupted).float()
-        if self.target == 'noise':
-            errors = prediction - corrupted.noise
-            restored = corrupted.restore(prediction)
-        else:
-            errors = prediction - inputs
-            restored = prediction
+        errors = prediction - (corrupted.noise if self.target == 'noise' else inputs)
+        restored = self.restored(corrupted, prediction)
         for index, sample in enumerate(data_samples):
             height, width = sample.metainfo['img_shape'][:2]
             pictures = dict(clean=inputs, noisy=corrupted.noisy, restored=restored)
@@ -265,6 +261,10 @@ class DenoisingDecoderPretrainer(
         """(N, 3, H, W) noise, or image, that is predicted for a corrupted batch."""
         return self._run(corrupted.noisy, corrupted.log_sigma)
 
+    def restored(self, corrupted: Corrupted, prediction: Tensor) -> Tensor:
+        """(N, 3, H, W) images as a prediction of the target has them."""
+        return corrupted.restore(prediction) if self.target == 'noise' else prediction
+
     def _run(self, images: Tensor, log_sigma: Tensor | None = None) -> Tensor:
         prediction = run_stages(self.decode_head, self.extract_feat(images), log_sigma)
         return crop_to(prediction, images.shape[-2:])
@@ -281,8 +281,7 @@ class DenoisingDecoderPretrainer(
     def _describe(self, variance: Tensor, corrupted: Corrupted, inside: Tensor | None) -> None:
         """Log once what the corruption means for these data."""
         # Of a range that reaches pure noise, a mean would be that of its last image.
-        sigmas = (corrupted.noise_scale / corrupted.signal).flatten(1)
-        sigma = sigmas.median(0).values.expand(3)
+        sigma = corrupted.relative_noise.median(0).values.expand(3)
         std = getattr(self.data_preprocessor, 'std', sigma.new_ones(3)).flatten()
         shown = [
             ', '.join(f'{value:.{digits}f}' for value in np.asarray(values.cpu()))

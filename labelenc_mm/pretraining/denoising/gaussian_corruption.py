@@ -1,10 +1,10 @@
-"""Gaussian corruption of photos (DDeP, 2022, sec. 3): what the decoder learns to undo.
+"""Gaussian corruption of photos (DDeP, 2022, sec. 3 and 4.1): what the decoder learns to undo.
 
 ============  =====================================================  ==========================
 form          corrupted image                                        in the paper
 ============  =====================================================  ==========================
-``simple``    ``x + sigma e``                                        eq. 2
-``scaled``    ``sqrt(gamma) x + sqrt(1 - gamma) e``                  eq. 3
+``simple``    ``x + sigma e``                                        eq. 1
+``scaled``    ``sqrt(gamma) x + sqrt(1 - gamma) e``                  eq. 5
 ============  =====================================================  ==========================
 
 ``e`` is standard normal noise. Both forms have the same ratio of noise to image where
@@ -12,6 +12,7 @@ form          corrupted image                                        in the pape
 unit variance keeps it.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,6 +45,11 @@ class Corrupted(NamedTuple):
     signal: Tensor
     noise_scale: Tensor
     log_sigma: Tensor
+
+    @property
+    def relative_noise(self) -> Tensor:
+        """(N, C or 1) standard deviation of the noise beside an image that keeps its scale."""
+        return (self.noise_scale / self.signal).flatten(1)
 
     def restore(self, noise: Tensor) -> Tensor:
         """The image, were the noise this."""
@@ -145,6 +151,12 @@ class GaussianCorruption(nn.Module):
             noisy = torch.where(inside, noisy, images)
         log_sigma = sigma.clamp(min=_SMALLEST_SIGMA).log().flatten()
         return Corrupted(noisy, noise, signal, noise_scale, log_sigma)
+
+    def at_level(self, gamma: float, form: str) -> 'GaussianCorruption':
+        """One of another level and form, for data of the same variance."""
+        other = copy.deepcopy(self)
+        other.gamma, other.sigma, other.form = _check_gamma(gamma, form), None, form
+        return other.eval()
 
     @property
     def is_range(self) -> bool:

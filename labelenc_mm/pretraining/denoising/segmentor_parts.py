@@ -104,10 +104,15 @@ def replace_classifier(model: Any) -> PixelPrediction:
     def run(image: Tensor) -> list[Tensor]:
         outputs.clear()
         with recorder.record() as features:
-            result = run_stages(model.decode_head, model.extract_feat(image))
+            maps = model.extract_feat(image)
+            result = run_stages(model.decode_head, maps)
         if len(outputs) != 1 or result is not outputs[0]:
             raise FeatureError(
                 f'{name} goes on behind its classifier, or uses it several times. {_REMEDY}'
+            )
+        if not _predicts_alike_in_training(model.decode_head, maps, outputs):
+            raise FeatureError(
+                f'{name} takes or gives something else in training than in testing. {_REMEDY}'
             )
         return [features['decode_head.classifier']]
 
@@ -131,6 +136,28 @@ def replace_classifier(model: Any) -> PixelPrediction:
     return head.conv_seg
 
 
+def _predicts_alike_in_training(decode_head: Any, maps: Any, outputs: list[Tensor]) -> bool:
+    """Whether a head ends in its classifier in training, too; DDRNet's and PIDNet's have further outputs.
+
+    The mode of the head alone is changed: its layers stay in evaluation mode, their statistics as they are.
+
+    Args:
+        decode_head: The head, or the stages, in evaluation mode.
+        maps: What the backbone gives.
+        outputs: What the classifier gives, filled by a hook.
+    """
+    head = last_stage(decode_head)
+    outputs.clear()
+    head.training = True
+    try:
+        result = run_stages(decode_head, maps)
+    except Exception:  # whatever a head says to maps of which it expects several, say
+        return False
+    finally:
+        head.training = False
+    return len(outputs) == 1 and result is outputs[0]
+
+
 def find_encoder(backbone: nn.Module) -> tuple[str, ...]:
     """Paths of what is the encoder of a segmentor: its backbone, of mmseg's UNet the first half of it."""
     return ('backbone.encoder',) if isinstance(backbone, UNet) else ('backbone',)
@@ -151,7 +178,10 @@ def encoder_modules(model: nn.Module, paths: Sequence[str]) -> list[nn.Module]:
 
 
 def is_pretrained(model: nn.Module, path: str) -> bool:
-    """Whether the config of a module, or of one around or inside it, names weights to start from."""
+    """Whether the config of a module, or of one around or inside it, names weights to start from.
+
+    Backbones of timm and of Hugging Face's libraries load theirs when they are built, and do not say so.
+    """
     for name, module in model.named_modules():
         related = name == '' or f'{path}.'.startswith(f'{name}.') or name.startswith(f'{path}.')
         init_cfg = getattr(module, 'init_cfg', None)

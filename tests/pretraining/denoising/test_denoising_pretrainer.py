@@ -170,7 +170,7 @@ def test_the_loss_is_the_mean_squared_error():
         if target == 'image':
             linear = linear * 0.05 / 0.95
         torch.testing.assert_close(losses['linear_mse'], linear.mean())
-        assert 'loss' not in 'linear_mse'
+        assert model.parse_losses(losses)[0] == losses['loss_denoising']
 
 
 def test_padding_has_no_loss():
@@ -309,6 +309,20 @@ def test_heads_of_masks_are_refused(path):
     model = Config.fromstring(f"_base_ = 'mmseg::{path}'", '.py').model
     model.backbone.init_cfg = None
     with pytest.raises(ValueError, match=r'FormerHead has no classifier layer conv_seg'):
+        build_pretrainer(model)
+
+
+@pytest.mark.parametrize(
+    ('path', 'head'),
+    [
+        ('ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', 'DDRHead'),
+        ('pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py', 'PIDHead'),
+    ],
+)
+def test_heads_of_another_output_in_training_are_refused(path, head):
+    model = Config.fromstring(f"_base_ = 'mmseg::{path}'", '.py').model
+    model.backbone.init_cfg = None
+    with pytest.raises(FeatureError, match=f'{head} takes or gives something else in training'):
         build_pretrainer(model)
 
 
