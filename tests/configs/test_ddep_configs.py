@@ -7,6 +7,7 @@ looks for them), sizes and widths, addresses of weights, and the length of the t
 import copy
 import json
 import re
+import shlex
 from argparse import ArgumentParser
 from collections import Counter
 from functools import cache
@@ -550,7 +551,7 @@ def options_of_the_readme():
 def test_option_of_the_readme_is_taken(line):
     parser = ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    options = parser.parse_args(['--cfg-options', *line.split()]).cfg_options
+    options = parser.parse_args(['--cfg-options', *shlex.split(line)]).cfg_options
     is_of_photos = re.match(
         r'model\.(corruption|target|encoder)|.*data_root|.*width_mult|.*init_cfg', line
     )
@@ -567,12 +568,13 @@ def test_option_of_the_readme_is_taken(line):
     MODELS.build(config.model)
 
 
-# Subsets of each number of labelled images (sec. 5.1); there is one of all.
+# Subsets of each number of labelled images, and runs with all (sec. 5.1).
 SUBSETS = {
-    'pascal-context': {4998: 1, 1000: 5, 500: 10, 250: 10, 50: 10},
-    'cityscapes': {2975: 1, 744: 4, 372: 6, 100: 10},
-    'ade20k': {20210: 1, 4042: 5, 2021: 10, 1010: 10, 202: 10},
+    'pascal-context': {4998: 10, 1000: 5, 500: 10, 250: 10, 50: 10},
+    'cityscapes': {2975: 10, 744: 4, 372: 6, 100: 10},
+    'ade20k': {20210: 10, 4042: 5, 2021: 10, 1010: 10, 202: 10},
 }
+RECIPES = ['table4', 'figure3', 'figure5', *(f'fractions_{data}' for data in SUBSETS)]
 
 
 def fractions(data):
@@ -589,6 +591,22 @@ def test_recipe_has_as_many_subsets_as_the_paper(data):
         trial = recipe.stages[stage].choose.trial
         assert all(1e-5 <= value <= 3e-4 for tried in trial.tries for value in tried.values())
         assert 'heldout' in trial.options['val_dataloader.dataset.ann_file']
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_recipes_have_the_batches_of_the_paper_and_its_measure(name):
+    recipe = read_recipe(ROOT / 'configs' / FOLDER / f'{name}.yml')
+    gpus = 4
+    for run in make_plan(recipe, Path('/w'), ROOT / 'tools').runs.values():
+        if run.stage.kind == 'train':
+            options = dict(each.split('=', 1) for each in run.option_strings())
+            batch = gpus * int(options['train_dataloader.batch_size'])
+            own = run.config_path().name
+            paper = 512 if 'ddep_' in own[:5] or 'dep_' in own[:4] or 'ddep-' in own[:5] else None
+            assert batch == (paper or (8 if 'cityscapes' in own else 16)), own
+    shown = {row['stage'] for row in recipe.table['rows'].values()}
+    assert all(recipe.stages[stage].tta for stage in shown)
+    assert {stage for plot in recipe.plots for stage in plot['stages'].values()} <= shown
 
 
 @pytest.mark.parametrize('data', SUBSETS)
