@@ -8,8 +8,9 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from labelenc_mm.engine.data.wrappers import loading_datasets
 from labelenc_mm.handover.hook import HandOverHook
-from labelenc_mm.pretraining.photo_dataset import PhotoError
+from labelenc_mm.pretraining.photo_dataset import PhotoDataset, PhotoError
 from labelenc_mm.segmentation.label_structure.export import export_segmentor
 
 _SHOWN = 20  # damaged photos by name
@@ -35,12 +36,18 @@ class PhotoHook(HandOverHook):
     def before_train(self, runner: Runner) -> None:
         """Note what the photos are."""
         super().before_train(runner)
-        self.metainfo['photos'] = len(runner.train_dataloader.dataset)
+        dataset = runner.train_dataloader.dataset
+        self.metainfo['photos'] = len(dataset)
+        self.metainfo['photo_sources'] = [
+            part.ann_file or part.data_prefix['img_path']
+            for part in loading_datasets(dataset)
+            if isinstance(part, PhotoDataset)
+        ]
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note what the photos are in the checkpoint, too, for ``tools/export.py``."""
         meta = checkpoint['meta']
-        facts = {'photos': self.metainfo.get('photos')}
+        facts = {key: self.metainfo.get(key) for key in ('photos', 'photo_sources')}
         meta['dataset_meta'] = {**(meta.get('dataset_meta') or {}), **facts}
 
     def before_train_epoch(self, runner: Runner) -> None:

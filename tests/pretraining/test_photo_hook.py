@@ -107,9 +107,9 @@ def test_photos_of_several_sizes_in_a_batch_are_refused_but_in_training(loop):
 @pytest.mark.parametrize('meta', [{}, {'dataset_meta': {'classes': ('a', 'b')}}])
 def test_checkpoints_say_how_many_photos_there_were(meta):
     hook = PhotoHook()
-    hook.metainfo = {'photos': 7}
+    hook.metainfo = {'photos': 7, 'photo_sources': ['a.txt']}
     checkpoint = {'meta': dict(meta)}
     hook.before_save_checkpoint(RUNNER, checkpoint)
-    expected = {**meta.get('dataset_meta', {}), 'photos': 7}
+    expected = {**meta.get('dataset_meta', {}), **hook.metainfo}
     assert checkpoint['meta']['dataset_meta'] == expected
     assert 'photos' not in meta.get('dataset_meta', {})

@@ -105,6 +105,7 @@ class ColorizationPretrainer(
                 'head': None,
                 'channels': self.channels,
                 'photos': metainfo.get('photos'),
+                'photo_sources': metainfo.get('photo_sources'),
             },
         )
 

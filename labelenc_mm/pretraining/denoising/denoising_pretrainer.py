@@ -187,6 +187,7 @@ class DenoisingDecoderPretrainer(
                 'encoder': list(self.encoder),
                 'head': self._stage,
                 'photos': metainfo.get('photos'),
+                'photo_sources': metainfo.get('photo_sources'),
             },
         )
 

@@ -78,6 +78,7 @@ def test_what_is_left_is_the_segmentor_without_classifier(pretraining, artefact)
     assert differing(tensors, {k: v for k, v in last.items() if 'conv_seg' not in k}) == []
     assert metadata == json.loads(artefact.with_suffix('.json').read_text())
     assert metadata['photos'] == NUM_PHOTOS and metadata['encoder'] == ['backbone']
+    assert metadata['photo_sources'] == [f'{shared_photos()}/train']
     assert f'({metadata["kind"].removeprefix("labelenc_mm ")} ' not in pretraining.output
     assert f'(load_from, or LoadPretrainedSegmentor): {artefact}\n' in pretraining.output
     assert not list(artefact.parent.glob('exported*'))
