@@ -551,11 +551,17 @@ def options_of_the_readme():
 def test_option_of_the_readme_is_taken(line):
     parser = ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    options = parser.parse_args(['--cfg-options', *shlex.split(line)]).cfg_options
+    words = shlex.split(line)
+    options = parser.parse_args(['--cfg-options', *words]).cfg_options
     is_of_photos = re.match(
-        r'model\.(corruption|target|encoder)|.*data_root|.*width_mult|.*init_cfg', line
+        r'model\.(corruption|target|encoder|pretrained)|.*data_root|.*width_mult|.*init_cfg',
+        words[0],
     )
     name = MAIN if is_of_photos else 'transunet_ddep_4xb4-80k_pascal-context-59-512x512.py'
+    if 'backbone.backbone' in line:
+        name = 'ddep_unet_r50_8xb64-100e_in21k-224x224.py'
+    elif 'pretrained' in line:
+        name = 'ddep_upernet_r50_8xb64-100e_in1k-224x224.py'
     config = copy.deepcopy(parsed(name))
     config.merge_from_dict(options)
     for key in options:
@@ -563,6 +569,8 @@ def test_option_of_the_readme_is_taken(line):
             assert key in flat(plain(parsed(name).to_dict()))
     for hook in config.get('custom_hooks', []):
         HOOKS.build(hook)
+    if line.endswith(('init_cfg=None', 'pretrained=None')):  # all of the network then starts at random
+        assert 'checkpoint' not in str(config.model.backbone) and not config.model.get('pretrained')
     shrink_model(config.model)
     init_default_scope('mmseg')
     MODELS.build(config.model)
