@@ -1,13 +1,3 @@
 # TransUNet from random weights (Figure 6).
-_base_ = [
-    './_base_/models/transunet.py',
-    './_base_/datasets/cityscapes_1024x1024.py',
-    './_base_/schedules/finetuning_40k.py',
-]
-data_preprocessor = dict(size=(1024, 1024))
-model = dict(
-    data_preprocessor=data_preprocessor,
-    decode_head=dict(num_classes=19),
-    # Two tiles of an image (sec. 5.1).
-    test_cfg=dict(mode='slide', crop_size=(1024, 1024), stride=(1024, 1024)),
-)
+_base_ = './transunet_in21k-pre_4xb2-40k_cityscapes-1024x1024.py'
+model = dict(backbone=dict(init_cfg=None))

@@ -1,11 +1,3 @@
 # TransUNet from random weights (Figure 7).
-_base_ = [
-    './_base_/models/transunet.py',
-    './_base_/datasets/ade20k_512x512.py',
-    './_base_/schedules/finetuning_160k.py',
-]
-data_preprocessor = dict(size=(512, 512))
-model = dict(
-    data_preprocessor=data_preprocessor,
-    decode_head=dict(num_classes=150),
-)
+_base_ = './transunet_in21k-pre_4xb4-160k_ade20k-512x512.py'
+model = dict(backbone=dict(init_cfg=None))

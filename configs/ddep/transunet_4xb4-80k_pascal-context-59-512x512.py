@@ -1,11 +1,3 @@
 # TransUNet from random weights (Table 6).
-_base_ = [
-    './_base_/models/transunet.py',
-    './_base_/datasets/pascal_context_59_512x512.py',
-    './_base_/schedules/finetuning_80k.py',
-]
-data_preprocessor = dict(size=(512, 512))
-model = dict(
-    data_preprocessor=data_preprocessor,
-    decode_head=dict(num_classes=59),
-)
+_base_ = './transunet_in21k-pre_4xb4-80k_pascal-context-59-512x512.py'
+model = dict(backbone=dict(init_cfg=None))

@@ -1,12 +1,3 @@
 # U-Net on ResNet-50 from random weights (Table 7).
-_base_ = [
-    './_base_/models/unet_r50.py',
-    './_base_/datasets/pascal_context_59_512x512.py',
-    './_base_/schedules/finetuning_80k.py',
-]
-data_preprocessor = dict(size=(512, 512))
-model = dict(
-    data_preprocessor=data_preprocessor,
-    backbone=dict(backbone=dict(init_cfg=None)),
-    decode_head=dict(num_classes=59),
-)
+_base_ = './unet_r50_in1k-pre_4xb4-80k_pascal-context-59-512x512.py'
+model = dict(backbone=dict(backbone=dict(init_cfg=None)))
