@@ -252,11 +252,9 @@ def test_fine_tuning_differs_from_that_without_pretraining_in_its_start_alone(na
     if width:
         assert found.pop('model.decode_head.width_mult') == int(width[1])
     backbone = 'model.backbone.backbone' if 'unet_r50' in name else 'model.backbone'
-    expected = {
-        '': set(),
-        '_in1k-pre': {f'{backbone}.init_cfg{key}' for key in ('', '.type', '.checkpoint')},
-        '_in21k-pre': {f'{backbone}.init_cfg{key}' for key in ('.type', '.checkpoint')},
-    }.get(start, {f'custom_hooks.0.{key}' for key in ('type', 'checkpoint')})
+    weights = {f'{backbone}.init_cfg{key}' for key in ('', '.type', '.checkpoint')}
+    taken = {f'custom_hooks.0.{key}' for key in ('type', 'checkpoint')}
+    expected = {'': set(), '_in1k-pre': weights, '_in21k-pre': weights}.get(start, taken)
     assert found.keys() - {'custom_hooks'} == expected
 
 
@@ -569,7 +567,9 @@ def test_option_of_the_readme_is_taken(line):
             assert key in flat(plain(parsed(name).to_dict()))
     for hook in config.get('custom_hooks', []):
         HOOKS.build(hook)
-    if line.endswith(('init_cfg=None', 'pretrained=None')):  # all of the network then starts at random
+    if line.endswith(
+        ('init_cfg=None', 'pretrained=None')
+    ):  # all of the network then starts at random
         assert 'checkpoint' not in str(config.model.backbone) and not config.model.get('pretrained')
     shrink_model(config.model)
     init_default_scope('mmseg')
