@@ -1,4 +1,4 @@
-# Tables 1 and 3: AlexNet.
+# Table 1: AlexNet, trained for long.
 _base_ = [
     './_base_/default_runtime.py',
     './_base_/models/colorizer_alexnet.py',

@@ -1,4 +1,4 @@
-# Tables 1 and 3: ResNet-152.
+# Table 1: ResNet-152, the longest training, of smaller photos (sec. 3.1).
 _base_ = [
     './_base_/default_runtime.py',
     './_base_/models/colorizer_r152.py',

@@ -1,4 +1,4 @@
-# Tables 1, 3, 5 and 6: the long training of VGG-16.
+# Tables 1, 5 and 6: the long training of VGG-16.
 _base_ = [
     './_base_/default_runtime.py',
     './_base_/models/colorizer_vgg16.py',

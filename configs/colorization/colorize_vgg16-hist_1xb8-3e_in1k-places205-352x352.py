@@ -1,4 +1,4 @@
-# Table 2, histograms; the 3 epochs of all comparisons.
+# Table 2, histograms, and Table 3; the 3 epochs of all comparisons.
 _base_ = [
     './_base_/default_runtime.py',
     './_base_/models/colorizer_vgg16.py',

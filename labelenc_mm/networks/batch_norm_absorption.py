@@ -44,7 +44,8 @@ def absorb_batch_norm(
         run: Runs it on an image that shows all its layers at work, and gives its outputs; run again
             afterwards, these have to be the same.
         keep_layers: Leave the layers there, with a mean of 0 and a variance of 1: what a network needs whose
-            convolutions have no bias (ResNet). Train it with the layers in evaluation mode.
+            convolutions have no bias (ResNet). Train it with the layers in evaluation mode: statistics of
+            batches would undo what is absorbed.
 
     Returns:
         What was absorbed, in the order of the layers; nothing if there is none.
@@ -153,7 +154,12 @@ class _Calls:
             )
         if not _has_statistics(norm):
             return 'its statistics were never gathered: train first, or give the checkpoint of a training'
-        if convolution.bias is None and not (keep_layers and norm.affine):
+        if convolution.bias is None and keep_layers and not norm.affine:
+            return (
+                f'neither it nor {self.names[convolution]} has a bias, which would take the shift. Fine-tune '
+                'with the normalisation as it is, or pretrain with norm_cfg.affine=True'
+            )
+        if convolution.bias is None and not keep_layers:
             return (
                 f'{self.names[convolution]} has no bias, which would take the shift. Networks like ResNet '
                 'are better trained with batch normalisation (sec. 4.1); to absorb all the same, keep the '

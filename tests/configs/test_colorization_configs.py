@@ -80,9 +80,11 @@ def test_rows_of_the_tables_are_there():
     assert stems == {
         'vgg16-lab_1xb8-3e',  # Table 2
         'vgg16-hist-no-hypercolumn_1xb8-3e',
-        'vgg16-hist_1xb8-3e',
+        'vgg16-hist_1xb8-3e',  # and Table 3
+        'alexnet-hist_1xb8-3e',
+        'r152-hist-no-hypercolumn_1xb8-3e',
         'vgg16-hist_1xb8-3e-constant-lr',  # sec. 6
-        'vgg16-hist_1xb8-10e',  # Tables 1 and 3
+        'vgg16-hist_1xb8-10e',  # Table 1
         'alexnet-hist_1xb8-10e',
         'r152-hist-no-hypercolumn_1xb8-35e',
     }

@@ -37,7 +37,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--keep-layers',
         action='store_true',
         help='leave the layers there with mean 0 and variance 1, as a ResNet needs, whose convolutions have '
-        'no bias; the paper keeps its normalisation',
+        'no bias; it is fine-tuned with norm_eval=True of the backbone, for statistics of batches would undo '
+        'what is absorbed; the paper keeps its normalisation',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='those that the training was given'
@@ -86,7 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(f'{len(absorbed)} layers absorbed: {args.out}')
     if left:
         print(f'Left, outside of the backbone: {", ".join(left)}')
-    if not args.keep_layers:
+    if args.keep_layers:
+        print('Fine-tune with norm_eval=True of the backbone.')
+    else:
         print('Fine-tune with norm_cfg=None (and fc_norm_cfg=None) of the backbone.')
 
 
