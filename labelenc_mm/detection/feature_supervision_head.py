@@ -27,16 +27,30 @@ MODELS.register_module(module=FeatureAdaptationBlock)
 DISTANCE_END: dict[bool, Limit] = {True: -1, False: 8 / 9}
 """Where the distance ends while a detector trains, by epoch or not (sec. 4.1: 10k of 90k iterations)."""
 
+DISTANCE_OPTIONS = (
+    'labelenc.distance_begin',
+    'labelenc.distance_end',
+    'labelenc.distance_by_epoch',
+)
+
 
 @contextmanager
-def own_random_numbers(are_own: bool = True) -> Iterator[None]:
-    """Draw from a generator of our own, of the same seed's: PyTorch's is left as it was found."""
+def own_random_numbers(are_own: bool = True, gpus: Sequence[int] = ()) -> Iterator[None]:
+    """Draw from generators of our own, of the same seed's: PyTorch's are left as they were found.
+
+    Args:
+        are_own: Whether to.
+        gpus: Indices of the GPUs that numbers are drawn on, beside the CPU.
+    """
     if not are_own:
         yield
         return
-    with torch.random.fork_rng(devices=[]):  # models are built on the CPU
-        # Not torch.manual_seed, which would seed those of the GPUs as well.
-        torch.default_generator.manual_seed((torch.initial_seed() + 1) % 2**63)
+    with torch.random.fork_rng(devices=gpus):
+        # Not torch.manual_seed, which would seed those of all other GPUs as well.
+        seed = (torch.initial_seed() + 1) % 2**63
+        torch.default_generator.manual_seed(seed)
+        for index in gpus:
+            torch.cuda.default_generators[index].manual_seed(seed)
         yield
 
 
@@ -82,7 +96,7 @@ class FeatureSupervisionHead(FrozenPart):
         super().__init__(init_from)
         self.loss_weight = loss_weight
         self.distance_window = TrainingWindow(
-            distance_begin, distance_end, distance_by_epoch, prefix='labelenc.distance_'
+            distance_begin, distance_end, distance_by_epoch, DISTANCE_OPTIONS
         )
 
     @classmethod
@@ -112,7 +126,9 @@ class FeatureSupervisionHead(FrozenPart):
 
     def init_weights(self) -> None:
         """Initialise."""
-        with own_random_numbers(self.draws_its_own):
+        # Models are built on the CPU, and initialised where mmengine has moved them.
+        gpus = {p.device.index for p in self.parameters() if p.device.type == 'cuda'}
+        with own_random_numbers(self.draws_its_own, sorted(gpus)):
             super().init_weights()
 
     def share_images(self, number: int) -> tuple[list[int], list[int]]:

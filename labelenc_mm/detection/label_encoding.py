@@ -102,7 +102,9 @@ def save_label_encoding(
     LABEL_ENCODING.save(path, state_dict, describe(detector, classes))
 
 
-def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> None:
+def load_label_encoding(
+    detector: Any, path: str, only_frozen: bool = False, option: str = 'labelenc.init_from'
+) -> None:
     """Start step 2 from a label encoding, checking it before anything is changed.
 
     Encoder and pyramid are loaded strictly; so is the head (``labelenc.init_head``). The neck takes the
@@ -112,6 +114,7 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
         detector: The label-encoded detector.
         path: The file.
         only_frozen: Whether to leave the detector's head and neck as they are.
+        option: What names the file, for messages.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -120,7 +123,7 @@ def load_label_encoding(detector: Any, path: str, only_frozen: bool = False) -> 
     """
     head = detector.labelenc
     init_head, init_neck = (flag and not only_frozen for flag in (head.init_head, head.init_neck))
-    artefact = LABEL_ENCODING.read(path, 'labelenc.init_from')
+    artefact = LABEL_ENCODING.read(path, option)
     advice = 'Train step 1 with the same classes, neck and head (the backbone may differ)'
     if init_head and not compare_label_encoding(detector, artefact, with_head=False):
         advice += ', or leave its head out with labelenc.init_head=False'

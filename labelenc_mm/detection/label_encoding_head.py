@@ -148,6 +148,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
                 raise ValueError(text)
         if label_source not in ('box', 'mask'):
             raise ValueError(f"labelenc.label_source must be 'box' or 'mask', got {label_source!r}")
+        if halved_levels < 0:
+            raise ValueError(f'labelenc.halved_levels={halved_levels} is no number of levels')
         super().__init__(
             0 if distance_begin is None else distance_begin,
             distance_end,

@@ -10,7 +10,7 @@ from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
-from labelenc_mm.detection.feature_supervision_head import DISTANCE_END
+from labelenc_mm.detection.feature_supervision_head import DISTANCE_END, DISTANCE_OPTIONS
 from labelenc_mm.detection.label_encoding import load_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
 from labelenc_mm.engine.schedule import Limit, TrainingWindow, training_progress
@@ -23,6 +23,8 @@ _OF_STEP_2: dict[str, tuple[Any, str]] = {
     ),
     'init_head': (True, "labelenc.init_head belongs to stage='supervise'; leave it out"),
     'init_neck': (True, "labelenc.init_neck belongs to stage='supervise'; leave it out"),
+    'encoder_from': (None, "labelenc.encoder_from belongs to stage='supervise'; leave it out"),
+    'random_encoder': (False, "labelenc.random_encoder belongs to stage='supervise'; leave it out"),
 }
 _OF_ONE_RUN: dict[str, tuple[Any, str]] = {
     name: (silent, f"labelenc.{name} belongs to stage='one-run'; leave it out")
@@ -153,7 +155,7 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         assert self.init_from is not None
         load_label_encoding(owner, self.init_from, only_frozen=again)
         if self.encoder_from is not None:
-            load_label_encoding(owner, self.encoder_from, only_frozen=True)
+            load_label_encoding(owner, self.encoder_from, True, 'labelenc.encoder_from')
 
 
 def own_generator(iteration: int, index: int) -> torch.Generator:
@@ -227,8 +229,13 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.compare_all = compare_all
         self.detach_window = None
         if detach_end is not None:
+            window = self.distance_window
+            begin, _, by_epoch = DISTANCE_OPTIONS
             self.detach_window = TrainingWindow(
-                0, detach_end, distance_by_epoch, prefix='labelenc.detach_'
+                window.begin,
+                detach_end,
+                distance_by_epoch,
+                (begin, 'labelenc.detach_end', by_epoch),
             )
         self.batch_size = 0
         self.rarity = 1.0

@@ -14,6 +14,8 @@ from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
 from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
+_STAGE = 'labelenc_stage'
+
 
 @HOOKS.register_module()
 class LabelEncHook(HandOverHook):
@@ -39,6 +41,13 @@ class LabelEncHook(HandOverHook):
         """
         super().after_load_checkpoint(runner, checkpoint)
         check_is_of_this_step(runner, checkpoint)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note the stage, of which the tensors say nothing."""
+        super().before_save_checkpoint(runner, checkpoint)
+        meta = checkpoint['meta']
+        stage = getattr(unwrapped_model(runner).labelenc, 'stage', None)
+        meta['dataset_meta'] = {**(meta.get('dataset_meta') or {}), _STAGE: stage}
 
     def before_train(self, runner: Runner) -> None:
         """Refuse what would train something else, such as a label encoding of other classes.
@@ -71,21 +80,27 @@ class LabelEncHook(HandOverHook):
 
 
 def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:
-    """Refuse to resume step 2 from a checkpoint of step 1, whose tensors are the same, or the reverse.
+    """Refuse to resume a stage from a checkpoint of another, whose tensors are the same.
+
+    Those of earlier versions do not say their stage, and tell step 2 alone from the others.
 
     Raises:
-        CheckpointError: It is of the other step.
+        CheckpointError: It is of another stage.
     """
     flag = checkpoint.get('state_dict', {}).get('labelenc.encoder_is_loaded')
     head = getattr(unwrapped_model(runner), 'labelenc', None)
     if not runner._resume or flag is None or head is None:
         return
-    if bool(flag) == head.learns_labels:
-        raise CheckpointError(
-            f'{runner._load_from or "the newest checkpoint"} is of step {2 if flag else 1}, but this '
-            f'training has labelenc.stage={head.stage!r}. Resume from a checkpoint of its own; step 2 '
-            'starts from labelenc.init_from'
-        )
+    facts = checkpoint.get('meta', {}).get('dataset_meta') or {}
+    stage, own = facts.get(_STAGE), getattr(head, 'stage', None)
+    if stage == own or (stage is None and bool(flag) != head.learns_labels):
+        return
+    of = repr(stage) if stage else f'step {2 if flag else 1}'
+    raise CheckpointError(
+        f'{runner._load_from or "the newest checkpoint"} is of {of}, but this training has '
+        f'labelenc.stage={own!r}. Resume from a checkpoint of its own; step 2 starts from '
+        'labelenc.init_from'
+    )
 
 
 def check_activation_checkpointing(

@@ -51,7 +51,8 @@ class FrozenPhaseHook(HasCompanions, Hook):
         by_epoch: bool = True,
     ) -> None:
         self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
-        self.window = TrainingWindow(begin, end, by_epoch, prefix='FrozenPhaseHook.')
+        names = ('FrozenPhaseHook.begin', 'FrozenPhaseHook.end', 'FrozenPhaseHook.by_epoch')
+        self.window = TrainingWindow(begin, end, by_epoch, names)
         self._parts: list[nn.Module] = []
         self._handles: list[Any] = []
         self._is_frozen = False

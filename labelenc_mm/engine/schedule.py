@@ -40,7 +40,7 @@ class TrainingWindow:
         begin: First active epoch or iteration.
         end: First epoch or iteration that is inactive again; None for the end of the training.
         by_epoch: Whether int limits count epochs (else iterations).
-        prefix: What stands before ``begin``, ``end`` and ``by_epoch`` in the config, for messages.
+        names: What ``begin``, ``end`` and ``by_epoch`` are called in the config, for messages.
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class TrainingWindow:
         begin: Limit = 0,
         end: Limit | None = None,
         by_epoch: bool = True,
-        prefix: str = '',
+        names: tuple[str, str, str] = ('begin', 'end', 'by_epoch'),
     ) -> None:
-        for key, limit in (('begin', begin), ('end', end)):
+        for name, limit in zip(names, (begin, end), strict=False):
             if isinstance(limit, bool) or not isinstance(limit, int | float | None):
-                raise TypeError(f'{prefix}{key} must be an int, a float or None, got {limit!r}')
+                raise TypeError(f'{name} must be an int, a float or None, got {limit!r}')
             if isinstance(limit, float) and not 0 < limit < 1:
                 raise ValueError(
-                    f'{prefix}{key}={limit} is a float and thus a share of the training: it must lie '
+                    f'{name}={limit} is a float and thus a share of the training: it must lie '
                     'between 0 and 1. Write an int for a number of epochs or iterations.'
                 )
         self.begin = begin
         self.end = end
         self.by_epoch = by_epoch
-        self.prefix = prefix
+        self.names = names
         self._resolved: tuple[tuple[int, int], tuple[bool, int], tuple[bool, int]] | None = None
 
     def is_active(self) -> bool:
@@ -71,7 +71,7 @@ class TrainingWindow:
             RuntimeError: If no training is running in this process.
             ValueError: If a limit lies outside the training, seen at the first call.
         """
-        progress = training_progress(f'{self.prefix}begin')
+        progress = training_progress(self.names[0])
         _, begin, end = self._resolve(progress['max_iters'], progress['max_epochs'])
         now = {True: progress['epoch'], False: progress['iter']}
         return now[begin[0]] >= begin[1] and now[end[0]] < end[1]
@@ -86,7 +86,8 @@ class TrainingWindow:
         length = max_epochs if self.by_epoch else max_iters
         unit = 'epochs' if self.by_epoch else 'iterations'
         limits = []
-        for side, limit in (('begin', self.begin), ('end', self.end)):
+        begin, end, by_epoch = self.names
+        for name, limit in ((begin, self.begin), (end, self.end)):
             if limit is None:
                 limits.append((False, max_iters))
             elif isinstance(limit, float):
@@ -95,9 +96,9 @@ class TrainingWindow:
                 count = limit + length if limit < 0 else limit
                 if not 0 <= count <= length:
                     raise ValueError(
-                        f'{self.prefix}{side}={limit} lies outside the training of {length} {unit}. '
+                        f'{name}={limit} lies outside the training of {length} {unit}. '
                         f'Set it between {-length} and {length}, give a share such as 0.25, or '
-                        f'change {self.prefix}by_epoch.'
+                        f'change {by_epoch}.'
                     )
                 limits.append((self.by_epoch, count))
         share = [
@@ -105,9 +106,9 @@ class TrainingWindow:
         ]
         if share[0] >= share[1]:
             raise ValueError(
-                f'{self.prefix}begin={self.begin} is not before {self.prefix}end={self.end} in a '
+                f'{begin}={self.begin} is not before {end}={self.end} in a '
                 f'training of {max_epochs} epochs, {max_iters} iterations: it would never be active. '
-                f'Set {self.prefix}end to {length} to keep it on until the end, or {self.prefix}by_epoch '
+                f'Set {end} to {length} to keep it on until the end, or {by_epoch} '
                 'to False to count iterations (an iteration-based loop is one epoch).'
             )
         self._resolved = (key, limits[0], limits[1])

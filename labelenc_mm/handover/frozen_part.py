@@ -17,6 +17,8 @@ from labelenc_mm.handover.artefact import ArtefactError
 from labelenc_mm.handover.checkpoint_fit import lacks_tensors
 from labelenc_mm.handover.declaration import ArtefactKind, HandsOver
 
+_OF_FILES = ('init_from', 'encoder_from')
+
 
 class FrozenPart(BaseModule):
     """A module of ours with children that an artefact fills.
@@ -183,10 +185,11 @@ def without_files(model: Any, pretrained: bool = True) -> Any:
     """
     if isinstance(model, nn.Module):
         for _, part in named_frozen_parts(model):
-            part.init_from = None
+            for option in _OF_FILES:
+                if hasattr(part, option):
+                    setattr(part, option, None)
     elif isinstance(model, dict):
-        if 'init_from' in model:
-            model['init_from'] = None
+        model.update({option: None for option in _OF_FILES if option in model})
         if pretrained:
             drop_pretrained(model)
             model.pop('pretrained', None)

@@ -8,8 +8,9 @@ the paper writes a sum), which weights level l by M_l. For standardised x and y 
 is var(x) + var(y) - 2 cov(x, y), i.e. 2 (1 - rho) with Pearson's correlation rho: a few reductions per
 level, no standardised copies and no concatenation of levels.
 
-By channels, each is standardised over (N, h, w) instead: the distance of PKD (Cao et al., NeurIPS 2022),
-in which channels, levels and images of large values do not count for more.
+By channels, each is standardised over (N, h, w) instead, as in PKD (Cao et al., NeurIPS 2022), so that
+channels and images of large values do not count for more; PKD's code sums half the errors of the levels,
+which then weigh the same.
 """
 
 from collections.abc import Sequence

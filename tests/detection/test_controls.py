@@ -2,18 +2,22 @@
 
 import pytest
 import torch
-from detection_models import build, data, training_at
+from detection_models import SMALL_ENCODER, build, data, small_model_config, training_at
+from mmdet.registry import MODELS
 from training_runs import ENCODING, shared_step1
 
 from labelenc_mm.handover.artefact import load_tensors
+from labelenc_mm.handover.frozen_part import without_files
 
 
 def test_a_random_encoder_is_frozen_and_needs_no_file():
     detector = build('small', 'supervise', random_encoder=True)
-    detector.labelenc.encoder_is_loaded.fill_(0)  # what the helper of tests says
-    detector = build('small', 'supervise', random_encoder=True)
     head = detector.labelenc
-    head.check_is_learned()
+    config = dict(stage='supervise', encoder=SMALL_ENCODER, random_encoder=True)
+    model = small_model_config()
+    model.update(type=f'LabelEnc{model.type}', labelenc=config)
+    # Built without the help of tests, which call every encoder a learned one.
+    MODELS.build(model).labelenc.check_is_learned()
     assert not any(p.requires_grad for p in head.encoder.parameters())
     with training_at(600):
         losses = detector(**data(detector), mode='loss')
@@ -44,7 +48,6 @@ def test_shuffled_labels_are_those_of_another_image(stage, monkeypatch):
 
 
 def test_the_encoder_of_another_training(tmp_path):
-    from mmdet.registry import MODELS
     from mmengine.config import Config
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
@@ -67,3 +70,10 @@ def test_the_encoder_of_another_training(tmp_path):
     for key, value in tensors.items():
         if key.startswith(('encoder.', 'pyramid.')):
             assert torch.equal(state[f'labelenc.{key}'], value + 1), key
+    gone = str(tmp_path / 'gone.safetensors')
+    config.model.labelenc.encoder_from = gone
+    with pytest.raises(FileNotFoundError, match=rf'labelenc\.encoder_from.*{gone}'):
+        MODELS.build(config.model).init_weights()
+    options = without_files(config.model)
+    assert options.labelenc.encoder_from is options.labelenc.init_from is None
+    MODELS.build(options)

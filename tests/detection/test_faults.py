@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hostile_pickles import RunsCode, getattr_gadget, replace_pickle
-from training_configs import SIZE, STEP1, STEP2, edit_annotations, write_config
+from training_configs import ONE_RUN, SIZE, STEP1, STEP2, edit_annotations, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -23,8 +24,10 @@ from training_runs import (
     weights,
 )
 
+from labelenc_mm.detection.labelenc_hook import check_is_of_this_step
 from labelenc_mm.handover.artefact import load_tensors, save_tensors
 from labelenc_mm.shape_scenes import CLASSES
+from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 TRAIN_JSON = 'annotations/train.json'
 
@@ -332,15 +335,30 @@ def test_step_2_does_not_resume_with_another_frozen_encoder(tmp_path):
     assert re.search(r'CheckpointError: .*labelenc\.encoder\.stem\.weight: shape \(4', text, re.S)
 
 
-def test_neither_step_resumes_from_the_other(tmp_path):
+def test_no_stage_resumes_from_another(tmp_path):
     """Whose tensors are the same, and which may have more epochs than this one has."""
     step1 = shared_step1().work_dir / ENCODING
     (tmp_path / 'a').mkdir()
     text = resume(tmp_path / 'a', shared_step1(), part=STEP2, file='epoch_4.pth', step1=step1)
-    assert "is of step 1, but this training has labelenc.stage='supervise'" in text
+    assert "is of 'autoencode', but this training has labelenc.stage='supervise'" in text
     (tmp_path / 'b').mkdir()
     text = resume(tmp_path / 'b', shared_step2(), file='epoch_4.pth')
-    assert "is of step 2, but this training has labelenc.stage='autoencode'" in text
+    assert "is of 'supervise', but this training has labelenc.stage='autoencode'" in text
+    (tmp_path / 'c').mkdir()
+    text = resume(tmp_path / 'c', shared_step1(), part=ONE_RUN, file='epoch_4.pth')
+    assert "is of 'autoencode', but this training has labelenc.stage='one-run'" in text
+
+
+@pytest.mark.parametrize('flag', [0, 1])
+def test_checkpoints_of_earlier_versions_tell_their_step_by_a_flag(flag):
+    detector = SimpleNamespace(labelenc=SimpleNamespace(stage='one-run', learns_labels=True))
+    runner = SimpleNamespace(model=detector, _resume=True, _load_from='a.pth')
+    checkpoint = {'state_dict': {'labelenc.encoder_is_loaded': torch.tensor(flag)}}
+    if not flag:
+        check_is_of_this_step(runner, checkpoint)
+        return
+    with pytest.raises(CheckpointError, match="a.pth is of step 2, but .*stage='one-run'"):
+        check_is_of_this_step(runner, checkpoint)
 
 
 def test_an_exported_detector_is_one_to_start_from_not_to_resume_from(tmp_path):

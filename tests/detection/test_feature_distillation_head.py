@@ -246,7 +246,7 @@ def test_an_unknown_type_of_supervision_is_named():
 
 
 def test_by_channel_each_has_mean_0_and_variance_1_over_images_and_positions(path, teacher):
-    """PKD's distance: the mean squared error of both sides after that."""
+    """PKD's standardisation: the mean squared error of both sides after that."""
     detector = student(path, standardize='channel')
     detector.init_weights()
     batch = data(build('small'))

@@ -33,6 +33,8 @@ def test_a_subclass_serves_every_stage_and_goes_before_it(stage):
 def test_the_finest_levels_are_compared_at_half_their_resolution(stage):
     """Against means of 2x2 cells written out; sides are odd, where cells have fewer pixels."""
     share = dict(label_share=1.0) if stage == 'one-run' else {}
+    with pytest.raises(ValueError, match='halved_levels=-1 is no number of levels'):
+        build('small', stage, halved_levels=-1, **share)
     halved = build('small', stage, halved_levels=1, **share)
     full = build('small', stage, **share)
     full.load_state_dict(halved.state_dict())

@@ -226,6 +226,23 @@ def test_until_detach_ends_the_distance_trains_the_adapter_alone():
         assert not has_gradient(detector.labelenc.encoder)
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            dict(detach_end=0.1),
+            r'labelenc\.distance_begin=0\.25 is not before labelenc\.detach_end=0\.1',
+        ),
+        (dict(detach_end=13), r'labelenc\.detach_end=13 lies outside.*labelenc\.distance_by_epoch'),
+    ],
+)
+def test_a_detached_phase_that_cannot_be_is_refused(options, message):
+    detector = build('small', 'one-run', label_share=1.0, **options)
+    with training_at(900), pytest.raises(ValueError, match=message):
+        batch = data(detector)
+        detector.loss(batch['inputs'], batch['data_samples'])
+
+
 def test_what_learns():
     detector = build('small', 'one-run', label_share=1.0)
     losses_at(detector)
@@ -297,6 +314,8 @@ def test_a_share_is_one():
     [
         ('one-run', dict(init_from='file')),
         ('one-run', dict(joint=False)),
+        ('one-run', dict(random_encoder=True)),
+        ('autoencode', dict(encoder_from='file')),
         ('autoencode', dict(label_share=0.5)),
         ('supervise', dict(compare_all=True)),
     ],
@@ -336,8 +355,20 @@ def test_labels_are_shuffled_among_two_images_at_least():
 def test_random_numbers_of_a_gpu_are_left_alone():
     torch.cuda.manual_seed(3)
     before = torch.cuda.get_rng_state()
-    build('small', 'one-run')
+    head = build('small', 'one-run').labelenc
     assert torch.equal(torch.cuda.get_rng_state(), before)
+    # As mmengine initialises: where the model is, which it has moved before.
+    first, second = (
+        {key: value.clone() for key, value in initialised(head.cuda()).items()} for _ in range(2)
+    )
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def initialised(head):
+    head._is_init = False
+    head.init_weights()
+    return head.state_dict()
 
 
 def test_a_switched_off_training_is_resumed(tmp_path):

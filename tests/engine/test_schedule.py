@@ -43,7 +43,16 @@ def test_active_iterations(window, expected):
 )
 def test_limits_outside_the_training_are_refused_at_the_first_iteration(limits):
     with pytest.raises(ValueError, match='labelenc.distance_'):
-        active_iterations(TrainingWindow(*limits, prefix='labelenc.distance_'))
+        active_iterations(
+            TrainingWindow(
+                *limits,
+                names=(
+                    'labelenc.distance_begin',
+                    'labelenc.distance_end',
+                    'labelenc.distance_by_epoch',
+                ),
+            )
+        )
 
 
 @pytest.mark.parametrize(
