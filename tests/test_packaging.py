@@ -82,7 +82,7 @@ def test_wheel_requires_neither_torch_nor_a_toolbox(wheel):
 
 
 # What a machine's GPU or mmcv decides: see setup.py.
-BROUGHT_BY_OTHERS = {'torch', 'cv2'}
+BROUGHT_BY_OTHERS = {'torch', 'cv2', 'prettytable'}  # the last by mmsegmentation
 # What one tool alone asks for, by name.
 ASKED_FOR = {'scipy': 'tools/dataset_converters/bsds.py'}
 

@@ -3,3 +3,4 @@ _base_ = [
     './_base_/labelenc.py',
 ]
 model = dict(type='LabelEncFCOS', labelenc=dict(stage='one-run'))
+default_hooks = dict(reseed=dict(type='ReseedHook'))

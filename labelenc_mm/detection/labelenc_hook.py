@@ -45,9 +45,7 @@ class LabelEncHook(HandOverHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note the stage, of which the tensors say nothing."""
         super().before_save_checkpoint(runner, checkpoint)
-        meta = checkpoint['meta']
-        stage = getattr(unwrapped_model(runner).labelenc, 'stage', None)
-        meta['dataset_meta'] = {**(meta.get('dataset_meta') or {}), _STAGE: stage}
+        checkpoint['meta'][_STAGE] = getattr(unwrapped_model(runner).labelenc, 'stage', None)
 
     def before_train(self, runner: Runner) -> None:
         """Refuse what would train something else, such as a label encoding of other classes.
@@ -91,8 +89,7 @@ def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:
     head = getattr(unwrapped_model(runner), 'labelenc', None)
     if not runner._resume or flag is None or head is None:
         return
-    facts = checkpoint.get('meta', {}).get('dataset_meta') or {}
-    stage, own = facts.get(_STAGE), getattr(head, 'stage', None)
+    stage, own = checkpoint.get('meta', {}).get(_STAGE), getattr(head, 'stage', None)
     if stage == own or (stage is None and bool(flag) != head.learns_labels):
         return
     of = repr(stage) if stage else f'step {2 if flag else 1}'
