@@ -1,4 +1,5 @@
-# A hypercolumn of a narrow VGG-16 on gray shape scenes, from random weights.
+# A hypercolumn of a narrow VGG-16 on gray shape scenes, from random weights; without batch normalisation, which is
+# absorbed into what colorization has left, as in the paper.
 _base_ = '../voc12/hypercolumn_vgg16-narrow_1xb8-700_voc12-96x96.py'
 size = (64, 64)
 classes = ('background', 'house', 'tree', 'person', 'car', 'boat', 'bird', 'fish', 'lamp')
@@ -15,8 +16,10 @@ palette = [
 ]
 model = dict(
     data_preprocessor=dict(size=size),
-    decode_head=dict(num_classes=len(classes), point_border=0),
+    backbone=dict(norm_cfg=None, fc_norm_cfg=None),
+    decode_head=dict(num_classes=len(classes), point_border=0, tap_norm_cfg=None),
 )
+optim_wrapper = dict(paramwise_cfg=None)
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
