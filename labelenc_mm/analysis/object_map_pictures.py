@@ -21,6 +21,7 @@ from torch import Tensor
 from labelenc_mm.analysis.pictures import spread_evenly
 from labelenc_mm.detection.export import stock_config
 from labelenc_mm.detection.ground_truth import (
+    image_path,
     inclusive_boxes,
     loads_boxes_after_resize,
     missing_annotations,
@@ -124,7 +125,7 @@ def unpack(
         source: 'box' or 'mask'.
     """
     sample = item['data_samples']
-    path = sample.metainfo.get('img_path', '<no img_path>')
+    path = image_path(sample)
     # Transforms of colours leave floats, which matplotlib would take for values in [0, 1].
     pixels = item['inputs'].permute(1, 2, 0).clamp(0, 255).to(torch.uint8)
     image = np.ascontiguousarray(pixels.numpy())

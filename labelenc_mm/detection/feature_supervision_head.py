@@ -7,16 +7,15 @@ Shape legend: N images, C channels of the neck, (H, W) size of the padded batch 
 of pyramid level l.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from labelenc_mm.engine.own_random_numbers import own_random_numbers
 from labelenc_mm.engine.schedule import Limit, TrainingWindow
 from labelenc_mm.handover.frozen_part import FrozenPart
 from labelenc_mm.networks import FeatureAdaptationBlock, feature_distance
@@ -32,26 +31,6 @@ DISTANCE_OPTIONS = (
     'labelenc.distance_end',
     'labelenc.distance_by_epoch',
 )
-
-
-@contextmanager
-def own_random_numbers(are_own: bool = True, gpus: Sequence[int] = ()) -> Iterator[None]:
-    """Draw from generators of our own, of the same seed's: PyTorch's are left as they were found.
-
-    Args:
-        are_own: Whether to.
-        gpus: Indices of the GPUs that numbers are drawn on, beside the CPU.
-    """
-    if not are_own:
-        yield
-        return
-    with torch.random.fork_rng(devices=gpus):
-        # Not torch.manual_seed, which would seed those of all other GPUs as well.
-        seed = (torch.initial_seed() + 1) % 2**63
-        torch.default_generator.manual_seed(seed)
-        for index in gpus:
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield
 
 
 class FeatureSupervisionHead(FrozenPart):

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.registry import MODELS
-from mmengine.dist import get_rank
-from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END, DISTANCE_OPTIONS
 from labelenc_mm.detection.label_encoding import load_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
+from labelenc_mm.engine.own_random_numbers import own_generator
 from labelenc_mm.engine.schedule import Limit, TrainingWindow, training_progress
 from labelenc_mm.labels import sample_object_scales
 
@@ -156,22 +154,6 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
         load_label_encoding(owner, self.init_from, only_frozen=again)
         if self.encoder_from is not None:
             load_label_encoding(owner, self.encoder_from, True, 'labelenc.encoder_from')
-
-
-def own_generator(iteration: int, index: int) -> torch.Generator:
-    """Numbers of an iteration: a function of it and the training's seed, and none of the detector's.
-
-    So the detector's data and samplers are those of its baseline, and a resumed training repeats them.
-
-    Args:
-        iteration: Of the training.
-        index: Of what is drawn in it.
-    """
-    # A resumed training's is that of the first one.
-    seed = MessageHub.get_current_instance().get_info('seed')
-    seed = torch.initial_seed() if seed is None else seed
-    seeds = np.random.SeedSequence([int(seed) % 2**63, get_rank(), iteration, index])
-    return torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
 
 
 @MODELS.register_module()

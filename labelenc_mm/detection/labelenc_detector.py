@@ -16,7 +16,6 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
-from labelenc_mm.detection.feature_supervision_head import own_random_numbers
 from labelenc_mm.detection.introspection import count_feature_extractions
 from labelenc_mm.detection.label_encoding import LABEL_ENCODING, describe
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
@@ -31,6 +30,7 @@ from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.derived_models import derive_model, register_derived_models
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
+from labelenc_mm.engine.own_random_numbers import own_random_numbers
 from labelenc_mm.handover.declaration import HandsOver, Leaves
 
 # Classes, by name because not every release has them, whose features could be handed over but whose

@@ -1,7 +1,7 @@
 """Photos without labels: a folder, or a list of millions of paths, as a data set of MMSegmentation."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,11 @@ from labelenc_mm.errors import LabelEncMMError
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 _ATTEMPTS = 100  # damaged photos in a row, after which the data as a whole is in question
+
+
+def photo_facts(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what is known of a training, what a checkpoint and an artefact say of its photos."""
+    return {key: metainfo.get(key) for key in ('photos', 'photo_sources')}
 
 
 class PhotoError(LabelEncMMError, ValueError):

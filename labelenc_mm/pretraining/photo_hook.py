@@ -10,7 +10,7 @@ from mmseg.registry import HOOKS
 
 from labelenc_mm.engine.data.wrappers import loading_datasets
 from labelenc_mm.handover.hook import HandOverHook
-from labelenc_mm.pretraining.photo_dataset import PhotoDataset, PhotoError
+from labelenc_mm.pretraining.photo_dataset import PhotoDataset, PhotoError, photo_facts
 from labelenc_mm.segmentation.label_structure.export import export_segmentor
 
 _SHOWN = 20  # damaged photos by name
@@ -47,8 +47,7 @@ class PhotoHook(HandOverHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note what the photos are in the checkpoint, too, for ``tools/export.py``."""
         meta = checkpoint['meta']
-        facts = {key: self.metainfo.get(key) for key in ('photos', 'photo_sources')}
-        meta['dataset_meta'] = {**(meta.get('dataset_meta') or {}), **facts}
+        meta['dataset_meta'] = {**(meta.get('dataset_meta') or {}), **photo_facts(self.metainfo)}
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Begin to count."""

@@ -567,9 +567,8 @@ def test_option_of_the_readme_is_taken(line):
             assert key in flat(plain(parsed(name).to_dict()))
     for hook in config.get('custom_hooks', []):
         HOOKS.build(hook)
-    if line.endswith(
-        ('init_cfg=None', 'pretrained=None')
-    ):  # all of the network then starts at random
+    # All of the network then starts at random.
+    if line.endswith(('init_cfg=None', 'pretrained=None')):
         assert 'checkpoint' not in str(config.model.backbone) and not config.model.get('pretrained')
     shrink_model(config.model)
     init_default_scope('mmseg')
@@ -610,8 +609,8 @@ def test_recipes_have_the_batches_of_the_paper_and_its_measure(name):
             options = dict(each.split('=', 1) for each in run.option_strings())
             batch = gpus * int(options['train_dataloader.batch_size'])
             own = run.config_path().name
-            paper = 512 if 'ddep_' in own[:5] or 'dep_' in own[:4] or 'ddep-' in own[:5] else None
-            assert batch == (paper or (8 if 'cityscapes' in own else 16)), own
+            of_labels = 8 if 'cityscapes' in own else 16
+            assert batch == (512 if PRETRAINING.fullmatch(own) else of_labels), own
     shown = {row['stage'] for row in recipe.table['rows'].values()}
     assert all(recipe.stages[stage].tta for stage in shown)
     assert {stage for plot in recipe.plots for stage in plot['stages'].values()} <= shown

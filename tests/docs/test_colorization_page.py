@@ -1,28 +1,18 @@
 """The configs of docs/colorization.md, as a reader would copy them."""
 
 import json
-import re
-from pathlib import Path
 
 import pytest
 import torch
 from colorization_models import photo_batch
-from mmengine.config import Config
-from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS, init_default_scope
+from doc_pages import load_block, python_blocks
+from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
 from mmseg.registry import METRICS, MODELS
 from segmentation_models import random_maps, samples
 
-PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'colorization.md'
-BLOCKS = re.findall(r'^```python\n(.*?)^```', PAGE.read_text('utf-8'), re.M | re.S)
-PRETRAIN, FINE_TUNE, CLASSIFY, _, SEARCH, FOUND = BLOCKS  # the one left out is for MMPretrain
+# The one left out is for MMPretrain.
+PRETRAIN, FINE_TUNE, CLASSIFY, _, SEARCH, FOUND = python_blocks('docs/colorization.md')
 SIDE = 64
-
-
-def load(block, folder):
-    path = folder / 'config.py'
-    path.write_text(block)
-    init_default_scope('mmseg')
-    return Config.fromfile(path)
 
 
 def tiny(config):
@@ -33,7 +23,7 @@ def tiny(config):
 
 
 def test_pretraining_has_all_that_it_needs_and_learns(tmp_path):
-    config = load(PRETRAIN, tmp_path)
+    config = load_block(PRETRAIN, tmp_path)
     for part in ('train', 'val', 'test'):
         assert config[f'{part}_dataloader'] and config[f'{part}_cfg']
     config.model.decode_head = dict(
@@ -49,7 +39,7 @@ def test_pretraining_has_all_that_it_needs_and_learns(tmp_path):
 
 
 def test_fine_tuning_takes_what_a_pretraining_leaves(tmp_path):
-    pretrained, config = load(PRETRAIN, tmp_path).model, load(FINE_TUNE, tmp_path)
+    pretrained, config = load_block(PRETRAIN, tmp_path).model, load_block(FINE_TUNE, tmp_path)
     absorbed = {k: v for k, v in pretrained.backbone.items() if not k.endswith('norm_cfg')}
     assert config.model.backbone == absorbed
     config.model.neck.update(in_channels=8, channels=8)
@@ -63,19 +53,19 @@ def test_fine_tuning_takes_what_a_pretraining_leaves(tmp_path):
 
 def test_classifier_is_built(tmp_path):
     pytest.importorskip('sklearn')
-    config = load(CLASSIFY, tmp_path)
+    config = load_block(CLASSIFY, tmp_path)
     assert tiny(config).backbone(torch.rand(1, 1, SIDE, SIDE))[0].shape[1] == 8
     METRICS.build(config.val_evaluator)
     HOOKS.build(config.custom_hooks[0])
 
 
 def test_a_search_and_what_follows_it(tmp_path):
-    search = load(SEARCH, tmp_path)
+    search = load_block(SEARCH, tmp_path)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     (scheduler,) = search.param_scheduler
     assert PARAM_SCHEDULERS.build({**scheduler, 'optimizer': optimizer}).monitor == 'mAP'
     HOOKS.build(search.default_hooks.schedule_search)
-    found = load(FOUND, tmp_path)
+    found = load_block(FOUND, tmp_path)
     (follower,) = found.param_scheduler
     assert follower.schedule == found.train_cfg.schedule and found.train_cfg.type in LOOPS
     schedule = tmp_path / 'schedule.json'

@@ -1,28 +1,21 @@
 """The configs of docs/ddep.md, as a reader would copy them."""
 
 import re
-from pathlib import Path
 
+from doc_pages import load_block, python_blocks
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmseg.registry import HOOKS, MODELS
+from training_runs import ROOT
 
 from labelenc_mm.pretraining import DenoisingDecoderPretrainer
 
-PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'ddep.md'
-TEXT = PAGE.read_text(encoding='utf-8')
-PRETRAIN, FINETUNE = re.findall(r'^```python\n(.*?)^```', TEXT, re.M | re.S)
-
-
-def load(block, folder):
-    path = folder / 'config.py'
-    path.write_text(block)
-    init_default_scope('mmseg')
-    return Config.fromfile(path)
+PAGE = 'docs/ddep.md'
+TEXT = (ROOT / PAGE).read_text(encoding='utf-8')
+PRETRAIN, FINETUNE = python_blocks(PAGE)
 
 
 def test_pretraining_has_all_that_a_training_needs(tmp_path):
-    config = load(PRETRAIN, tmp_path)
+    config = load_block(PRETRAIN, tmp_path)
     config.model.pretrained = None
     model = MODELS.build(config.model)
     assert isinstance(model, DenoisingDecoderPretrainer)
@@ -36,11 +29,11 @@ def test_pretraining_has_all_that_a_training_needs(tmp_path):
 
 
 def test_fine_tuning_starts_from_what_it_leaves(tmp_path):
-    config = load(FINETUNE, tmp_path)
+    config = load_block(FINETUNE, tmp_path)
     (hook,) = map(HOOKS.build, config.custom_hooks)
     assert hook.checkpoint == 'work_dirs/pretrain/pretrained_segmentor.pth'
     assert config.model.pretrained is None
-    pretraining = load(PRETRAIN, tmp_path)
+    pretraining = load_block(PRETRAIN, tmp_path)
     assert pretraining.model.backbone == config.model.backbone
 
 

@@ -1,17 +1,16 @@
 """The configs of docs/label_structure.md, as a reader would copy them."""
 
 import re
-from pathlib import Path
 
 import pytest
+from doc_pages import python_blocks
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import HOOKS, MODELS
 
 import labelenc_mm
 
-PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'label_structure.md'
-BLOCKS = re.findall(r'^```python\n(.*?)^```', PAGE.read_text(encoding='utf-8'), re.M | re.S)
+BLOCKS = python_blocks('docs/label_structure.md')
 
 
 def load(block, folder):

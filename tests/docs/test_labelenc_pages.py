@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from doc_pages import python_blocks
 from mmengine.config import Config
 
 import labelenc_mm
@@ -12,11 +13,7 @@ import labelenc_mm
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def blocks(page):
-    return re.findall(r'^```python\n(.*?)^```', (ROOT / page).read_text('utf-8'), re.M | re.S)
-
-
-STEPS = dict(zip(('one-run', 'step1', 'step2'), blocks('docs/labelenc.md'), strict=True))
+STEPS = dict(zip(('one-run', 'step1', 'step2'), python_blocks('docs/labelenc.md'), strict=True))
 # What our tools attach by themselves, and shipped configs write for the toolboxes' own tools.
 ATTACHED = ('default_hooks', 'model_wrapper_cfg', 'val_cfg')
 SHIPPED = {
@@ -43,7 +40,7 @@ def load(text, folder):
 
 
 def test_readme_and_guide_show_the_same_steps():
-    assert sorted(blocks('README.md')) == sorted(STEPS[step] for step in ('step1', 'step2'))
+    assert sorted(python_blocks('README.md')) == sorted(STEPS[step] for step in ('step1', 'step2'))
 
 
 @pytest.mark.parametrize(('step', 'most'), [('step1', 6), ('step2', 4), ('one-run', 4)])
@@ -71,7 +68,7 @@ def test_steps_are_the_shipped_ones(step, tmp_path):
 
 @pytest.mark.parametrize('step', STEPS)
 def test_steps_on_data_of_ones_own(step, tmp_path):
-    (detector,) = blocks('docs/your_data.md')
+    (detector,) = python_blocks('docs/your_data.md')
     (tmp_path / 'detector.py').write_text(detector)
     text, count = re.subn(r'^_base_ = .*$', "_base_ = './detector.py'", STEPS[step], flags=re.M)
     assert count == 1

@@ -1,27 +1,15 @@
 """The config of docs/pixelnet.md, as a reader would copy it, and its metric."""
 
-import re
-from pathlib import Path
-
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from doc_pages import load_block, python_blocks
 from mmseg.registry import METRICS, MODELS
 from segmentation_models import random_maps, samples
 
-PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'pixelnet.md'
-CONFIG, METRIC = re.findall(r'^```python\n(.*?)^```', PAGE.read_text('utf-8'), re.M | re.S)
-
-
-def load(block, folder):
-    path = folder / 'config.py'
-    path.write_text(block)
-    init_default_scope('mmseg')
-    return Config.fromfile(path)
+CONFIG, METRIC = python_blocks('docs/pixelnet.md')
 
 
 def test_config_has_all_that_a_training_needs_and_learns(tmp_path):
-    config = load(CONFIG, tmp_path)
+    config = load_block(CONFIG, tmp_path)
     for part in ('train', 'val', 'test'):
         assert config[f'{part}_dataloader'] and config[f'{part}_cfg']
     assert config.custom_imports.imports == ['labelenc_mm'] and config.optim_wrapper
@@ -45,4 +33,4 @@ def test_config_has_all_that_a_training_needs_and_learns(tmp_path):
 
 def test_metric_is_built(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert METRICS.build(load(METRIC, tmp_path).test_evaluator).format_only
+    assert METRICS.build(load_block(METRIC, tmp_path).test_evaluator).format_only

@@ -20,6 +20,7 @@ from labelenc_mm.networks.point_drawing import DrawnPoints
 from labelenc_mm.pretraining.colorization.color_heads import ColorHead
 from labelenc_mm.pretraining.colorization.color_targets import OUTSIDE
 from labelenc_mm.pretraining.inside_images import inside_images
+from labelenc_mm.pretraining.photo_dataset import photo_facts
 from labelenc_mm.pretraining.pretrained_segmentor import pretrained_segmentor
 from labelenc_mm.segmentation.data.gray_images import check_gray, gray_input, to_rgb_levels
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_segmentor import HypercolumnEncoderDecoder
@@ -104,8 +105,7 @@ class ColorizationPretrainer(
                 'parts': ['backbone'],
                 'head': None,
                 'channels': self.channels,
-                'photos': metainfo.get('photos'),
-                'photo_sources': metainfo.get('photo_sources'),
+                **photo_facts(metainfo),
             },
         )
 

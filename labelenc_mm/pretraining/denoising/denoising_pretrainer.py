@@ -37,6 +37,7 @@ from labelenc_mm.pretraining.inside_images import (
     inside_images,
     mean_inside,
 )
+from labelenc_mm.pretraining.photo_dataset import photo_facts
 from labelenc_mm.pretraining.pretrained_segmentor import pretrained_segmentor
 from labelenc_mm.segmentation.data.gray_images import to_rgb_levels
 
@@ -186,8 +187,7 @@ class DenoisingDecoderPretrainer(
                 'corruption': self.corruption.describe(),
                 'encoder': list(self.encoder),
                 'head': self._stage,
-                'photos': metainfo.get('photos'),
-                'photo_sources': metainfo.get('photo_sources'),
+                **photo_facts(metainfo),
             },
         )
 
