@@ -230,7 +230,7 @@ def runs_of(recipe):
         if run.stage.kind == 'train' and run.config_path().name.startswith('hypercolumn_'):
             config = Config.fromfile(run.config_path())
             config.merge_from_dict(_parse_options(run.option_strings()))
-            found[run.stage.name] = config
+            found[run.name.removesuffix('-seed=0')] = config
     return found
 
 
