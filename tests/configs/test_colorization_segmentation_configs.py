@@ -1,6 +1,7 @@
 """Segmentors that start from a colorization: what their configs say beside the paper, and two iterations."""
 
 import copy
+import json
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,9 @@ PAPER = sorted(n for n in names_of_the_paper(FOLDER) if n.startswith('hypercolum
 SMALL = sorted(
     f'voc12/{path.name}' for path in (ROOT / 'configs' / FOLDER / 'voc12').glob('hypercolumn_*.py')
 )
+SEARCH = 'hypercolumn_vgg16-fov_colorization_1xb10-search_voc12aug-gray-448x448.py'
+FOUND = SEARCH.replace('search', 'found')
+TABLES = [name for name in PAPER if name not in (SEARCH, FOUND)]
 NAMES = [*PAPER, *SMALL]
 CLASSIFIER = 'voc12/classify_vgg16-narrow_1xb16-70e_voc12-96x96.py'
 RECIPES = ('table2.yml', 'table3.yml', 'table5.yml', 'table6.yml')
@@ -95,6 +99,11 @@ def tiny(name):
                     step.crop_size = (SIDE, SIDE)
     config.train_dataloader.batch_size = 2
     config.train_cfg.update(max_iters=2, val_interval=2)
+    if name == FOUND:
+        schedule = shared_folder() / 'schedule of a segmentor.json'
+        schedule.write_text(json.dumps(dict(drops=[1], end=2, factor=0.1, scores={})))
+        config.train_cfg.pop('max_iters')
+        config.train_cfg.schedule = config.param_scheduler[0].schedule = str(schedule)
     config.default_hooks.logger.interval = 1
     config.default_hooks.checkpoint.interval = 2
     path = shared_folder() / 'configs' / FOLDER / name
@@ -121,7 +130,7 @@ def test_config_trains(name):
 
 
 def test_rows_of_the_tables_are_there():
-    stems = {tuple(Path(name).stem.split('_')[1:]) for name in PAPER}
+    stems = {tuple(Path(name).stem.split('_')[1:]) for name in TABLES}
     nets = [(net + fov,) for net in ('alexnet', 'vgg16', 'r152') for fov in ('', '-fov')]
     gray, color = '1xb10-40k voc12aug-gray-448x448', '1xb10-40k voc12aug-448x448'
     rows = [(*net, *start, *gray.split()) for net in nets for start in ((), ('colorization',))]
@@ -129,7 +138,7 @@ def test_rows_of_the_tables_are_there():
     assert stems == {*rows, ('vgg16-fov', 'colorization', *color.split())}
 
 
-@pytest.mark.parametrize('name', PAPER)
+@pytest.mark.parametrize('name', TABLES)
 def test_protocol_is_the_papers(name):
     """Sec. 4.1 and 5.1, and the released code where they are silent."""
     config = parsed(name)
@@ -171,6 +180,31 @@ def test_protocol_is_the_papers(name):
         assert ('_1xb8-3e_' in folder) == of_table_3
         kept = 'pretrained_segmentor.pth' if 'r152' in name else 'absorbed.pth'
         assert file == (kept if is_gray else 'absorbed_rgb.pth')
+
+
+def test_a_schedule_is_searched_on_images_that_are_held_out():
+    """Sec. 4.1: a tenth of either list, 1,464 and 9,118 images."""
+    search, found, protocol = parsed(SEARCH), parsed(FOUND), parsed(GRAY)
+    assert search.param_scheduler[0].type == 'ReduceOnPlateauLR'
+    assert search.default_hooks.schedule_search.type == 'ScheduleSearchHook'
+    assert search.default_hooks.checkpoint.interval == search.train_cfg.val_interval
+    parts = zip(
+        *(innermost(c.train_dataloader.dataset) for c in (search, found, protocol)),
+        innermost(search.val_dataloader.dataset),
+        (1464, 9118),
+        strict=True,
+    )
+    for learned, of_found, whole, held_out, number in parts:
+        assert of_found == whole
+        kept = round(0.9 * number)
+        assert learned.ann_file.endswith(f'/{kept}_seed0.txt')
+        assert held_out.ann_file.endswith(f'/heldout_{number - kept}_seed0.txt')
+        assert learned.data_prefix == held_out.data_prefix == whole.data_prefix
+        assert held_out.pipeline == protocol.test_dataloader.dataset.pipeline
+        assert learned.pipeline == whole.pipeline
+    for config in (search, found):
+        assert config.test_dataloader == protocol.test_dataloader
+        assert config.model == protocol.model
 
 
 @pytest.mark.parametrize('name', [n for n in PAPER if '-fov_1xb10' in n])
