@@ -1,4 +1,4 @@
 # The decoder was pretrained by DDeP (Figure 7).
 _base_ = './transunet-3x_4xb4-160k_ade20k-512x512.py'
 pretrained = 'work_dirs/ddep_transunet-3x_8xb64-100e_in21k-224x224/pretrained_segmentor.pth'
-custom_hooks = [dict(type='LoadPretrainedSegmentor', checkpoint=pretrained)]
+custom_hooks = [dict(type='LoadPretrainedSegmentor', checkpoint=pretrained, target='noise')]

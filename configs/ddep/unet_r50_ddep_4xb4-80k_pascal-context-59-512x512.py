@@ -1,4 +1,4 @@
 # The decoder was pretrained by DDeP (Table 7).
 _base_ = './unet_r50_4xb4-80k_pascal-context-59-512x512.py'
 pretrained = 'work_dirs/ddep_unet_r50_8xb64-100e_in21k-224x224/pretrained_segmentor.pth'
-custom_hooks = [dict(type='LoadPretrainedSegmentor', checkpoint=pretrained)]
+custom_hooks = [dict(type='LoadPretrainedSegmentor', checkpoint=pretrained, target='noise')]

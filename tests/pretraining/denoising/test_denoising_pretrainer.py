@@ -101,7 +101,8 @@ def test_one_batch_is_overfitted_where_upsampling_could_not(kind):
         maps = head(model.extract_feat(corrupted.noisy))
         return F.interpolate(maps, SIZE, mode='bilinear', align_corners=False)
 
-    assert overfit(model, 30, upsampled)[0] > floor - 0.01
+    loss, noise = overfit(model, 120, upsampled)
+    assert floor - 0.01 < loss < noise.square().mean()  # it has learned, and cannot more
 
 
 @pytest.mark.parametrize('kind', KINDS)

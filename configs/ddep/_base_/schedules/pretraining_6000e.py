@@ -1,4 +1,4 @@
-# 6000 epochs (Table 2), of the few thousand photos of Cityscapes.
+# 6000 epochs of the photos of Cityscapes (Table 2).
 _base_ = './pretraining_100e.py'
 param_scheduler = [
     dict(
