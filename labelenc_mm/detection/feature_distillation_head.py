@@ -6,7 +6,6 @@ schedule stay the same. Or it stands beside the function, as ``distillation`` of
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from labelenc_mm.detection.introspection import (
 )
 from labelenc_mm.engine.built_models import model_config
 from labelenc_mm.engine.schedule import Limit
-from labelenc_mm.networks import feature_distance
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 _REMEDY = 'Choose teacher and student that take one of them'
@@ -85,12 +83,11 @@ class FeatureDistillationHead(FeatureSupervisionHead):
         distance_by_epoch: bool = True,
         standardize: str = 'image',
     ) -> None:
-        if standardize not in ('image', 'channel'):
-            raise ValueError(f"standardize must be 'image' or 'channel', got {standardize!r}")
         if distance_end is None:
             distance_end = DISTANCE_END[distance_by_epoch]
-        super().__init__(distance_begin, distance_end, distance_by_epoch, loss_weight, init_from)
-        self.distance = partial(feature_distance, by_channel=standardize == 'channel')
+        super().__init__(
+            distance_begin, distance_end, distance_by_epoch, loss_weight, init_from, standardize
+        )
         model = teacher_model(teacher)
         check_preprocessing(data_preprocessor, model.get('data_preprocessor'))
         self.teacher = Teacher(model)

@@ -8,6 +8,7 @@ of pyramid level l.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mmdet.registry import MODELS
@@ -42,6 +43,11 @@ class FeatureSupervisionHead(FrozenPart):
         distance_by_epoch: Whether int limits count epochs (else iterations).
         loss_weight: Weight of the distance. With 0 neither targets nor distance are computed.
         init_from: File that the source of the targets is loaded from when training starts.
+        standardize: What is brought to mean 0 and variance 1 before both sides are compared: each 'image'
+            of a level, or each 'channel' over the images of the batch.
+
+    Raises:
+        ValueError: ``standardize`` is neither.
     """
 
     loaded_flag = 'encoder_is_loaded'
@@ -71,9 +77,16 @@ class FeatureSupervisionHead(FrozenPart):
         distance_by_epoch: bool = True,
         loss_weight: float = 1.0,
         init_from: str | None = None,
+        standardize: str = 'image',
     ) -> None:
+        if standardize not in ('image', 'channel'):
+            raise ValueError(
+                f"labelenc.standardize must be 'image' or 'channel', got {standardize!r}"
+            )
         super().__init__(init_from)
         self.loss_weight = loss_weight
+        if standardize == 'channel':
+            self.distance = partial(feature_distance, by_channel=True)
         self.distance_window = TrainingWindow(
             distance_begin, distance_end, distance_by_epoch, DISTANCE_OPTIONS
         )

@@ -80,6 +80,10 @@ class LabelEncodingHead(FeatureSupervisionHead):
         halved_levels: How many of the pyramid's finest levels are compared at half their resolution, the
             means of 2x2 cells of both sides, before the adapter: of a level of stride 4 it is the dearest
             part. Such a level then weighs a quarter, as much as its elements.
+        standardize: What is brought to mean 0 and variance 1 before both sides are compared: each 'image'
+            of a level (the released code), or each 'channel' over the images of the batch that are
+            compared, as in PKD (Cao et al., NeurIPS 2022), which leaves out what a channel has in common
+            everywhere.
         distillation: Options of :class:`.FeatureDistillationHead`, for a trained detector as a second
             supervision, with an adapter and a schedule of its own: ``loss_distillation``.
     """
@@ -137,6 +141,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
         pixel_convention: str = 'exclusive',
         shuffle_labels: bool = False,
         halved_levels: int = 0,
+        standardize: str = 'image',
         distillation: dict | None = None,
         **foreign: Any,
     ) -> None:
@@ -155,6 +160,7 @@ class LabelEncodingHead(FeatureSupervisionHead):
             distance_end,
             distance_by_epoch,
             loss_weight,
+            standardize=standardize,
         )
         self.shuffle_labels = shuffle_labels
         self.halved_levels = halved_levels
@@ -252,7 +258,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         Returns:
             Levels of shape (N, C, h_l, w_l), like the image features; without gradient in step 2.
         """
-        augment = self.training and self.learns  # step 1 only, as in the released code
+        # Where the encoder learns alone, as in the released code.
+        augment = self.training and self.learns and torch.is_grad_enabled()
         device = self.encoder.stem.weight.device
         object_maps = [self.draw(sample, size, augment, device) for sample in data_samples]
         with (

@@ -31,6 +31,7 @@ _OF_ONE_RUN: dict[str, tuple[Any, str]] = {
         ('label_loss_weight', 1.0),
         ('compare_all', False),
         ('detach_end', None),
+        ('label_end', None),
     )
 }
 _OF_STEP_1: dict[str, tuple[Any, str]] = {
@@ -178,6 +179,9 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         distance_by_epoch: Whether int limits count epochs (else iterations).
         detach_end: Until when the adapter alone learns from the distance, and the image features do not
             feel it; None for from the first on. A limit as those of the distance, after ``distance_begin``.
+        label_end: When the label branch ends, a limit likewise; None for never. From then on all is as in
+            step 2: encoder and pyramid rest, the head learns from images alone, and what is compared is
+            drawn at its full values and encoded without gradients.
         options: As in :class:`LabelEncodingHead`.
     """
 
@@ -196,6 +200,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         distance_end: Limit | None = None,
         distance_by_epoch: bool = True,
         detach_end: Limit | None = None,
+        label_end: Limit | None = None,
         **options: Any,
     ) -> None:
         if not 0 <= label_share <= 1:
@@ -209,16 +214,15 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.label_share = label_share
         self.share_weight = label_loss_weight
         self.compare_all = compare_all
+        begin, _, by_epoch = DISTANCE_OPTIONS
         self.detach_window = None
         if detach_end is not None:
-            window = self.distance_window
-            begin, _, by_epoch = DISTANCE_OPTIONS
+            names = (begin, 'labelenc.detach_end', by_epoch)
             self.detach_window = TrainingWindow(
-                window.begin,
-                detach_end,
-                distance_by_epoch,
-                (begin, 'labelenc.detach_end', by_epoch),
+                self.distance_window.begin, detach_end, distance_by_epoch, names
             )
+        names = ('the begin of the label branch', 'labelenc.label_end', by_epoch)
+        self.label_window = TrainingWindow(0, label_end, distance_by_epoch, names)
         self.batch_size = 0
         self.rarity = 1.0
         self.iteration: int | None = None
@@ -260,8 +264,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.label_loss_weight = self.share_weight * self.rarity
         count = int(share * (iteration + 1)) - int(share * iteration)
         order = torch.randperm(number, generator=own_generator(iteration, 0)).tolist()
-        learned = sorted(order[:count])
-        return learned, sorted(order[count:]) if self.compare_all else []
+        learned, others = sorted(order[:count]), sorted(order[count:]) if self.compare_all else []
+        return (learned, others) if self.label_window.is_active() else ([], learned + others)
 
     def draw_scales(self, count: int, device: torch.device | str) -> Tensor:
         """The factors of an image's objects, of an iteration's numbers, too."""

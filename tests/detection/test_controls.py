@@ -8,6 +8,7 @@ from training_runs import ENCODING, shared_step1
 
 from labelenc_mm.handover.artefact import load_tensors
 from labelenc_mm.handover.frozen_part import without_files
+from labelenc_mm.networks import feature_distance
 
 
 def test_a_random_encoder_is_frozen_and_needs_no_file():
@@ -45,6 +46,25 @@ def test_shuffled_labels_are_those_of_another_image(stage, monkeypatch):
     one = dict(inputs=batch['inputs'][:1], data_samples=batch['data_samples'][:1])
     with training_at(600), pytest.raises(ValueError, match='give larger batches'):
         detector(**one, mode='loss')
+
+
+def test_by_channel_what_is_the_same_everywhere_does_not_count():
+    head, plain = (
+        build('small', 'supervise', random_encoder=True, **options).labelenc
+        for options in (dict(standardize='channel'), {})
+    )
+    plain.load_state_dict(head.state_dict())
+    levels = [torch.randn(2, 16, size, size) for size in (8, 4)]
+    shifts = 5 * torch.randn(1, 16, 1, 1)
+    shifted = [level + shifts for level in levels]
+    losses = [h.loss(levels, t)['loss_labelenc'] for h in (head, plain) for t in (levels, shifted)]
+    torch.testing.assert_close(losses[0], losses[1])
+    assert abs(losses[2] - losses[3]) > 0.05
+    adapted = head.adapter(levels)
+    expected, _ = feature_distance(adapted, levels, by_channel=True)
+    torch.testing.assert_close(losses[0], expected)
+    with pytest.raises(ValueError, match=r"labelenc\.standardize must be .* got 'pixel'"):
+        build('small', 'supervise', standardize='pixel')
 
 
 def test_the_encoder_of_another_training(tmp_path):

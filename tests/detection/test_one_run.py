@@ -226,9 +226,38 @@ def test_until_detach_ends_the_distance_trains_the_adapter_alone():
         assert not has_gradient(detector.labelenc.encoder)
 
 
+@pytest.mark.parametrize('compare_all', [False, True])
+def test_after_the_end_of_the_label_branch_all_is_as_in_step_2(compare_all):
+    """The distance to what the encoder makes of unscaled labels, and nothing else is learned from them."""
+    options = dict(label_share=0.5, compare_all=compare_all, label_end=0.6)
+    detector = build('small', 'one-run', **options)
+    head = detector.labelenc
+    assert any(key.startswith('ae_') for key in losses_at(detector, 719))
+    batch = data(detector)
+    losses = losses_at(detector, 721, batch)
+    assert not any(key.startswith('ae_') for key in losses)
+    assert [part for part in PARTS if has_gradient(getattr(head, part))] == ['adapter']
+    step2 = build('small', 'supervise', init_head=False, init_neck=False)
+    step2.load_state_dict(detector.state_dict())
+    step2.labelenc.mark_learned()
+    with training_at(721):
+        learned, compared = head.share_images(2)
+    assert not learned and len(compared) == (2 if compare_all else 1)
+    chosen = dict(
+        inputs=batch['inputs'][compared],
+        data_samples=[batch['data_samples'][index] for index in compared],
+    )
+    expected = losses_at(step2, 721, chosen)
+    torch.testing.assert_close(losses['loss_labelenc'], expected['loss_labelenc'])
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
+        (
+            dict(label_end=13),
+            r'labelenc\.label_end=13 lies outside.*labelenc\.distance_by_epoch',
+        ),
         (
             dict(detach_end=0.1),
             r'labelenc\.distance_begin=0\.25 is not before labelenc\.detach_end=0\.1',
@@ -236,7 +265,7 @@ def test_until_detach_ends_the_distance_trains_the_adapter_alone():
         (dict(detach_end=13), r'labelenc\.detach_end=13 lies outside.*labelenc\.distance_by_epoch'),
     ],
 )
-def test_a_detached_phase_that_cannot_be_is_refused(options, message):
+def test_a_phase_that_cannot_be_is_refused(options, message):
     detector = build('small', 'one-run', label_share=1.0, **options)
     with training_at(900), pytest.raises(ValueError, match=message):
         batch = data(detector)
@@ -262,7 +291,16 @@ def test_what_learns():
         'FasterRCNN',
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ('FCOS', 'ATSS', 'MaskRCNN', 'RTMDet', 'DeformableDETR')
+            for name in (
+                'FCOS',
+                'ATSS',
+                'MaskRCNN',
+                'RTMDet',
+                'DeformableDETR',
+                'CascadeRCNN',
+                'TOOD',
+                'YOLOX',
+            )
         ),
     ],
 )
@@ -317,6 +355,7 @@ def test_a_share_is_one():
         ('one-run', dict(random_encoder=True)),
         ('autoencode', dict(encoder_from='file')),
         ('autoencode', dict(label_share=0.5)),
+        ('autoencode', dict(label_end=0.5)),
         ('supervise', dict(compare_all=True)),
     ],
 )
