@@ -20,5 +20,6 @@ param_scheduler = [dict(type='MultiStepLR', begin=0, end=800, by_epoch=False, mi
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=800),
+    visualization=dict(type='SegVisualizationHook'),
 )
 log_processor = dict(by_epoch=False)

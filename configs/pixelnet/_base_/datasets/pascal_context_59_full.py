@@ -10,6 +10,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
+    dict(type='CheckLabelMapSize'),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [

@@ -17,6 +17,7 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale_factor=0.5, keep_ratio=True),
     dict(type='LoadAnnotations'),
+    dict(type='CheckLabelMapSize'),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [

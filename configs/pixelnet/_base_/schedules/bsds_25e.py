@@ -23,12 +23,14 @@ param_scheduler = [dict(type='MultiStepLR', milestones=[15, 20], gamma=0.1)]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=25, val_interval=25)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+visualizer = dict(type='MapVisualizer')
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=5, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='SegVisualizationHook'),
     reseed=dict(type='ReseedHook'),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=5)
