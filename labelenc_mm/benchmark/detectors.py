@@ -86,15 +86,18 @@ class Detectors(Task):
         if not labelenc.learns_labels and labelenc.loss_weight == 0:
             return {}
         data = step.model.data_preprocessor(step.fresh_batch(), True)
-        size = data['inputs'].shape[-2:]
+        with step.as_in_training():  # in one run a share of the images
+            learned, others = labelenc.share_images(len(data['data_samples']))
+        inputs = data['inputs'][learned + others]
+        samples = [data['data_samples'][index] for index in learned + others]
 
         def draw() -> list[tuple[Tensor, Tensor]]:
-            samples, augment = data['data_samples'], labelenc.learns_labels
+            size, augment = inputs.shape[-2:], labelenc.learns_labels
             return [labelenc.draw(sample, size, augment, step.device) for sample in samples]
 
         def encode() -> object:
             with step.optim_wrapper.optim_context(step.model):
-                return labelenc.targets(data['inputs'], data['data_samples'])
+                return labelenc.targets(inputs, samples)
 
         map_bytes = sum(maps.nbytes for _, maps in draw())
         seconds = statistics.median(time_of(draw, step.device)[0] for _ in range(repeats))

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -46,13 +46,17 @@ class TrainStep:
         shared = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
         self.model.load_state_dict(shared, strict=False)
 
+    def as_in_training(self) -> AbstractContextManager[None]:
+        """Let the MessageHub say what a training says in this iteration."""
+        return _progress(self.progress)
+
     def fresh_batch(self) -> dict[str, list]:
         """A copy of the batch: preprocessor and heads change samples in place."""
         return copy.deepcopy(self.batch)
 
     def __call__(self, batch: dict[str, list]) -> dict[str, Tensor]:
         """Preprocessing, forward, backward and optimizer step; the losses."""
-        with _progress(self.progress):
+        with self.as_in_training():
             return self.model.train_step(batch, self.optim_wrapper)
 
     def persistent_bytes(self) -> int:

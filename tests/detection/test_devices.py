@@ -1,4 +1,4 @@
-"""Both steps, the validation of both branches and the export on the CPU and on a GPU, also under AMP."""
+"""Both steps, one run, the validation of both branches and the export on the CPU and on a GPU, also under AMP."""
 
 import json
 
@@ -8,7 +8,7 @@ from devices import DEVICES
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from training_configs import HOOKS, STEP1, STEP2, write_config
+from training_configs import HOOKS, ONE_RUN, STEP1, STEP2, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -64,12 +64,13 @@ def check_export(run, last):
     stock.load_state_dict(state, strict=True)
 
 
+@pytest.mark.parametrize('part', [STEP1, ONE_RUN], ids=['step 1', 'one run'])
 @pytest.mark.parametrize(('device', 'dtype'), PRECISIONS)
-def test_step_1_learns_and_hands_over(device, dtype, tmp_path):
-    run, first, last = train_step(STEP1, device, dtype, tmp_path)
+def test_an_encoding_is_learned_and_handed_over(device, dtype, part, tmp_path):
+    run, first, last = train_step(part, device, dtype, tmp_path)
     moved = differing(first, last)
-    for part in ('backbone', 'neck', 'bbox_head', 'labelenc.encoder', 'labelenc.adapter'):
-        assert any(key.startswith(f'{part}.') for key in moved), part
+    for name in ('backbone', 'neck', 'bbox_head', 'labelenc.encoder', 'labelenc.adapter'):
+        assert any(key.startswith(f'{name}.') for key in moved), name
     tensors, _ = load_tensors(run.work_dir / ENCODING)
     for part in ('encoder.', 'pyramid.'):
         assert differing(with_prefix(tensors, part), with_prefix(last, f'labelenc.{part}')) == []

@@ -122,8 +122,8 @@ def make_detector(stage):
     fcos.neck.update(in_channels=[8, 16, 32, 64], out_channels=32)
     fcos.bbox_head.update(num_classes=5, in_channels=32, feat_channels=32, stacked_convs=1)
     torch.manual_seed(3)
-    detector = build('FCOS', stage, model=fcos, encoder=SMALL_ENCODER)
-    return detector
+    share = dict(label_share=1.0) if stage == 'one-run' else {}
+    return build('FCOS', stage, model=fcos, encoder=SMALL_ENCODER, **share)
 
 
 def joint_batch():
@@ -138,10 +138,11 @@ def gradients(model, detector, chosen):
     """Gradients of the training loss on some images of the joint batch."""
     from detection_models import training_at
 
-    from labelenc_mm.detection import label_encoding_head
+    from labelenc_mm.detection import label_encoding_head, label_encoding_stages
 
     # The random factors of step 1 would be drawn in another order.
-    label_encoding_head.sample_object_scales = lambda count, device: torch.linspace(0.2, 1, count)
+    for module in (label_encoding_head, label_encoding_stages):
+        module.sample_object_scales = lambda count, **_: torch.linspace(0.2, 1, count)
     batch = {key: [values[i] for i in chosen] for key, values in joint_batch().items()}
     data = detector.data_preprocessor(batch, True)
     with training_at(600):
@@ -167,7 +168,7 @@ def main(stage, out):
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise', 'one-run'])
 def test_gradients_are_those_of_one_process_with_the_joint_batch(stage, tmp_path):
     """FCOS, whose losses are normalised by the objects of all ranks (reduce_mean of num_pos and of
     the centerness targets), so that every gradient can be compared, not only those of the distance.
