@@ -1,4 +1,4 @@
-"""Both steps, one run, the validation of both branches and the export on the CPU and on a GPU, also under AMP."""
+"""Both steps, one run, the validation of both branches and the export, on the CPU and a GPU, also in AMP."""
 
 import json
 
