@@ -111,6 +111,13 @@ def tiny_model(name):
     return config, model
 
 
+@pytest.mark.parametrize('name', NAMES)
+def test_predictions_can_be_looked_at(name):
+    config = parsed(name)
+    assert config.visualizer.type == 'MapVisualizer'
+    assert config.default_hooks.visualization.type == 'SegVisualizationHook'
+
+
 def test_initialisation_is_the_published_one():
     _, model = tiny_model(PAPER[0])
     for name, parameter in model.decode_head.named_parameters():

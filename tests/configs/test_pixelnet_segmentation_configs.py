@@ -42,6 +42,14 @@ def parsed(name):
     return Config.fromfile(labelenc_mm.config(f'{FOLDER}/{name}'))
 
 
+@pytest.mark.parametrize('part', ['train', 'val'])
+@pytest.mark.parametrize('name', PAPER)
+def test_label_maps_of_another_size_are_refused(name, part):
+    for dataset in innermost(parsed(name)[f'{part}_dataloader'].dataset):
+        steps = [step.type for step in dataset.pipeline]
+        assert steps[steps.index('LoadAnnotations') + 1] == 'CheckLabelMapSize'
+
+
 def shrunk(model):
     """The same layers, as narrow as they may be."""
     model = copy.deepcopy(model)
