@@ -28,6 +28,10 @@ class ColorizationMetric(BaseMetric):
     Of both, means over photos, each photo weighing the same: ``rmse`` and ``psnr`` (dB) of the expected
     color, and ``rmse_gray`` and ``psnr_gray`` of the photo without color, in gray levels from 0 to 255.
 
+    All of them are measured where points of the training are drawn, without the ``border`` of its sampler:
+    what a network says of pixels that it never learned from is no measure of what it has learned. Of a photo
+    that has hardly anything else all is measured.
+
     Args:
         collect_device: Where results of several processes meet, as of mmengine's metrics.
         prefix: Of the names in the log; 'color' by default.
@@ -41,11 +45,13 @@ class ColorizationMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Measure a batch of predictions."""
         for sample in data_samples:
-            clean = sample['clean']['data']
+            margin = sample.get('color_margin', 0)
+            gray, clean, colored = (
+                without_margin(sample[name]['data'], margin)
+                for name in ('gray', 'clean', 'colored')
+            )
             errors = [
-                measure(sample[name]['data'], clean)
-                for measure in (rmse, psnr)
-                for name in ('colored', 'gray')
+                measure(picture, clean) for measure in (rmse, psnr) for picture in (colored, gray)
             ]
             sums = {name: value.double().cpu() for name, value in sample['color_sums'].items()}
             self.results.append((errors, sums))
@@ -56,6 +62,12 @@ class ColorizationMetric(BaseMetric):
         sums = {name: torch.stack([s[name] for _, s in results]).sum(0) for name in results[0][1]}
         names = ('rmse', 'rmse_gray', 'psnr', 'psnr_gray')
         return {**color_means(sums), **dict(zip(names, errors, strict=True))}
+
+
+def without_margin(picture: Tensor, margin: int) -> Tensor:
+    """(C, h, w) -> (C, h - 2 margin, w - 2 margin)."""
+    height, width = picture.shape[-2:]
+    return picture[:, margin : height - margin, margin : width - margin]
 
 
 def color_means(sums: dict[str, Tensor]) -> dict[str, float]:

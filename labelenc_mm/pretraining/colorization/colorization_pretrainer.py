@@ -132,14 +132,18 @@ class ColorizationPretrainer(
 
         Returns:
             The samples with ``gray``, ``clean`` and ``colored``, each (3, h, w) RGB in gray levels from 0 to
-            255, and ``color_sums``, a dict of tensors from which :class:`ColorizationMetric` makes its means.
+            255; ``color_sums``, a dict of tensors from which :class:`ColorizationMetric` makes its means; and
+            in their metainfo ``color_margin``, the pixels along the border of a photo that are not measured,
+            for the sampler draws no points there either, so that nothing is learned of them.
         """
         levels = self._note_photos(inputs, data_samples)
         size = (inputs.shape[-2], inputs.shape[-1])
         scores = self.decode_head.forward(self.extract_feat(self._gray(levels)), size).float()
         targets = self.decode_head.targets
         maps = targets.read(data_samples)
-        points = self._grid(targets.is_known(maps))
+        margins = [self._margin(sample.metainfo['img_shape'][:2]) for sample in data_samples]
+        measured = targets.is_known(maps) & _within(data_samples, margins, maps)
+        points = self._grid(measured)
         at_points = scores.flatten(2)[..., points.cells[0]].unsqueeze(-1)
         truth = targets.at_points(maps, points)
         gray = levels.mean(1)
@@ -152,6 +156,7 @@ class ColorizationPretrainer(
                 sample.set_field(picture, name, dtype=PixelData)
             sums = targets.sums(*(each[index] for each in (at_points, *truth)))
             sample.set_field(sums, 'color_sums')
+            sample.set_metainfo({'color_margin': margins[index]})
         return data_samples
 
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
@@ -170,18 +175,33 @@ class ColorizationPretrainer(
             sample.set_field(PixelData(data=photo), field, dtype=PixelData)
         return levels
 
-    def _grid(self, known: Tensor) -> DrawnPoints:
-        """One pixel of each square of ``test_stride``, as far as they are of a photo."""
-        height, width = known.shape[-2:]
+    def _margin(self, size: tuple[int, int]) -> int:
+        """Pixels along the border of a photo where no points are drawn; 0 if hardly more is left."""
+        sampler = self.decode_head.point_sampler
+        border = sampler.border if sampler is not None else 0
+        return border if 2 * border + self.decode_head.test_stride <= min(size) else 0
+
+    def _grid(self, measured: Tensor) -> DrawnPoints:
+        """One pixel of each square of ``test_stride``, as far as they are measured."""
+        height, width = measured.shape[-2:]
         rows, columns = (
-            torch.arange(0, length, self.decode_head.test_stride, device=known.device)
+            torch.arange(0, length, self.decode_head.test_stride, device=measured.device)
             for length in (height, width)
         )
-        cells = (rows[:, None] * width + columns).flatten().expand(len(known), -1)
-        return DrawnPoints(cells, known.flatten(1).gather(1, cells))
+        cells = (rows[:, None] * width + columns).flatten().expand(len(measured), -1)
+        return DrawnPoints(cells, measured.flatten(1).gather(1, cells))
 
     def _gray(self, levels: Tensor) -> Tensor:
         return gray_input(levels, self.data_preprocessor, self.channels)
+
+
+def _within(data_samples: Sequence[SegDataSample], margins: Sequence[int], maps: Tensor) -> Tensor:
+    """(N, H, W) which pixels of (N, …, H, W) maps are inside of the margins of the photos."""
+    inside = maps.new_zeros(len(maps), *maps.shape[-2:], dtype=torch.bool)
+    for index, (sample, margin) in enumerate(zip(data_samples, margins, strict=True)):
+        height, width = sample.metainfo['img_shape'][:2]
+        inside[index, margin : height - margin, margin : width - margin] = True
+    return inside
 
 
 def _tell_affine(backbone: nn.Module) -> None:

@@ -8,6 +8,7 @@ from colorization_models import build_pretrainer, photo_batch
 from labelenc_mm.pretraining import ColorizationMetric, ColorizationVisualizationHook
 
 SIZES = (48, 40), (33, 64), (36, 32)
+MARGIN = 4  # the border of the sampler: multiples of 4 from there on are measured
 
 
 @pytest.fixture(params=['histograms', 'lab'])
@@ -26,13 +27,14 @@ def predicted(request):
 
 
 def plain_terms(model, image, sample):
-    """(weight, target, prediction) of every fourth pixel, one tuple a histogram."""
+    """(prediction, target, weight) of every fourth pixel that is not near the border."""
     targets = model.decode_head.targets
     size = image.shape[-2:]
     gray = image.mean(1, keepdim=True)  # equal means: as good as before normalisation
-    scores = model.decode_head(model.extract_feat(gray), size)[..., ::4, ::4].detach()
+    scores = model.decode_head(model.extract_feat(gray), size).detach()
     values, weight = targets.everywhere(sample.clean.data[None] / 255)
-    return scores[0], values[0, :, ::4, ::4], weight[0, :, ::4, ::4]
+    rows, columns = (slice(MARGIN, length - MARGIN, 4) for length in size)
+    return tuple(maps[0, :, rows, columns] for maps in (scores, values, weight))
 
 
 def test_error_and_best_constant_are_those_of_all_pixels_together(predicted):
@@ -69,14 +71,43 @@ def test_errors_of_pictures_are_means_over_photos(predicted):
     metric = ColorizationMetric()
     metric.process({}, [sample.to_dict() for _, sample in samples])
     found = metric.evaluate(len(samples))
+    inner = slice(MARGIN, -MARGIN)
     for key, field in (('', 'colored'), ('_gray', 'gray')):
+        differences = [s.get(field).data - s.clean.data for _, s in samples]
         errors = [
-            np.sqrt(np.mean((s.get(field).data - s.clean.data).double().numpy() ** 2))
-            for _, s in samples
+            np.sqrt(np.mean(each[:, inner, inner].double().numpy() ** 2)) for each in differences
         ]
         assert found[f'color/rmse{key}'] == pytest.approx(np.mean(errors))
         decibels = np.mean([20 * np.log10(255 / error) for error in errors])
         assert found[f'color/psnr{key}'] == pytest.approx(decibels)
+
+
+def test_what_lies_in_the_margin_of_a_photo_changes_nothing_and_padding_has_none():
+    metric = ColorizationMetric()
+    found = []
+    model = build_pretrainer().eval()
+    for level in (0, 200):
+        photo = photo_batch((40, 40))
+        for edge in (photo['inputs'][0][:, :3], photo['inputs'][0][:, :, -3:]):
+            edge[:] = edge.float().mean(0, keepdim=True).byte() // 2 + level // 4
+        batch = model.data_preprocessor(photo, False)
+        predicted = model.predict(**batch)
+        for sample in predicted:  # the network sees the margin, but that is not the point here
+            sample.colored.data = sample.clean.data + 1
+        metric.process({}, [each.to_dict() for each in predicted])
+        found.append(metric.evaluate(1))
+    assert found[0]['color/rmse'] == found[1]['color/rmse'] == pytest.approx(1)
+    assert found[0]['color/hue_kl_constant'] == pytest.approx(found[1]['color/hue_kl_constant'])
+
+
+def test_a_photo_with_hardly_more_than_a_margin_is_measured_as_a_whole():
+    model = build_pretrainer(
+        sampler=dict(type='UniformPointSampler', num_points=4, border=18)
+    ).eval()
+    batches = [model.data_preprocessor(photo_batch((side, 64)), False) for side in (39, 40)]
+    narrow, wide = (model.predict(**batch)[0] for batch in batches)
+    assert (narrow.color_margin, wide.color_margin) == (0, 18)
+    assert narrow.color_sums['weight'][1] > 10 * wide.color_sums['weight'][1] > 0
 
 
 def test_gray_photos_alone_have_no_hue_to_measure():
