@@ -61,6 +61,8 @@ class FeatureSupervisionHead(FrozenPart):
     """Images of a batch of one process, as far as somebody has said it."""
     label_loss_weight = 1.0
     """Weight of the head's losses on targets that it learns from."""
+    labels_train_head = True
+    """Whether these losses train the head, too, not only what the targets come from."""
     halved_levels = 0
     """How many of the finest levels are compared at half their resolution."""
     draws_its_own = False

@@ -29,6 +29,7 @@ _OF_ONE_RUN: dict[str, tuple[Any, str]] = {
     for name, silent in (
         ('label_share', None),
         ('label_loss_weight', 1.0),
+        ('labels_train_head', True),
         ('compare_all', False),
         ('detach_end', None),
         ('label_end', None),
@@ -172,6 +173,9 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             often). With 0 nothing of ours takes part: the training is that of the stock detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share.
+        labels_train_head: Whether the head learns from label features, too, as in the paper. With False they
+            train encoder and pyramid alone, to be read by a head that images have trained: what is left of
+            ours for the detector is the distance.
         compare_all: Whether the distance counts on all images, of which the others are encoded without
             gradients, not only on those that pass through the label branch.
         distance_begin: When the distance starts to count, by default after a quarter, as in step 1.
@@ -195,6 +199,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self,
         label_share: float = 0.25,
         label_loss_weight: float = 1.0,
+        labels_train_head: bool = True,
         compare_all: bool = False,
         distance_begin: Limit | None = None,
         distance_end: Limit | None = None,
@@ -213,6 +218,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         )
         self.label_share = label_share
         self.share_weight = label_loss_weight
+        self.labels_train_head = labels_train_head
         self.compare_all = compare_all
         begin, _, by_epoch = DISTANCE_OPTIONS
         self.detach_window = None

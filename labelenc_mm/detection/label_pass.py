@@ -51,6 +51,20 @@ def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
 
 
 @contextmanager
+def resting_head(detector: nn.Module) -> Iterator[None]:
+    """Keep the head out of the graph: a loss trains what the features come from, not the head."""
+    parameters = {p for child in head_children(detector).values() for p in child.parameters()}
+    learning = [p for p in parameters if p.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
 def kept_head_statistics(detector: nn.Module) -> Iterator[None]:
     """Keep what the head has gathered of images: no buffer of it changes.
 

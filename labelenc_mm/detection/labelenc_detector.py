@@ -25,6 +25,7 @@ from labelenc_mm.detection.label_pass import (
     kept_head_statistics,
     label_side,
     pick,
+    resting_head,
 )
 from labelenc_mm.engine.built_models import entry_of
 from labelenc_mm.engine.companions import ModelWithCompanions
@@ -153,7 +154,8 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         if learned:
             # Without images the statistics are the label features' own.
             statistics = kept_head_statistics(self) if head.joint else nullcontext()
-            with self._given(targets), statistics:
+            learning = nullcontext() if head.labels_train_head else resting_head(self)
+            with self._given(targets), statistics, learning:
                 label_losses = super().loss(pick(batch_inputs, learned), label_samples)
             losses.update(label_side(label_losses, head.label_loss_weight))
         if is_active and (learned or others):

@@ -308,19 +308,52 @@ def test_switched_off_it_is_the_stock_detector_bit_by_bit(name, labelenc):
     """Losses and weights of three iterations, from the same seed on."""
     if 'stage' in labelenc:
         labelenc = dict(labelenc, loss_weight=0, init_head=False, init_neck=False)
-    runs = []
-    for form in (None, {'stage': 'one-run', **labelenc}):
-        model = stock_model_config(name)
-        if form is not None:
-            model.update(type=f'LabelEnc{model.type}', labelenc=form)
-        torch.manual_seed(0)
-        detector = build_model(model, MODELS, 'mmdet')
-        detector.init_weights()
-        runs.append((three_iterations(detector, 'mask' in name.lower()), detector.state_dict()))
-    (expected, stock), (losses, ours) = runs
+    expected, stock = trained(name, None)
+    losses, ours = trained(name, {'stage': 'one-run', **labelenc})
     assert losses == expected
     assert set(stock) == {key for key in ours if not key.startswith('labelenc.')}
     assert all(torch.equal(value, ours[key]) for key, value in stock.items())
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['RetinaNet', *(pytest.param(n, marks=pytest.mark.slow) for n in ('FCOS', 'ATSS', 'RTMDet'))],
+)
+def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
+    """Without the distance the detector is the stock one bit by bit, beside a label branch that learns."""
+    expected, stock = trained(name, None)
+    form = dict(stage='one-run', label_share=1.0, loss_weight=0, labels_train_head=False)
+    losses, ours = trained(name, form)
+    assert all(torch.equal(value, ours[key]) for key, value in stock.items())
+    for iteration, of_stock in zip(losses, expected, strict=True):
+        assert {key: iteration[key] for key in of_stock if key != 'loss'} == {
+            key: value for key, value in of_stock.items() if key != 'loss'
+        }
+        assert all(f'ae_{key}' in iteration for key in of_stock if key != 'loss')
+    _, untrained = trained(name, form, learns=False)
+    moved = [key for key in differing(ours, untrained) if key.startswith('labelenc.')]
+    assert {key.split('.')[1] for key in moved} == {'encoder', 'pyramid'}
+
+
+def test_a_head_at_rest_learns_from_images_as_before():
+    detector = build('small', 'one-run', label_share=1.0, labels_train_head=False)
+    frozen = next(detector.bbox_head.parameters()).requires_grad_(False)
+    losses_at(detector)
+    learning = [p for p in detector.bbox_head.parameters() if p.requires_grad]
+    assert learning and all(p.grad is not None for p in learning)
+    assert not frozen.requires_grad and frozen.grad is None
+
+
+def trained(name, labelenc, learns=True):
+    """Losses and weights of a detector, stock or label-encoded, after three iterations, or before."""
+    model = stock_model_config(name)
+    if labelenc is not None:
+        model.update(type=f'LabelEnc{model.type}', labelenc=labelenc)
+    torch.manual_seed(0)
+    detector = build_model(model, MODELS, 'mmdet')
+    detector.init_weights()
+    losses = three_iterations(detector, 'mask' in name.lower()) if learns else []
+    return losses, detector.state_dict()
 
 
 def three_iterations(detector, with_mask):
@@ -357,6 +390,7 @@ def test_a_share_is_one():
         ('autoencode', dict(label_share=0.5)),
         ('autoencode', dict(label_end=0.5)),
         ('supervise', dict(compare_all=True)),
+        ('autoencode', dict(labels_train_head=False)),
     ],
 )
 def test_options_of_other_stages_are_refused(stage, option):
