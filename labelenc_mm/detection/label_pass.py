@@ -53,8 +53,11 @@ def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
 @contextmanager
 def resting_head(detector: nn.Module) -> Iterator[None]:
     """Keep the head out of the graph: a loss trains what the features come from, not the head."""
-    parameters = {p for child in head_children(detector).values() for p in child.parameters()}
-    learning = [p for p in parameters if p.requires_grad]
+    learning = [
+        parameter
+        for name, parameter in detector.named_parameters()
+        if parameter.requires_grad and not name.startswith('labelenc.')
+    ]
     for parameter in learning:
         parameter.requires_grad_(False)
     try:

@@ -335,6 +335,33 @@ def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
     assert {key.split('.')[1] for key in moved} == {'encoder', 'pyramid'}
 
 
+@pytest.mark.parametrize(
+    'name',
+    [
+        'FasterRCNN',
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ('MaskRCNN', 'DeformableDETR')),
+    ],
+)
+def test_losses_of_labels_do_not_reach_a_head_at_rest(name):
+    model = stock_model_config(name)
+    form = dict(stage='one-run', label_share=1.0, labels_train_head=False)
+    model.update(type=f'LabelEnc{model.type}', labelenc=form)
+    detector = build_model(model, MODELS, 'mmdet').train()
+    detector.init_weights()
+    batch = demo_mm_inputs(
+        2, [[3, 96, 96]] * 2, num_items=[2, 1], num_classes=8, with_mask='mask' in name.lower()
+    )
+    with training_at(600):
+        losses = detector(**detector.data_preprocessor(batch, True), mode='loss')
+    sum_losses({k: v for k, v in losses.items() if k.startswith('ae_')}).backward()
+    reached = {
+        key.rsplit('.', 2)[0] for key, p in detector.named_parameters() if p.grad is not None
+    }
+    assert reached and all(
+        key.startswith(('labelenc.encoder', 'labelenc.pyramid')) for key in reached
+    )
+
+
 def test_a_head_at_rest_learns_from_images_as_before():
     detector = build('small', 'one-run', label_share=1.0, labels_train_head=False)
     frozen = next(detector.bbox_head.parameters()).requires_grad_(False)
