@@ -173,8 +173,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             often). With 0 nothing of ours takes part: the training is that of the stock detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share.
-        labels_train_head: Whether the head learns from label features, too, as in the paper. With False they
-            train encoder and pyramid alone, to be read by a head that images have trained: what is left of
+        labels_train_head: Whether the head learns from label features, too, as in step 1. By default they
+            train encoder and pyramid alone, to be read by a head that learns from images: what is left of
             ours for the detector is the distance.
         compare_all: Whether the distance counts on all images, of which the others are encoded without
             gradients, not only on those that pass through the label branch.
@@ -199,7 +199,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self,
         label_share: float = 0.25,
         label_loss_weight: float = 1.0,
-        labels_train_head: bool = True,
+        labels_train_head: bool = False,
         compare_all: bool = False,
         distance_begin: Limit | None = None,
         distance_end: Limit | None = None,

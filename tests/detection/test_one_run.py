@@ -95,7 +95,7 @@ def scales(monkeypatch):
 def test_all_images_and_no_end_are_step_1(scales):
     torch.manual_seed(0)
     step1 = build('small', 'autoencode')
-    one_run = build('small', 'one-run', label_share=1.0)
+    one_run = build('small', 'one-run', label_share=1.0, labels_train_head=True)
     one_run.load_state_dict(step1.state_dict())
     batch = data(step1)
     expected, got = (
@@ -322,7 +322,7 @@ def test_switched_off_it_is_the_stock_detector_bit_by_bit(name, labelenc):
 def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
     """Without the distance the detector is the stock one bit by bit, beside a label branch that learns."""
     expected, stock = trained(name, None)
-    form = dict(stage='one-run', label_share=1.0, loss_weight=0, labels_train_head=False)
+    form = dict(stage='one-run', label_share=1.0, loss_weight=0)
     losses, ours = trained(name, form)
     assert all(torch.equal(value, ours[key]) for key, value in stock.items())
     for iteration, of_stock in zip(losses, expected, strict=True):
@@ -344,7 +344,7 @@ def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
 )
 def test_losses_of_labels_do_not_reach_a_head_at_rest(name):
     model = stock_model_config(name)
-    form = dict(stage='one-run', label_share=1.0, labels_train_head=False)
+    form = dict(stage='one-run', label_share=1.0)
     model.update(type=f'LabelEnc{model.type}', labelenc=form)
     detector = build_model(model, MODELS, 'mmdet').train()
     detector.init_weights()
@@ -363,7 +363,7 @@ def test_losses_of_labels_do_not_reach_a_head_at_rest(name):
 
 
 def test_a_head_at_rest_learns_from_images_as_before():
-    detector = build('small', 'one-run', label_share=1.0, labels_train_head=False)
+    detector = build('small', 'one-run', label_share=1.0)
     frozen = next(detector.bbox_head.parameters()).requires_grad_(False)
     losses_at(detector)
     learning = [p for p in detector.bbox_head.parameters() if p.requires_grad]
