@@ -54,13 +54,13 @@ class FeatureSupervisionHead(FrozenPart):
     draws_labels = False
     """Whether the targets are made of object maps, so that they can be looked at and reconstructed."""
     learns_labels = False
-    """Whether the detector's head also learns from the targets."""
+    """Whether targets pass the detector's head, for what they come from to learn."""
     joint = True
     """Whether the detector learns from images."""
     batch_size = 0
     """Images of a batch of one process, as far as somebody has said it."""
     label_loss_weight = 1.0
-    """Weight of the head's losses on targets that it learns from."""
+    """Weight of the head's losses on targets that pass it."""
     labels_train_head = True
     """Whether these losses train the head, too, not only what the targets come from."""
     halved_levels = 0
@@ -132,8 +132,8 @@ class FeatureSupervisionHead(FrozenPart):
             number: Images of the batch.
 
         Returns:
-            Indices of those whose targets the head also learns from, and of others that are only compared
-            while the distance counts. Every process draws the same numbers of them.
+            Indices of those whose targets also pass the head, and of others that are only compared while
+             the distance counts. Every process draws the same numbers of them.
         """
         everything = list(range(number))
         return (everything, []) if self.learns_labels else ([], everything)

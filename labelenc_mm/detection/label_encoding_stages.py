@@ -29,7 +29,7 @@ _OF_ONE_RUN: dict[str, tuple[Any, str]] = {
     for name, silent in (
         ('label_share', None),
         ('label_loss_weight', 1.0),
-        ('labels_train_head', True),
+        ('labels_train_head', None),
         ('compare_all', False),
         ('detach_end', None),
         ('label_end', None),
@@ -164,7 +164,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
 
     Of every batch some images, drawn anew, pass through the label branch, too: encoder, pyramid and the
     detector's head on label features. What the paper trains in two steps (sec. 3.2 and 3.3) costs the more
-    the larger their share is. Step 1 is the case of all images and a distance without end.
+    the larger their share is. Step 1 is the case of all images, a head that learns from label features,
+    and a distance without end.
 
     Args:
         label_share: Share of the images of a batch that pass through the label branch. Where that is less
@@ -172,7 +173,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             (which optimizers that adapt to the size of gradients undo: the label branch then learns less
             often). With 0 nothing of ours takes part: the training is that of the stock detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
-            images and do not depend on the share.
+            images and do not depend on the share. Where they train encoder and pyramid alone, an optimizer
+            that adapts to the size of gradients undoes it.
         labels_train_head: Whether the head learns from label features, too, as in step 1. By default they
             train encoder and pyramid alone, to be read by a head that learns from images: what is left of
             ours for the detector is the distance.
@@ -184,8 +186,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         detach_end: Until when the adapter alone learns from the distance, and the image features do not
             feel it; None for from the first on. A limit as those of the distance, after ``distance_begin``.
         label_end: When the label branch ends, a limit likewise; None for never. From then on all is as in
-            step 2: encoder and pyramid rest, the head learns from images alone, and what is compared is
-            drawn at its full values and encoded without gradients.
+            step 2: encoder and pyramid rest, no label features pass the head, and what is compared is drawn
+            at its full values and encoded without gradients.
         options: As in :class:`LabelEncodingHead`.
     """
 
@@ -210,6 +212,12 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     ) -> None:
         if not 0 <= label_share <= 1:
             raise ValueError(f'labelenc.label_share={label_share} is no share: give 0 to 1')
+        if label_share and not (options.get('loss_weight', 1) or labels_train_head):
+            raise ValueError(
+                'labelenc.loss_weight=0 leaves nothing of the label branch for the detector, whose head '
+                'learns from images alone: set labelenc.label_share=0, which switches it off, or '
+                'labelenc.labels_train_head=True'
+            )
         super().__init__(
             distance_begin=0.25 if distance_begin is None else distance_begin,
             distance_end=DISTANCE_END[distance_by_epoch] if distance_end is None else distance_end,

@@ -52,7 +52,7 @@ def copy_samples(data_samples: Sequence[DetDataSample]) -> list[DetDataSample]:
 
 @contextmanager
 def resting_head(detector: nn.Module) -> Iterator[None]:
-    """Keep the head out of the graph: a loss trains what the features come from, not the head."""
+    """Keep the detector out of the graph: a loss trains what the features come from, not what they pass."""
     learning = [
         parameter
         for name, parameter in detector.named_parameters()

@@ -100,6 +100,12 @@ def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:
     )
 
 
+_AT_REST = (
+    'in one run the head is at rest while label features pass it, and the second run of it would learn from '
+    'them'
+)
+
+
 def check_activation_checkpointing(
     detector: LabelEncMixin, names: Sequence[str] | str | None
 ) -> None:
@@ -107,8 +113,8 @@ def check_activation_checkpointing(
 
     mmengine's activation checkpointing passes gradients through tensors alone that need one: not
     through images nor lists of features, which are what backbone, neck and dense heads take.
-    While label features pass the head in step 1, its normalisation is in evaluation mode. The second run,
-    in the backward pass, would find it in training mode.
+    While label features pass the head, its normalisation is in evaluation mode, and in one run its parameters
+    are at rest. The second run, in the backward pass, would find neither so.
 
     Args:
         detector: The detector.
@@ -129,12 +135,24 @@ def check_activation_checkpointing(
     if not (detector.labelenc.learns_labels and detector.labelenc.joint):
         return
     in_head = {m for child in head_children(detector).values() for m in child.modules()}
+    rests = not detector.labelenc.labels_train_head
+    for module in in_head:
+        if rests and getattr(module, 'with_cp', False):
+            raise ValueError(
+                f'with_cp=True of a {type(module).__name__} in the head: {_AT_REST}. Leave it out, or set '
+                'labelenc.labels_train_head=True'
+            )
     for name in names:
         for module in detector.get_submodule(name).modules():
+            if rests and module in in_head:
+                raise ValueError(
+                    f'activation_checkpointing={name!r}: {_AT_REST}. Name modules outside of the head, or '
+                    'set labelenc.labels_train_head=True'
+                )
             if module in in_head and isinstance(getattr(module, 'running_mean', None), Tensor):
                 raise ValueError(
                     f'activation_checkpointing={name!r}: the head passes label features with its '
-                    'normalisation in evaluation mode in step 1, and would run again without. Name '
+                    'normalisation in evaluation mode, and would run again without. Name '
                     'modules outside of the head, or give it a normalisation without running '
                     'statistics (GN)'
                 )

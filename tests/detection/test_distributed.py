@@ -1,7 +1,9 @@
 """Two processes on CPU: the gradients of one process, equal ranks, and no hang when one is special."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -140,12 +142,16 @@ def gradients(model, detector, chosen):
 
     from labelenc_mm.detection import label_encoding_head, label_encoding_stages
 
-    # The random factors of step 1 would be drawn in another order.
-    for module in (label_encoding_head, label_encoding_stages):
-        module.sample_object_scales = lambda count, **_: torch.linspace(0.2, 1, count)
     batch = {key: [values[i] for i in chosen] for key, values in joint_batch().items()}
     data = detector.data_preprocessor(batch, True)
-    with training_at(600):
+    with ExitStack() as stack:
+        # The random factors of step 1 would be drawn in another order.
+        for module in (label_encoding_head, label_encoding_stages):
+            same = patch.object(
+                module, 'sample_object_scales', lambda count, **_: torch.linspace(0.2, 1, count)
+            )
+            stack.enter_context(same)
+        stack.enter_context(training_at(600))
         losses = model(**data, mode='loss')
         loss, log_vars = detector.parse_losses(losses)
     loss.backward()

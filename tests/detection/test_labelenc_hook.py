@@ -55,6 +55,19 @@ def test_checkpointing_of_activations_outside_of_running_statistics(norm, stage,
     start(faster_rcnn(norm, stage), activation_checkpointing=names)
 
 
+def test_a_head_at_rest_is_not_run_twice():
+    """The second run is after the pass of label features, when the head learns again."""
+    with pytest.raises(ValueError, match=r"'roi_head.bbox_head': in one run the head is at rest"):
+        start(faster_rcnn(GN, 'one-run'), activation_checkpointing=['roi_head.bbox_head'])
+    detector = faster_rcnn(GN, 'one-run')
+    detector.roi_head.bbox_head.with_cp = True
+    with pytest.raises(ValueError, match=r'with_cp=True of a Shared4Conv1FCBBoxHead in the head'):
+        start(detector)
+    start(faster_rcnn(GN, 'one-run'), activation_checkpointing=['backbone.layer2'])
+    detector.labelenc.labels_train_head = True
+    start(detector, activation_checkpointing=['roi_head.bbox_head'])
+
+
 @pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
 @pytest.mark.parametrize('name', ['backbone', 'neck', 'bbox_head'])
 def test_parts_that_would_not_be_trained_are_not_run_twice(name, stage):

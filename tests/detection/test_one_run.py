@@ -117,7 +117,7 @@ def reseeded(*detectors):
 
 
 def test_label_losses_are_those_of_the_drawn_images_alone(scales):
-    detector = build('small', 'one-run', label_share=0.5, loss_weight=0)
+    detector = build('small', 'one-run', label_share=0.5, loss_weight=0, labels_train_head=True)
     batch = data(detector)
     with training_at(601):
         ((index,), _) = next(reseeded(detector)).labelenc.share_images(2)
@@ -322,7 +322,7 @@ def test_switched_off_it_is_the_stock_detector_bit_by_bit(name, labelenc):
 def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
     """Without the distance the detector is the stock one bit by bit, beside a label branch that learns."""
     expected, stock = trained(name, None)
-    form = dict(stage='one-run', label_share=1.0, loss_weight=0)
+    form = dict(stage='one-run', label_share=1.0, distance_begin=0.9)
     losses, ours = trained(name, form)
     assert all(torch.equal(value, ours[key]) for key, value in stock.items())
     for iteration, of_stock in zip(losses, expected, strict=True):
@@ -402,6 +402,12 @@ def three_iterations(detector, with_mask):
     return losses
 
 
+def test_a_label_branch_that_nothing_comes_of_is_refused():
+    with pytest.raises(ValueError, match=r'loss_weight=0 leaves nothing .*label_share=0'):
+        build('small', 'one-run', loss_weight=0)
+    build('small', 'one-run', loss_weight=0, label_share=0)
+
+
 def test_a_share_is_one():
     with pytest.raises(ValueError, match=r'label_share=1\.5 is no share'):
         build('small', 'one-run', label_share=1.5)
@@ -418,6 +424,7 @@ def test_a_share_is_one():
         ('autoencode', dict(label_end=0.5)),
         ('supervise', dict(compare_all=True)),
         ('autoencode', dict(labels_train_head=False)),
+        ('supervise', dict(labels_train_head=True)),
     ],
 )
 def test_options_of_other_stages_are_refused(stage, option):

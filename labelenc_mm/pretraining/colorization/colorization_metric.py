@@ -29,8 +29,8 @@ class ColorizationMetric(BaseMetric):
     color, and ``rmse_gray`` and ``psnr_gray`` of the photo without color, in gray levels from 0 to 255.
 
     All of them are measured where points of the training are drawn, without the ``border`` of its sampler:
-    what a network says of pixels that it never learned from is no measure of what it has learned. Of a photo
-    that has hardly anything else all is measured.
+    what a network says of pixels that it never learned from is no measure of what it has learned. A photo
+    of which that leaves less than a third of the shorter side is measured as a whole.
 
     Args:
         collect_device: Where results of several processes meet, as of mmengine's metrics.
@@ -45,7 +45,7 @@ class ColorizationMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Measure a batch of predictions."""
         for sample in data_samples:
-            margin = sample.get('color_margin', 0)
+            margin = sample['color_margin']
             gray, clean, colored = (
                 without_margin(sample[name]['data'], margin)
                 for name in ('gray', 'clean', 'colored')

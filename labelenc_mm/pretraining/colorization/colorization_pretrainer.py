@@ -176,10 +176,10 @@ class ColorizationPretrainer(
         return levels
 
     def _margin(self, size: tuple[int, int]) -> int:
-        """Pixels along the border of a photo where no points are drawn; 0 if hardly more is left."""
+        """Pixels along the border of a photo without points; 0 if they leave less than a third of it."""
         sampler = self.decode_head.point_sampler
-        border = sampler.border if sampler is not None else 0
-        return border if 2 * border + self.decode_head.test_stride <= min(size) else 0
+        border = max(sampler.border, 0) if sampler is not None else 0
+        return border if 3 * border <= min(size) else 0
 
     def _grid(self, measured: Tensor) -> DrawnPoints:
         """One pixel of each square of ``test_stride``, as far as they are measured."""
