@@ -133,7 +133,7 @@ class FeatureSupervisionHead(FrozenPart):
 
         Returns:
             Indices of those whose targets also pass the head, and of others that are only compared while
-             the distance counts. Every process draws the same numbers of them.
+            the distance counts. Every process draws the same numbers of them.
         """
         everything = list(range(number))
         return (everything, []) if self.learns_labels else ([], everything)

@@ -100,12 +100,6 @@ def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:
     )
 
 
-_AT_REST = (
-    'in one run the head is at rest while label features pass it, and the second run of it would learn from '
-    'them'
-)
-
-
 def check_activation_checkpointing(
     detector: LabelEncMixin, names: Sequence[str] | str | None
 ) -> None:
@@ -135,20 +129,24 @@ def check_activation_checkpointing(
     if not (detector.labelenc.learns_labels and detector.labelenc.joint):
         return
     in_head = {m for child in head_children(detector).values() for m in child.modules()}
-    rests = not detector.labelenc.labels_train_head
-    for module in in_head:
-        if rests and getattr(module, 'with_cp', False):
+    if not detector.labelenc.labels_train_head:
+        twice = [
+            f'with_cp=True of a {type(module).__name__} in the head'
+            for module in in_head
+            if getattr(module, 'with_cp', False)
+        ] + [
+            f'activation_checkpointing={name!r}'
+            for name in names
+            if not in_head.isdisjoint(detector.get_submodule(name).modules())
+        ]
+        if twice:
             raise ValueError(
-                f'with_cp=True of a {type(module).__name__} in the head: {_AT_REST}. Leave it out, or set '
+                f'{twice[0]}: in one run the head is at rest while label features pass it, and its second '
+                'run would learn from them. Run no part of the head twice, or set '
                 'labelenc.labels_train_head=True'
             )
     for name in names:
         for module in detector.get_submodule(name).modules():
-            if rests and module in in_head:
-                raise ValueError(
-                    f'activation_checkpointing={name!r}: {_AT_REST}. Name modules outside of the head, or '
-                    'set labelenc.labels_train_head=True'
-                )
             if module in in_head and isinstance(getattr(module, 'running_mean', None), Tensor):
                 raise ValueError(
                     f'activation_checkpointing={name!r}: the head passes label features with its '

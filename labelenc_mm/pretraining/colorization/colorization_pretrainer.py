@@ -16,7 +16,7 @@ from labelenc_mm.engine.companions import ModelWithCompanions
 from labelenc_mm.engine.finite_losses import StopIfNotFiniteMixin
 from labelenc_mm.handover.declaration import HandsOver, Leaves
 from labelenc_mm.networks.blank_image import image_channels
-from labelenc_mm.networks.point_drawing import DrawnPoints
+from labelenc_mm.networks.point_drawing import DrawnPoints, without_border
 from labelenc_mm.pretraining.colorization.color_heads import ColorHead
 from labelenc_mm.pretraining.colorization.color_targets import OUTSIDE
 from labelenc_mm.pretraining.inside_images import inside_images
@@ -142,7 +142,7 @@ class ColorizationPretrainer(
         targets = self.decode_head.targets
         maps = targets.read(data_samples)
         margins = [self._margin(sample.metainfo['img_shape'][:2]) for sample in data_samples]
-        measured = targets.is_known(maps) & _within(data_samples, margins, maps)
+        measured = _without_margins(targets.is_known(maps), data_samples, margins)
         points = self._grid(measured)
         at_points = scores.flatten(2)[..., points.cells[0]].unsqueeze(-1)
         truth = targets.at_points(maps, points)
@@ -195,13 +195,15 @@ class ColorizationPretrainer(
         return gray_input(levels, self.data_preprocessor, self.channels)
 
 
-def _within(data_samples: Sequence[SegDataSample], margins: Sequence[int], maps: Tensor) -> Tensor:
-    """(N, H, W) which pixels of (N, …, H, W) maps are inside of the margins of the photos."""
-    inside = maps.new_zeros(len(maps), *maps.shape[-2:], dtype=torch.bool)
-    for index, (sample, margin) in enumerate(zip(data_samples, margins, strict=True)):
+def _without_margins(
+    known: Tensor, data_samples: Sequence[SegDataSample], margins: Sequence[int]
+) -> Tensor:
+    """The (N, H, W) known pixels, in place, without those in the margins of their photos."""
+    for photo, sample, margin in zip(known, data_samples, margins, strict=True):
         height, width = sample.metainfo['img_shape'][:2]
-        inside[index, margin : height - margin, margin : width - margin] = True
-    return inside
+        inside = photo[None, :height, :width]
+        inside.copy_(without_border(inside, margin))
+    return known
 
 
 def _tell_affine(backbone: nn.Module) -> None:
