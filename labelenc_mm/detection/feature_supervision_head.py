@@ -8,9 +8,11 @@ of pyramid level l.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
+import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import Tensor
@@ -137,6 +139,14 @@ class FeatureSupervisionHead(FrozenPart):
         """
         everything = list(range(number))
         return (everything, []) if self.learns_labels else ([], everything)
+
+    def numbers_of_label_pass(self, device: torch.device) -> AbstractContextManager:
+        """Where targets pass the head: whose random numbers its samplers draw, here the detector's.
+
+        Args:
+            device: Of the images.
+        """
+        return nullcontext()
 
     def complete(self, channels: int, adapter: dict | None) -> None:
         """End of the constructor: build the adapter, freeze what does not learn.

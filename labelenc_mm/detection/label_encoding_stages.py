@@ -1,6 +1,7 @@
 """The stages of the label encoding head: the steps of LabelEnc (ECCV 2020, sec. 3), and both in one run."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END, DISTANCE_OPTIONS
 from labelenc_mm.detection.label_encoding import load_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
-from labelenc_mm.engine.own_random_numbers import own_generator
+from labelenc_mm.engine.own_random_numbers import own_generator, own_random_numbers, own_seed
 from labelenc_mm.engine.schedule import Limit, TrainingWindow, training_progress
 from labelenc_mm.labels import sample_object_scales
 
@@ -288,6 +289,13 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.drawings += 1
         generator = own_generator(self.iteration, self.drawings)
         return sample_object_scales(count, generator=generator).to(device)
+
+    def numbers_of_label_pass(self, device: torch.device) -> AbstractContextManager:
+        """An iteration's own, so that the samplers of images draw as they do without us."""
+        assert self.iteration is not None
+        self.drawings += 1
+        gpus = [device.index] if device.type == 'cuda' else []
+        return own_random_numbers(gpus=gpus, seed=own_seed(self.iteration, self.drawings))
 
     def loss(
         self, image_features: Sequence[Tensor], targets: Sequence[Tensor]

@@ -155,7 +155,8 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
             # Without images the statistics are the label features' own.
             statistics = kept_head_statistics(self) if head.joint else nullcontext()
             learning = nullcontext() if head.labels_train_head else resting_head(self)
-            with self._given(targets), statistics, learning:
+            numbers = head.numbers_of_label_pass(batch_inputs.device)
+            with self._given(targets), statistics, learning, numbers:
                 label_losses = super().loss(pick(batch_inputs, learned), label_samples)
             losses.update(label_side(label_losses, head.label_loss_weight))
         if is_active and (learned or others):

@@ -317,7 +317,14 @@ def test_switched_off_it_is_the_stock_detector_bit_by_bit(name, labelenc):
 
 @pytest.mark.parametrize(
     'name',
-    ['RetinaNet', *(pytest.param(n, marks=pytest.mark.slow) for n in ('FCOS', 'ATSS', 'RTMDet'))],
+    [
+        'RetinaNet',
+        'FasterRCNN',
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ('FCOS', 'ATSS', 'RTMDet', 'MaskRCNN', 'DeformableDETR')
+        ),
+    ],
 )
 def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
     """Without the distance the detector is the stock one bit by bit, beside a label branch that learns."""
