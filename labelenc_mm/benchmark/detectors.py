@@ -63,14 +63,14 @@ class Detectors(Task):
             )
         return make_batch(workload, count_classes(model), predicts_masks(model))
 
-    def is_active(self, model: Any) -> bool:
-        """Whether the distance is active, or has no place in the whole training."""
+    def count_active(self, model: Any) -> int:
+        """As the subtree counts, where the distance has a place in the training."""
         labelenc: Any = getattr(model, 'labelenc', None)
         if labelenc is None or not labelenc.joint or labelenc.loss_weight == 0:
-            return True
+            return 1
         if getattr(labelenc, 'label_share', 1.0) == 0:
-            return True
-        return labelenc.is_distance_active()
+            return 1
+        return labelenc.count_active()
 
     def further_costs(self, step: Any, repeats: int = 5) -> dict[str, float]:
         """What the object maps of a batch cost, where the training draws some.

@@ -68,9 +68,9 @@ class Task(ABC):
     def make_batch(self, workload: Workload, model: Any) -> dict[str, list]:
         """A batch as a data loader gives it, on the CPU."""
 
-    def is_active(self, model: Any) -> bool:
-        """Whether all losses count at the iteration that the MessageHub tells."""
-        return True
+    def count_active(self, model: Any) -> int:
+        """How many losses of ours count at the iteration that the MessageHub tells; 0 for too few to measure."""
+        return 1
 
     def further_costs(self, step: Any) -> dict[str, float]:
         """What else is to be told of the iteration of a model of this task, by column of the report."""

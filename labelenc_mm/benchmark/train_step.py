@@ -90,7 +90,7 @@ def build_train_step(
     model = task.build(config, workload).to(device).train()
     if channels_last:
         model.to(memory_format=torch.channels_last)
-    progress = _find_active_iteration(config, lambda: task.is_active(model))
+    progress = _find_active_iteration(config, lambda: task.count_active(model))
     optim_wrapper = _build_optim_wrapper(config, model, torch.device(device), amp)
     return TrainStep(model, optim_wrapper, task.make_batch(workload, model), progress)
 
@@ -125,18 +125,22 @@ def _build_optim_wrapper(
     return build_optim_wrapper(model, ConfigDict(options))
 
 
-def _find_active_iteration(config: Config, is_active: Callable[[], bool]) -> dict[str, int]:
-    """What the MessageHub says in the middle of the training, or where the distance is active."""
+def _find_active_iteration(config: Config, count_active: Callable[[], int]) -> dict[str, int]:
+    """What the MessageHub says where most losses count, in the middle of the training if they do there."""
     train_cfg = config.get('train_cfg') or {}
     epochs, per_epoch = int(train_cfg.get('max_epochs') or 1), 1000
     iterations = int(train_cfg.get('max_iters') or epochs * per_epoch)
+    most, found = 0, {}
     for share in [index / 20 for index in (10, *range(20))]:
         now = int(share * iterations)
         epoch = now * epochs // iterations
         progress = dict(iter=now, epoch=epoch, max_iters=iterations, max_epochs=epochs)
         with _progress(progress):
-            if is_active():
-                return progress
+            active = count_active()
+        if active > most:
+            most, found = active, progress
+    if found:
+        return found
     options = config.model.labelenc
     limits = [f'{key}={options.get(key)}' for key in ('distance_begin', 'distance_end')]
     raise ValueError(

@@ -99,6 +99,8 @@ class FeatureDistillationHead(FeatureSupervisionHead):
                 'their features are compared channel by channel: choose a teacher of the same width'
             )
         self.complete(channels, adapter)
+        if not loss_weight and init_from is None:
+            self.mark_learned()  # no teacher is waited for
 
     @classmethod
     def known_from(cls, detector: Any, neck: Any, given: dict) -> dict:

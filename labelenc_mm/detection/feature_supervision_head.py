@@ -164,6 +164,10 @@ class FeatureSupervisionHead(FrozenPart):
         """Whether the distance counts at the iteration that the MessageHub tells."""
         return self.distance_window.is_active() and self.loss_weight != 0
 
+    def count_active(self) -> int:
+        """How much of ours counts at the iteration that the MessageHub tells: nothing without the distance."""
+        return int(self.is_distance_active())
+
     def loss(
         self, image_features: Sequence[Tensor], targets: Sequence[Tensor]
     ) -> dict[str, Tensor]:

@@ -259,6 +259,13 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         """Whether the distance counts: never without a label branch, else by the schedule."""
         return self.label_share > 0 and super().is_distance_active()
 
+    def count_active(self) -> int:
+        """The distance, the label branch beside it, and whether image features feel the distance."""
+        if not self.is_distance_active():
+            return 0
+        is_detached = self.detach_window is not None and self.detach_window.is_active()
+        return 1 + self.label_window.is_active() + (not is_detached)
+
     def share_images(self, number: int) -> tuple[list[int], list[int]]:
         """Draw the images that pass through the label branch; the others if they are compared."""
         if self.label_share == 0:

@@ -136,6 +136,18 @@ def test_finds_where_the_distance_is_active(train_cfg, limits):
 
 
 @pytest.mark.parametrize(
+    'limits', [dict(label_end=0.5), dict(distance_begin=0, detach_end=0.6), dict()]
+)
+def test_all_losses_of_one_run_count_in_the_iteration_that_is_measured(limits):
+    step = train_step(config_of('one-run', label_share=1.0, **limits), WORKLOAD)
+    losses = step(step.fresh_batch())
+    assert {'ae_loss_cls', 'loss_labelenc'} <= set(losses)
+    with step.as_in_training():
+        window = step.model.labelenc.detach_window
+        assert window is None or not window.is_active()
+
+
+@pytest.mark.parametrize(
     'labelenc, trained, idle, draws',
     [
         (dict(stage='autoencode', joint=False), 'ae_loss_cls', 'loss_cls', True),

@@ -315,6 +315,15 @@ def test_switched_off_it_is_the_stock_detector_bit_by_bit(name, labelenc):
     assert all(torch.equal(value, ours[key]) for key, value in stock.items())
 
 
+def test_distillation_switched_off_waits_for_no_teacher_and_is_the_stock_detector_bit_by_bit():
+    expected, stock = trained('RetinaNet', None)
+    teacher = stock_model_config('RetinaNet')
+    off = dict(type='FeatureDistillationHead', teacher=teacher, loss_weight=0)
+    losses, ours = trained('RetinaNet', off)
+    assert losses == expected
+    assert all(torch.equal(value, ours[key]) for key, value in stock.items())
+
+
 @pytest.mark.parametrize(
     'name',
     [
