@@ -69,7 +69,7 @@ class Task(ABC):
         """A batch as a data loader gives it, on the CPU."""
 
     def count_active(self, model: Any) -> int:
-        """How many losses of ours count at the iteration that the MessageHub tells; 0 for too few to measure."""
+        """How many losses of ours count at the iteration that the MessageHub tells; 0 is too few."""
         return 1
 
     def further_costs(self, step: Any) -> dict[str, float]:

@@ -165,7 +165,7 @@ class FeatureSupervisionHead(FrozenPart):
         return self.distance_window.is_active() and self.loss_weight != 0
 
     def count_active(self) -> int:
-        """How much of ours counts at the iteration that the MessageHub tells: nothing without the distance."""
+        """How much of ours counts at the iteration that the MessageHub tells; without the distance 0."""
         return int(self.is_distance_active())
 
     def loss(

@@ -10,6 +10,7 @@ from labelenc_mm.detection.absent_classes import check_objects
 from labelenc_mm.detection.export import export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
+from labelenc_mm.engine.gradient_clipping import clip_apart
 from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
 from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.toolbox.safe_loading import CheckpointError
@@ -73,6 +74,8 @@ class LabelEncHook(HandOverHook):
             )
         batches = getattr(runner.train_dataloader, 'batch_sampler', None)
         head.batch_size = getattr(batches, 'batch_size', 0) or 0
+        if head.stage == 'one-run':
+            clip_apart(runner.optim_wrapper, head.parameters())
         super().before_train(runner)
         check_objects(runner.train_dataloader.dataset, self.metainfo['classes'])
 

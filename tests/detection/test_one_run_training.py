@@ -43,6 +43,24 @@ def test_switched_off_a_training_is_the_baselines_bit_by_bit(tmp_path):
     assert differing(weights(on.work_dir / EXPORTED), expected) != []
 
 
+def test_until_the_distance_counts_a_training_is_the_baselines_whatever_is_clipped(tmp_path):
+    """The label branch learns beside it, and its gradients do not count in the norm of the detector's."""
+    clipped = ('optim_wrapper.clip_grad.max_norm=0.01',)
+    stock = train(write_config(tmp_path / 'stock.py', shared_data()), tmp_path / 'stock', *clipped)
+    config = write_config(tmp_path / 'on.py', shared_data(), ONE_RUN)
+    late = (
+        'model.labelenc.label_share=1.0',
+        'model.labelenc.distance_begin=3',
+        'model.labelenc.distance_end=4',
+    )
+    run = train(config, tmp_path / 'on', *clipped, *late)
+    before, last = ([r.work_dir / f'epoch_{n}.pth' for r in (run, stock)] for n in (3, 4))
+    ours, expected = map(weights, before)
+    assert differing({k: v for k, v in ours.items() if is_stock(k)}, expected) == []
+    ours, expected = map(weights, last)
+    assert differing({k: v for k, v in ours.items() if is_stock(k)}, expected) != []
+
+
 def test_averaged_weights_are_handed_over_and_exported(tmp_path):
     hooks = EMA.format(buffers=False)
     config = write_config(tmp_path / 'ema.py', shared_data(), ONE_RUN, HOOKS, hooks=hooks)
