@@ -34,15 +34,19 @@ class Colorizers(Pretrainers):
         old = min(model.get('data_preprocessor', {}).get('size') or self.image_size)
         super().set_image_size(model, size)
         head = model.setdefault('decode_head', ConfigDict())
-        sampler = head.get('sampler', POINTS)
-        if sampler is not None:
-            border = sampler.get('border', 0) * min(size) // old
-            head.sampler = ConfigDict(sampler, border=border)
+        if 'sampler' not in head:
+            border = head.get('point_border')
+            border = POINTS['border'] if border is None else border
+            head.point_border = border * min(size) // old
+        elif head.sampler is not None:
+            border = head.sampler.get('border', 0) * min(size) // old
+            head.sampler = ConfigDict(head.sampler, border=border)
 
     def stock_config(self, config: Config) -> Config:
         """The same model, trained at all pixels."""
         stock = copy.deepcopy(config)
-        stock.model.setdefault('decode_head', ConfigDict()).sampler = None
+        head = stock.model.setdefault('decode_head', ConfigDict())
+        head.update(sampler=None, num_points=None, point_border=None)
         return stock
 
     def first_row(self, stock: Config) -> str:

@@ -57,3 +57,14 @@ def test_a_config_s_own_size_and_border_are_scaled(config):
     step = build_train_step(find_task(changed), changed, WORKLOAD)
     sampler = step.model.decode_head.point_sampler
     assert (sampler.num_points, sampler.border) == (5, 16)
+
+
+def test_points_that_are_said_in_short_are_scaled_and_left_out_too(config):
+    config.model.decode_head.update(num_points=5, point_border=88)
+    task = find_task(config)
+    (forms,) = group_forms({'ours': config}, task)
+    dense, sparse = (
+        build_train_step(task, form, WORKLOAD).model.decode_head.point_sampler
+        for form in forms.values()
+    )
+    assert dense is None and (sparse.num_points, sparse.border) == (5, 16)

@@ -7,7 +7,7 @@ from mmseg.registry import MODELS, TASK_UTILS
 
 from labelenc_mm.segmentation.hypercolumns.hypercolumn_head import HypercolumnHead
 
-POINTS = dict(type='UniformPointSampler', num_points=128, border=96)
+POINTS: dict[str, Any] = dict(type='UniformPointSampler', num_points=128, border=96)
 """Released code: 128 points an image, of a crop of 352 pixels those at least 96 from its border."""
 # Xavier (sec. 3.1), but for what stands before the first ReLU behind the hypercolumn (released code).
 _CLASSIFIER = dict(type='Xavier', layer='Conv2d', distribution='uniform')
@@ -23,11 +23,16 @@ class ColorHead(HypercolumnHead):
         mlp_channels: Widths of hidden layers (released code).
         mlp_dropout: Dropout after each of them (released code).
         sampler: At which pixels, a ``PointSampler``; None for all.
+        num_points: Points an image in place of the 128 of the default sampler.
+        point_border: Its ``border``, in place of 96.
         test_stride: Colors of a validation are predicted once for each square of so many pixels.
         init_cfg: As in mmengine.
         in_channels: Channels of each tap; filled in by :class:`ColorizationPretrainer`.
         strides: Pixels a cell of each tap; likewise.
         **kwargs: Of :class:`HypercolumnHead`.
+
+    Raises:
+        ValueError: Arguments do not fit each other.
     """
 
     def __init__(
@@ -40,10 +45,21 @@ class ColorHead(HypercolumnHead):
         mlp_channels: Sequence[int] = (1024,),
         mlp_dropout: float = 0.5,
         sampler: dict | None = POINTS,
+        num_points: int | None = None,
+        point_border: int | None = None,
         test_stride: int = 4,
         init_cfg: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
+        if sampler is None and (num_points is not None or point_border):
+            raise ValueError(
+                f'num_points={num_points} and point_border={point_border} are of points, and sampler=None '
+                'trains at all pixels: drop sampler, or set both to None'
+            )
+        if sampler is POINTS:
+            given = dict(num_points=num_points, border=point_border)
+            sampler = {**POINTS, **{k: v for k, v in given.items() if v is not None}}
+            num_points = point_border = None
         number = TASK_UTILS.build(targets).num_outputs
         super().__init__(
             in_channels,
@@ -55,6 +71,8 @@ class ColorHead(HypercolumnHead):
             mlp_channels=mlp_channels,
             mlp_dropout=mlp_dropout,
             sampler=sampler,
+            num_points=num_points,
+            point_border=point_border or 0,
             test_stride=test_stride if mlp_channels else 1,
             init_cfg=init_cfg or _CLASSIFIER,
             **kwargs,
@@ -76,8 +94,9 @@ class ColorHistogramHead(ColorHead):
         weigh_chroma_by_gray: As of :class:`ColorHistogramTargets`.
         in_channels: Channels of each tap; filled in by :class:`ColorizationPretrainer`.
         strides: Pixels a cell of each tap; likewise.
-        **kwargs: ``mlp_channels=(1024,)``, ``mlp_dropout=0.5``, ``sampler`` (128 points, 96 pixels from the
-            border), ``test_stride=4``, and those of :class:`HypercolumnHead`.
+        **kwargs: ``mlp_channels=(1024,)``, ``mlp_dropout=0.5``, ``num_points=128`` that lie at least
+            ``point_border=96`` pixels from the border, or a ``sampler`` (None for all pixels),
+            ``test_stride=4``, and those of :class:`HypercolumnHead`.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class HypercolumnHead(TapHead):
             ``BalancedPointSampler``; None for all. One of mmseg's (``OHEMPixelSampler``) weighs all
             pixels, or the points of ``num_points``.
         num_points: Short for ``sampler=dict(type='UniformPointSampler', num_points=...)``.
-        point_border: Its ``border``.
+        point_border: Its ``border``; refused without ``num_points``.
         test_chunk: Points an image for which an MLP's hidden layers are computed at once in testing;
             None for all.
         test_stride: An MLP is evaluated once for each square of so many pixels in testing, and its
@@ -82,10 +82,15 @@ class HypercolumnHead(TapHead):
             if point_sampler is not None:
                 raise ValueError(
                     f'num_points={num_points} is short for a UniformPointSampler, and sampler='
-                    f'{point_sampler}: drop one'
+                    f'{point_sampler}: drop one, or set num_points in sampler'
                 )
             point_sampler = dict(
                 type='UniformPointSampler', num_points=num_points, border=point_border
+            )
+        elif point_border:
+            raise ValueError(
+                f'point_border={point_border} is of the points of num_points, which is None: '
+                + ('set border in sampler' if point_sampler else 'give num_points, or drop it')
             )
         super().__init__(
             in_channels,

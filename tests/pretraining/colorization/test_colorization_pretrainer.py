@@ -124,6 +124,37 @@ def test_no_point_is_drawn_in_padding_and_no_window_reads_it():
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize('type', ['ColorHistogramHead', 'ColorRegressionHead'])
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ({}, (128, 96)),
+        (dict(num_points=5), (5, 96)),
+        (dict(point_border=0), (128, 0)),
+        (dict(num_points=5, point_border=7), (5, 7)),
+        (dict(sampler=dict(POINTS, num_points=9)), (9, 4)),
+        (dict(sampler=None), None),
+    ],
+)
+def test_points_of_a_head_are_128_at_96_pixels_but_for_what_is_said(type, options, expected):
+    sampler = build_pretrainer(head=dict(type=type, **options)).decode_head.point_sampler
+    assert (sampler and (sampler.num_points, sampler.border)) == expected
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(sampler=None, num_points=5), 'num_points=5 and .* sampler=None trains at all pixels'),
+        (dict(sampler=None, point_border=5), 'and point_border=5 are of points'),
+        (dict(sampler=POINTS, num_points=5), 'drop one, or set num_points in sampler'),
+        (dict(sampler=POINTS, point_border=5), 'set border in sampler'),
+    ],
+)
+def test_points_that_are_said_twice_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build_pretrainer(head=dict(type='ColorHistogramHead', **options))
+
+
 def test_a_border_that_leaves_no_point_is_refused():
     model = build_pretrainer(sampler=dict(type='UniformPointSampler', num_points=5, border=32))
     batch = model.data_preprocessor(photo_batch(), True)

@@ -200,7 +200,9 @@ def test_linear_head_has_no_second_classifier_and_an_mlp_ends_in_mmsegs():
         (dict(test_stride=4), 'test_stride=4 saves nothing'),
         (dict(num_points=0), 'num_points=0'),
         (dict(num_points=5, ignore_index=None), 'ignore_index=None'),
-        (dict(num_points=5, sampler=UNIFORM), 'drop one'),
+        (dict(num_points=5, sampler=UNIFORM), 'drop one, or set num_points in sampler'),
+        (dict(point_border=4), 'point_border=4 .* num_points, which is None: give num_points'),
+        (dict(point_border=4, sampler=UNIFORM), 'which is None: set border in sampler'),
         (
             dict(sampler=BALANCED, targets=dict(type='VectorMapTargets', field='gt_normals')),
             'BalancedPointSampler draws positive pixels, and VectorMapTargets knows none',
