@@ -1,7 +1,8 @@
 """Colors in three forms: RGB, hue and chroma (Larsson et al., ECCV 2016), L*a*b*.
 
 Shape legend: channels are the second dimension, (N, 3, …); components alone are (N, …). RGB lies in [0, 1],
-as it is in files (sRGB). No function has a NaN, for gray and black neither.
+as it is in files (sRGB). No function has a NaN, for gray and black neither; colors keep their dtype under
+autocast, too.
 """
 
 import math
@@ -88,4 +89,6 @@ def from_lab(lab: Tensor) -> Tensor:
 
 
 def _mix(matrix: Tensor, colors: Tensor) -> Tensor:
-    return torch.einsum('ij,nj...->ni...', matrix.to(colors), colors)
+    # Autocast would round the colors.
+    with torch.autocast(colors.device.type, enabled=False):
+        return torch.einsum('ij,nj...->ni...', matrix.to(colors), colors)

@@ -153,8 +153,9 @@ class ColorHistogramTargets(ColorTargets):
         """
         hue, chroma = (each.softmax(1) for each in scores.split(self.bins, 1))
         centres = (torch.arange(self.bins, device=scores.device) + 0.5) / self.bins
-        x, y = torch.einsum('nb...,bd->dn...', hue, hue_vectors(self.bins, scores.device))
-        length = torch.einsum('nb...,b->n...', chroma, centres) * torch.hypot(x, y)
+        with torch.autocast(scores.device.type, enabled=False):
+            x, y = torch.einsum('nb...,bd->dn...', hue, hue_vectors(self.bins, scores.device))
+            length = torch.einsum('nb...,b->n...', chroma, centres) * torch.hypot(x, y)
         turn = torch.atan2(y, x) / (2 * torch.pi)
         return from_hue_and_chroma(turn.remainder(1), length, gray)
 

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from devices import DEVICES
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from skimage.color import rgb2lab
@@ -77,6 +78,26 @@ def test_at_points_is_what_is_everywhere(photos, targets):
     assert (
         found.weight.squeeze(-1)[~points.is_drawn[:, None].expand_as(found.weight[..., 0])] == 0
     ).all()
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('targets', [ColorHistogramTargets(bins=BINS), LabTargets()])
+def test_mixed_precision_changes_no_bit_of_targets_and_colors(photos, targets, device):
+    maps = photos.to(device)
+    points = draw_uniform(targets.is_known(maps), 70)
+    scores = torch.randn(2, targets.num_outputs, *SIZE, device=device)
+
+    def compute():
+        at_points, everywhere = targets.at_points(maps, points), targets.everywhere(maps)
+        values, weight = at_points
+        sums = targets.sums(scores[0, :, :7, :10].reshape(-1, 70, 1), values[0], weight[0])
+        return [*at_points, *everywhere, targets.colors(scores, maps.mean(1)), *sums.values()]
+
+    expected = compute()
+    with torch.autocast(device, torch.bfloat16):
+        found = compute()
+    assert all(torch.equal(*pair) for pair in zip(found, expected))
+    assert [each.dtype for each in found] == [each.dtype for each in expected]
 
 
 def test_points_that_were_not_drawn_count_nothing_and_have_a_distribution(photos):

@@ -124,6 +124,21 @@ def test_no_point_is_drawn_in_padding_and_no_window_reads_it():
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize('head', [{}, REGRESSION])
+def test_a_step_in_mixed_precision_is_nearly_that_in_full(head):
+    model = build_pretrainer(mlp_dropout=0.0, backbone=dict(VGG, fc_dropout=0.0), **head)
+    batch = model.data_preprocessor(photo_batch(), True)
+    losses = []
+    for is_mixed in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast('cpu', torch.bfloat16, enabled=is_mixed):
+            loss = model.loss(**batch)['loss_color']
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        assert loss.dtype == torch.float32 and all(torch.isfinite(each).all() for each in gradients)
+        losses.append(loss.item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4) and losses[0] > 0
+
+
 @pytest.mark.parametrize('type', ['ColorHistogramHead', 'ColorRegressionHead'])
 @pytest.mark.parametrize(
     ('options', 'expected'),
