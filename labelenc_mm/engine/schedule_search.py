@@ -201,4 +201,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _rate(runner: Any) -> float:
-    return float(runner.optim_wrapper.param_groups[0]['lr'])
+    """The largest of all parameter groups; that of a group with ``lr_mult=0`` never drops."""
+    return max(float(group['lr']) for group in runner.optim_wrapper.param_groups)

@@ -84,6 +84,17 @@ def test_the_rate_drops_when_the_score_stalls_and_the_third_stall_ends_it(search
     assert rates == pytest.approx(RATES)
 
 
+def test_drops_are_seen_where_the_first_parameters_do_not_learn(searched, tmp_path):
+    frozen = dict(
+        optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
+        paramwise_cfg=dict(custom_keys={'net.0': dict(lr_mult=0)}),
+    )
+    rates = train(tmp_path, optim_wrapper=frozen, **SEARCH)
+    assert rates == [0] * 22  # of the first group
+    found = json.loads((tmp_path / 'schedule.json').read_text())
+    assert found == json.loads(searched[0].read_text())
+
+
 def test_another_training_follows_the_schedule(searched, tmp_path):
     path, _ = searched
     follow = dict(
