@@ -5,6 +5,7 @@ Nothing here waits for a GPU, and shapes depend on nothing but the arguments' sh
 Shape legend: N images of (H, W) pixels, P points an image, or H W if that is less.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,13 +65,24 @@ def draw_balanced(
     )
 
 
-def without_border(candidates: Tensor, border: int) -> Tensor:
-    """The (N, H, W) candidates without those in a margin of so many pixels."""
-    if border <= 0:
+def without_border(
+    candidates: Tensor, border: int, sizes: Sequence[tuple[int, int]] | None = None
+) -> Tensor:
+    """The (N, H, W) candidates without those in a margin of each image, and without padding.
+
+    Args:
+        candidates: (N, H, W) bool.
+        border: Width of the margin in pixels.
+        sizes: (height, width) of each image, which is padded on the right and below; by default (H, W).
+    """
+    whole = (candidates.shape[-2], candidates.shape[-1])
+    sizes = [whole] * len(candidates) if sizes is None else sizes
+    border = max(border, 0)
+    if not border and all(size == whole for size in sizes):
         return candidates
-    height, width = candidates.shape[-2:]
     inside = torch.zeros_like(candidates)
-    inside[:, border : height - border, border : width - border] = True
+    for image, (height, width) in zip(inside, sizes, strict=True):
+        image[border : max(height - border, 0), border : max(width - border, 0)] = True
     return candidates & inside
 
 

@@ -105,6 +105,17 @@ def name_of(sample: SegDataSample) -> str:
     return str(meta.get('seg_map_path') or meta.get('img_path') or '<sample without a path>')
 
 
+def size_without_padding(sample: SegDataSample, whole: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) of an image in its padded form, which is of the size ``whole``.
+
+    Only the preprocessor's word counts: what a pipeline without images says of their size means nothing.
+    """
+    if 'padding_size' not in sample.metainfo:
+        return whole
+    height, width = sample.metainfo['img_shape'][:2]
+    return int(height), int(width)
+
+
 def size_of_image(sample: SegDataSample) -> tuple[int, int] | None:
     """(H, W) of the padded image, as far as the sample knows it."""
     meta = sample.metainfo

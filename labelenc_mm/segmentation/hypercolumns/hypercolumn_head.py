@@ -120,11 +120,13 @@ class HypercolumnHead(TapHead):
         self.is_linear = not widths
         self.hidden = nn.Sequential(*layers)
 
-    def score_targets(self, inputs: Sequence[Tensor], maps: Tensor) -> tuple[Tensor, Targets]:
+    def score_targets(
+        self, inputs: Sequence[Tensor], maps: Tensor, sizes: Sequence[tuple[int, int]]
+    ) -> tuple[Tensor, Targets]:
         """Scores of a training pass and what they are compared with, at all pixels or at points."""
         if self.point_sampler is None:
-            return super().score_targets(inputs, maps)
-        points = self.point_sampler.draw(self.targets, maps)
+            return super().score_targets(inputs, maps, sizes)
+        points = self.point_sampler.draw(self.targets, maps, sizes)
         size = (maps.shape[-2], maps.shape[-1])
         scores = self.forward_points(inputs, points.coordinates(size[1]), size)
         return scores, self.targets.at_points(maps, points)

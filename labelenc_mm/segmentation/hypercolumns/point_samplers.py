@@ -1,6 +1,7 @@
 """Samplers of points: at which pixels a hypercolumn head trains (``sampler=dict(type=...)``)."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from mmseg.registry import TASK_UTILS
 from torch import Tensor
@@ -13,13 +14,16 @@ from labelenc_mm.networks.point_drawing import (
 )
 from labelenc_mm.segmentation.hypercolumns.pixel_targets import PixelTargets
 
+Sizes = Sequence[tuple[int, int]]
+"""(height, width) of each image of a batch, without its padding on the right and below."""
+
 
 class PointSampler(ABC):
     """Draws points of every image of a batch.
 
     Args:
         num_points: Points an image.
-        border: Width in pixels of a margin in which no point is drawn.
+        border: Width in pixels of a margin of each image, without its padding, in which no point is drawn.
     """
 
     needs_positives = False
@@ -35,36 +39,39 @@ class PointSampler(ABC):
         self.border = border
 
     @abstractmethod
-    def draw(self, targets: PixelTargets, maps: Tensor) -> DrawnPoints:
+    def draw(self, targets: PixelTargets, maps: Tensor, sizes: Sizes | None = None) -> DrawnPoints:
         """Draw among the pixels whose target is known.
 
         Args:
             targets: What tells these pixels.
             maps: What ``targets.read`` gave.
+            sizes: Of the images in them, from whose own edges the border is counted; by default nothing is
+                padding.
         """
 
-    def candidates(self, targets: PixelTargets, maps: Tensor) -> Tensor:
-        """(N, H, W) bool: the pixels that may be drawn.
+    def candidates(self, targets: PixelTargets, maps: Tensor, sizes: Sizes | None = None) -> Tensor:
+        """(N, H, W) bool: the pixels that may be drawn. Of an image that the border takes there are none.
 
         Raises:
             ValueError: The border takes all of the images.
         """
-        size = tuple(maps.shape[-2:])
-        if 2 * self.border >= min(size):
+        sizes = sizes or [(maps.shape[-2], maps.shape[-1])] * len(maps)
+        if all(2 * self.border >= min(size) for size in sizes):
+            found = ' and '.join(map(str, sorted(set(sizes))))
             raise ValueError(
-                f'border={self.border} of {type(self).__name__} leaves no pixel of images of {size} pixels '
+                f'border={self.border} of {type(self).__name__} leaves no pixel of images of {found} pixels '
                 '(height, width): lessen it with the crop'
             )
-        return without_border(targets.is_known(maps), self.border)
+        return without_border(targets.is_known(maps), self.border, sizes)
 
 
 @TASK_UTILS.register_module()
 class UniformPointSampler(PointSampler):
     """All pixels with a target are as likely (PixelNet for labels and normals, colorization)."""
 
-    def draw(self, targets: PixelTargets, maps: Tensor) -> DrawnPoints:
+    def draw(self, targets: PixelTargets, maps: Tensor, sizes: Sizes | None = None) -> DrawnPoints:
         """Draw, as :meth:`PointSampler.draw` says."""
-        return draw_uniform(self.candidates(targets, maps), self.num_points)
+        return draw_uniform(self.candidates(targets, maps, sizes), self.num_points)
 
 
 @TASK_UTILS.register_module()
@@ -75,7 +82,7 @@ class BalancedPointSampler(PointSampler):
 
     Args:
         num_points: Points an image.
-        border: Width in pixels of a margin in which no point is drawn.
+        border: Width in pixels of a margin of each image, without its padding, in which no point is drawn.
         positive_share: Share of the points that are positive. The paper tries 1/4, 1/2 and 3/4, with
             hardly a difference.
     """
@@ -88,8 +95,8 @@ class BalancedPointSampler(PointSampler):
             raise ValueError(f'positive_share={positive_share} is no share: give 0 to 1')
         self.positive_share = positive_share
 
-    def draw(self, targets: PixelTargets, maps: Tensor) -> DrawnPoints:
+    def draw(self, targets: PixelTargets, maps: Tensor, sizes: Sizes | None = None) -> DrawnPoints:
         """Draw, as :meth:`PointSampler.draw` says."""
-        candidates = self.candidates(targets, maps)
+        candidates = self.candidates(targets, maps, sizes)
         positive = targets.is_positive(maps)
         return draw_balanced(candidates, positive, self.num_points, self.positive_share)

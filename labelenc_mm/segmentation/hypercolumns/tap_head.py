@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from labelenc_mm.networks.hypercolumn import HypercolumnProjection
+from labelenc_mm.segmentation.data.label_maps import size_without_padding
 from labelenc_mm.segmentation.hypercolumns.pixel_targets import LABEL_MAPS, Targets
 
 
@@ -97,7 +98,9 @@ class TapHead(BaseDecodeHead):
         ``ignore_index``; points are images of (P, 1) pixels.
         """
         maps = self.targets.read(batch_data_samples)
-        scores, (values, weight) = self.score_targets(inputs, maps)
+        whole = (maps.shape[-2], maps.shape[-1])
+        sizes = [size_without_padding(sample, whole) for sample in batch_data_samples]
+        scores, (values, weight) = self.score_targets(inputs, maps, sizes)
         if self.sampler is not None:  # one of mmseg's, which weighs pixels
             weight = self.sampler.sample(scores, values.unsqueeze(1))
         several = isinstance(self.loss_decode, nn.ModuleList)
@@ -108,12 +111,15 @@ class TapHead(BaseDecodeHead):
             losses[name] = losses[name] + value if name in losses else value
         return {**losses, **self.targets.metrics(scores, values)}
 
-    def score_targets(self, inputs: Sequence[Tensor], maps: Tensor) -> tuple[Tensor, Targets]:
+    def score_targets(
+        self, inputs: Sequence[Tensor], maps: Tensor, sizes: Sequence[tuple[int, int]]
+    ) -> tuple[Tensor, Targets]:
         """Scores of a training pass and what they are compared with: here of all pixels.
 
         Args:
             inputs: Outputs of the backbone.
             maps: What ``targets.read`` gave.
+            sizes: (height, width) of each image without its padding.
         """
         size = (maps.shape[-2], maps.shape[-1])
         return self.forward(inputs, size), self.targets.everywhere(maps)

@@ -124,6 +124,22 @@ def test_no_point_is_drawn_in_padding_and_no_window_reads_it():
     torch.testing.assert_close(found, expected)
 
 
+def test_a_padded_photo_is_learned_from_where_it_is_measured():
+    sampler = dict(type='UniformPointSampler', num_points=64 * 64, border=12)
+    model = build_pretrainer(sampler=sampler, test_stride=1)
+    batch = model.data_preprocessor(photo_batch((40, 40), (64, 64)), True)
+    read = []
+    at_points = model.decode_head.targets.at_points
+    model.decode_head.targets.at_points = lambda *args: read.append(args[1]) or at_points(*args)
+    model.loss(**batch)
+    model.eval().predict(**batch)
+    learned, measured = (
+        torch.zeros(2, 64 * 64, dtype=torch.bool).scatter_(1, points.cells, points.is_drawn)
+        for points in read
+    )
+    assert torch.equal(learned, measured) and learned.sum(1).tolist() == [16 * 16, 40 * 40]
+
+
 @pytest.mark.parametrize('head', [{}, REGRESSION])
 def test_a_step_in_mixed_precision_is_nearly_that_in_full(head):
     model = build_pretrainer(mlp_dropout=0.0, backbone=dict(VGG, fc_dropout=0.0), **head)

@@ -81,6 +81,18 @@ def test_num_points_is_short_for_a_uniform_sampler(border):
     assert all(torch.equal(losses[0][key], losses[1][key]) for key in losses[0])
 
 
+def test_what_the_preprocessor_padded_is_told_to_the_sampler():
+    model = segmentor(num_points=20)
+    images, samples = batch((32, 48))
+    samples[0].set_metainfo(dict(img_shape=(30, 40), padding_size=(0, 8, 0, 2)))
+    samples[1].set_metainfo(dict(img_shape=(7, 7)))  # of an image that a pipeline has not loaded
+    told = []
+    draw = model.decode_head.point_sampler.draw
+    model.decode_head.point_sampler.draw = lambda *args: told.append(args[2]) or draw(*args)
+    model.loss(images, samples)
+    assert told == [[(30, 40), (32, 48)]]
+
+
 def test_edges_are_learned_at_balanced_points():
     """PixelNet's second task: one logit a pixel, half of the points on the few edges."""
     model = segmentor(
