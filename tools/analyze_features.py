@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 # This also makes our models and configs known, before a config is parsed, and loading safe.
@@ -64,6 +65,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--output-dir', type=Path, help='where files go (default: work_dirs/<name of the config>)'
     )
     parser.add_argument('--device', default='cpu', help='where activations are computed')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override entries of CONFIG, and of that of --after: key=value',
+    )
     return parser.parse_args(argv)
 
 
@@ -79,7 +86,9 @@ def analyze(args: argparse.Namespace) -> list[Path]:
     pairs = [(args.config, args.checkpoint), *([args.after] if args.after else [])]
     states = [
         State(
-            read_config(path, None, 'mmseg', 'units are of its backbones'), checkpoint, args.device
+            read_config(path, args.cfg_options, 'mmseg', 'units are of its backbones'),
+            checkpoint,
+            args.device,
         )
         for path, checkpoint in pairs
     ]

@@ -54,6 +54,17 @@ def test_outputs_are_those_before_and_weights_those_of_the_network_without(affin
         assert old.abs().max() > 0.1
 
 
+def test_sync_bn_is_absorbed_as_batch_normalisation():
+    network = trained(vgg(dict(type='SyncBN')))
+    assert isinstance(network.conv1_1.norm, nn.SyncBatchNorm)
+    before = run(network)
+    assert len(absorb_batch_norm(network, run)) == 15
+    plain = vgg(None).eval()
+    plain.load_state_dict(network.state_dict(), strict=True)
+    for old, new in zip(before, run(plain)):
+        torch.testing.assert_close(new, old, atol=1e-5, rtol=1e-4)
+
+
 def test_one_layer_by_its_formula():
     unit = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, eps=0.0))
     unit[0].weight.data.fill_(3.0)

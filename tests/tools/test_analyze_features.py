@@ -109,11 +109,29 @@ def test_patches_alone_of_chosen_units_and_layers(states):
     assert cv2.imread(str(out / 'top_patches_conv2_1.png')).shape[1] == 2 * 64
 
 
+def test_entries_of_both_configs_can_be_overridden(states):
+    """Padding with biases changes what units see at the border, of both states alike."""
+    (before, left), (after, tuned), folder = states
+    call = [str(before), str(left), '--after', str(after), str(tuned), '--patches', '0']
+    call += ['--photos', str(folder / 'photos'), '--size', '64']
+    pad = ['--cfg-options', 'model.backbone.pad_with_bias=True']
+    shifts = []
+    for name, options in (('plain', []), ('padded', pad)):
+        main([*call, '--output-dir', str(folder / name), *options])
+        shifts.append(json.loads((folder / name / 'feature_shift.json').read_text()))
+    plain, padded = shifts
+    for shift in shifts:
+        alive = [c for c in shift['conv3_3'] if c is not None]
+        np.testing.assert_allclose(alive, 1, atol=1e-6)
+    assert plain['fc7'] != padded['fc7']
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
         (['--layers', 'conv9_1'], 'TappedVGG has no conv9_1; name modules of it: data, conv1_1'),
         (['--patches', '-1'], '--patches must be at least 0'),
+        (['--cfg-options', 'modell.backbone.pad_with_bias=True'], "Did you mean 'model'?"),
         (['--batch-size', '0'], '--batch-size must be at least 1'),
         (['--units', '99'], '--units 99: conv1_2 has 4 units, 0 to 3'),
     ],
