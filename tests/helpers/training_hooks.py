@@ -111,3 +111,27 @@ class KeepNoiseHook(Hook):
 
     def after_train(self, runner):
         torch.save(self.kept, f'{runner.work_dir}/noise_rank{runner.rank}.pth')
+
+
+@HOOKS.register_module()
+class KeepPointsHook(Hook):
+    """Saves the points that each rank of a colorization draws, its losses, and which photos were gray."""
+
+    def before_train(self, runner):
+        self.kept = {'cells': [], 'losses': [], 'gray': []}
+        sampler = getattr(runner.model, 'module', runner.model).decode_head.point_sampler
+        draw = sampler.draw
+
+        def keep(*args):
+            points = draw(*args)
+            self.kept['cells'].append(points.cells)
+            return points
+
+        sampler.draw = keep
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.kept['losses'].append({key: float(value) for key, value in outputs.items()})
+        self.kept['gray'] += [sample.metainfo['is_gray'] for sample in data_batch['data_samples']]
+
+    def after_train(self, runner):
+        torch.save(self.kept, f'{runner.work_dir}/points_rank{runner.rank}.pth')

@@ -107,6 +107,35 @@ def test_gray_photos_stay_and_are_counted():
     assert all(entry['loss_color'] > 0 for entry in pretraining().scalars() if 'loss' in entry)
 
 
+def test_two_ranks_of_which_one_has_gray_photos_alone_draw_different_points_and_end_equal(tmp_path):
+    for index in range(NUM_PHOTOS):  # in turn: of both ranks, without shuffling
+        photo = picture(seed=index)
+        Image.fromarray(photo[..., 0] if index % 2 else photo).save(tmp_path / f'{index}.png')
+    two_each = """
+_base_.default_hooks.pop('reseed', None)  # tools/train.py adds it
+train_dataloader = dict(batch_size=2, sampler=dict(shuffle=False))
+"""
+    hooks = "dict(type='KeepWeightsHook'), dict(type='KeepPointsHook')"
+    config = segmentation_training.write_config(
+        tmp_path / 'c.py', PRETRAIN, two_each, photos=tmp_path, hooks=hooks
+    )
+    run = train(config, tmp_path / 'run', processes=2)
+    kept = [torch.load(run.work_dir / f'points_rank{rank}.pth') for rank in (0, 1)]
+    assert [set(rank['gray']) for rank in kept] == [{False}, {True}]
+    keys = [[sorted(losses) for losses in rank['losses']] for rank in kept]
+    assert keys[0] == keys[1] == [['loss', 'loss_color']] * 6
+    assert all(losses['loss'] > 0 for rank in kept for losses in rank['losses'])
+    drawn = torch.cat([cells for rank in kept for cells in rank['cells']])
+    assert drawn.shape == (24, 20) and len(drawn.sort(1).values.unique(dim=0)) == 24
+
+    ranks = [weights(run.work_dir / f'last_rank{rank}.pth') for rank in (0, 1)]
+    assert all('running_' in key for key in differing(*ranks))
+    moved = differing(weights(run.work_dir / 'first_rank0.pth'), ranks[0])
+    assert {'backbone.conv1_1.conv.weight', 'decode_head.conv_seg.weight'} <= set(moved)
+    left = weights(run.work_dir / ARTEFACT)
+    assert differing(left, {key: ranks[0][key] for key in left}) == []
+
+
 def test_a_segmentor_takes_the_backbone_by_our_hook(tmp_path):
     file = pretraining().work_dir / ARTEFACT
     run = fine_tuned(tmp_path, hooks=f"dict(type='LoadPretrainedSegmentor', checkpoint='{file}')")
