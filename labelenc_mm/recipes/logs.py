@@ -68,17 +68,21 @@ def read_tail(path: Path, tail_bytes: int = 1 << 14) -> list[str]:
         return []
 
 
-def read_curves(run_dir: Path) -> Curves:
+def read_curves(run_dir: Path, training: bool = False) -> Curves:
     """Validation metrics of a run over the toolbox's own steps (epochs, or iterations).
 
     Training lines are told apart by the learning rate that each of them carries.
+
+    Args:
+        run_dir: The work dir of the run.
+        training: Whether to read losses and rates of the training instead, always over iterations.
 
     Returns:
         dict[str, dict[int, float]]: metric -> step -> value, steps ascending.
     """
     curves: Curves = {}
     for record in _scalar_records(run_dir):
-        if 'lr' in record or not isinstance(record.get('step'), (int, float)):
+        if ('lr' in record) != training or not isinstance(record.get('step'), (int, float)):
             continue
         for name, value in record.items():
             if name not in ('step', 'time', 'data_time') and isinstance(value, (int, float)):

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from labelenc_mm.files import replacing
-from labelenc_mm.recipes.results import Result
+from labelenc_mm.recipes.results import MOST_PLACES, Result
 from labelenc_mm.recipes.table_and_plots import PROGRESS
 
 
 def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> None:
-    """One line per stage and point of the grid: the mean over runs, and how far they spread."""
+    """One line per stage and point of the grid: the mean over runs, and how far they spread.
+
+    A metric that no validation has is a loss or a rate of the training; dotted lines show drops of the rate.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout='constrained')
@@ -21,6 +24,10 @@ def write_plot(spec: dict[str, Any], results: Sequence[Result], path: Path) -> N
         of_stage = [result for result in results if result.stage == stage]
         for label, line in _plot_lines(name, of_stage, metric, x).items():
             _draw_line(axes, label, dict(sorted(line.items())), spec['spread'])
+        drops = {_place(r, d, x) for r in of_stage if x in PROGRESS for d in r.drops(metric)}
+        for place in drops:
+            if place is not None:
+                axes.axvline(place, color='gray', linestyle=':')
     label = 'cost, in epochs of the baseline' if x == 'cost' else x
     axes.set(xlabel=label, ylabel=spec.get('label', metric), xscale=spec['x_scale'])
     if spec['x_scale'] == 'log' and x not in PROGRESS:
@@ -41,7 +48,8 @@ def _draw_line(axes: Any, label: str, line: dict[Any, list[float]], spread: str)
         bars = [statistics.stdev(v) if len(v) > 1 else 0 for v in values]
         axes.errorbar(places, means, bars, marker='.', capsize=3, label=label)
         return
-    drawn = axes.plot(places, means, marker='.', label=label)
+    marker = '.' if len(places) < MOST_PLACES / 2 else ''
+    drawn = axes.plot(places, means, marker=marker, label=label)
     if any(len(v) > 1 for v in values):
         lowest, highest = map(min, values), map(max, values)
         color = drawn[0].get_color()
@@ -60,12 +68,15 @@ def _plot_lines(
             if x in result.values and metric in result.metrics:
                 line.setdefault(result.values[x], []).append(result.metrics[metric])
             continue
-        for step, value in result.curves.get(metric, {}).items():
-            place: float | None = step
-            if x == 'iteration':
-                place = step * (result.epoch_length or 1)
-            elif x == 'cost':
-                place = result.cost_at(step)
+        for step, value in result.curve(metric):
+            place = _place(result, step, x)
             if place is not None:
                 line.setdefault(place, []).append(value)
     return {label: line for label, line in lines.items() if line}
+
+
+def _place(result: Result, step: float, x: str) -> float | None:
+    """Where an epoch, or iteration, lies on an axis along which a training goes on."""
+    if x == 'iteration':
+        return step * (result.epoch_length or 1)
+    return result.cost_at(step) if x == 'cost' else step

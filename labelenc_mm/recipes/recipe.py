@@ -37,6 +37,7 @@
     plots:                              # x: epoch, iteration, cost or a variable; file: in --work-dir
       - {metric: coco/bbox_mAP, label: AP, stages: [baseline, step2], x: epoch, file: curves.png}
       - {metric: mIoU, stages: {Ours: step2}, x: weight, x_scale: log, spread: deviation, file: weights.png}
+      - {metric: loss, x: iteration, file: loss.png}    # of the training, where no validation has it
 
 A config may also be what a training leaves of its own, complete: ``{baseline}/baseline.py``, or one of
 the installed package: ``labelenc_mm::labelenc/...py``.

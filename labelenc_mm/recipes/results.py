@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from labelenc_mm.recipes.logs import (
@@ -14,6 +15,9 @@ from labelenc_mm.recipes.logs import (
 from labelenc_mm.recipes.plan import Plan
 from labelenc_mm.recipes.record import LOG, read_record
 from labelenc_mm.recipes.run import Run
+
+MOST_PLACES = 200
+"""Of a curve of a training: losses are averaged over as many entries of the log as this takes."""
 
 
 @dataclass
@@ -31,14 +35,39 @@ class Result:
     commits: list[str]
     metrics: dict[str, float]
     curves: Curves = field(default_factory=dict)
+    training: Curves = field(default_factory=dict)
+    """Losses and rates over iterations, as logged."""
     cost: float | None = None
     """Of an epoch, or of an iteration where they are counted, in those of the baseline."""
     cost_before: float = 0
     """Of the trainings that it builds on."""
 
-    def cost_at(self, step: int) -> float | None:
+    def cost_at(self, step: float) -> float | None:
         """What has been spent by a step; None if the recipe does not say what one costs."""
         return None if self.cost is None else self.cost_before + self.cost * step
+
+    def curve(self, metric: str) -> list[tuple[float, float]]:
+        """A metric over epochs, or iterations where they are counted; of a training its smoothed losses."""
+        if metric in self.curves or metric not in self.training:
+            return [(step, value) for step, value in self.curves.get(metric, {}).items()]
+        logged = list(self.training[metric].items())
+        size = -(-len(logged) // MOST_PLACES)
+        parts = [logged[start : start + size] for start in range(0, len(logged), size)]
+        steps, values = ([fmean(pair[i] for pair in part) for part in parts] for i in (0, 1))
+        length = self.epoch_length or 1
+        return [(step / length, value) for step, value in zip(steps, values, strict=True)]
+
+    def drops(self, metric: str) -> list[float]:
+        """Where the rate, constant before, fell to its half or less; nothing for a metric of validations."""
+        is_logged = metric in self.training and metric not in self.curves
+        rates = list(self.training.get('lr', {}).items()) if is_logged else []
+        return [
+            step / (self.epoch_length or 1)
+            for (_, first), (_, before), (step, rate) in zip(
+                rates, rates[1:], rates[2:], strict=False
+            )
+            if first == before >= 2 * rate
+        ]
 
     def total_cost(self) -> float | None:
         """Of the whole training, with those that it builds on."""
@@ -87,6 +116,7 @@ def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
             record['commits'],
             metrics,
             curves,
+            read_curves(folder, training=True),
             run.stage.cost,
             sum((each.total_cost() or 0) - each.cost_before for each in before),
         )

@@ -1,15 +1,19 @@
 """The table, the numbers and the plots of a recipe, against numbers worked out by hand."""
 
+import contextlib
 import json
 import statistics
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from labelenc_mm.recipes import Executor, LaunchSettings, make_plan, read_recipe, write_report
 from labelenc_mm.recipes.checks import RecipeError
+from labelenc_mm.recipes.logs import read_curves
 from labelenc_mm.recipes.plot import write_plot
 from labelenc_mm.recipes.report import format_seconds, format_spread
+from labelenc_mm.recipes.results import Result
 
 RECIPE = """
     grid: {weight: [0.1, -0.2]}
@@ -150,6 +154,58 @@ def test_all_numbers_are_in_the_json(report, tmp_path):
     assert content['missing'] == []
     for name in ('curves.png', 'plots/sweep.PNG'):
         assert (tmp_path / 'work' / name).read_bytes().startswith(b'\x89PNG')
+
+
+def plotted(monkeypatch, tmp_path, spec, *results):
+    """Labels and points of the lines of a plot, dotted ones apart."""
+    figures = []
+    monkeypatch.setattr(Figure, 'savefig', lambda figure, *_, **__: figures.append(figure))
+    monkeypatch.setattr('labelenc_mm.recipes.plot.replacing', contextlib.nullcontext)
+    spec = {'x_scale': 'linear', 'spread': 'range', 'stages': {'Ours': 'step'}, **spec}
+    write_plot(spec, results, tmp_path / 'plot.png')
+    lines = figures[0].axes[0].get_lines()
+    drops = [line.get_xdata()[0] for line in lines if line.get_linestyle() == ':']
+    curves = [line.get_xydata().tolist() for line in lines if line.get_linestyle() != ':']
+    return curves, drops
+
+
+def result_of(tmp_path, records, epoch_length):
+    folder = tmp_path / '1' / 'vis_data'
+    folder.mkdir(parents=True)
+    (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, records)))
+    return Result(
+        'run', 'step', {}, {}, 1.0, 40, epoch_length, [], {},
+        read_curves(tmp_path), read_curves(tmp_path, training=True),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(('x', 'scale'), [('iteration', 1), ('epoch', 1 / 20)])
+def test_losses_of_a_training_are_drawn_with_the_drops_of_its_rate(x, scale, monkeypatch, tmp_path):
+    records = [
+        {'lr': 0.1 if step <= 20 else 0.01, 'loss': 1 / step, 'step': step}
+        for step in range(5, 41, 5)
+    ]
+    records[4:4] = [{'mIoU': 10.0, 'step': 1}]
+    result = result_of(tmp_path, [*records, {'mIoU': 20.0, 'step': 2}], epoch_length=20)
+    curves, drops = plotted(monkeypatch, tmp_path, {'metric': 'loss', 'x': x}, result)
+    expected = [[step * scale, 1 / step] for step in range(5, 41, 5)]
+    np.testing.assert_allclose(curves, [expected])
+    assert drops == [25 * scale]
+    curves, drops = plotted(monkeypatch, tmp_path, {'metric': 'mIoU', 'x': x}, result)
+    np.testing.assert_allclose(curves, [[[20 * scale, 10], [40 * scale, 20]]])
+    assert drops == []
+
+
+def test_losses_of_a_long_training_are_averaged_and_a_rate_that_glides_drops_nowhere(
+    monkeypatch, tmp_path
+):
+    """1000 entries: five at each of 200 places. The rate ends at a thousandth, without a step."""
+    records = [
+        {'lr': 1 - step / 1001, 'loss': step % 5 + step // 5, 'step': step} for step in range(1000)
+    ]
+    result = result_of(tmp_path, records, epoch_length=0)
+    curves, drops = plotted(monkeypatch, tmp_path, {'metric': 'loss', 'x': 'iteration'}, result)
+    assert curves == [[[2 + 5 * place, 2 + place] for place in range(200)]] and drops == []
 
 
 def test_a_plot_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
