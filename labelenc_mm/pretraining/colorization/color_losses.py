@@ -48,8 +48,8 @@ class ColorRegressionLoss(nn.Module):
     Args:
         loss_weight: The scale. The paper says no more than that the losses are "scaled similarly" (sec. 3.1);
             with 110 both are the same where a network predicts nothing yet: measured as 111 +- 3 at random
-            points of 193 photos whose shorter side has 352 pixels, and at 96 pixels as 101 +- 2, or 90 +- 3 of
-            other photos.
+            points of 193 photos whose shorter side has 352 pixels, and at 96 pixels as 101 +- 2, or 90 +- 3
+            of other photos.
         loss_name: In the log.
     """
 
