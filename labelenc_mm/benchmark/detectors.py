@@ -64,13 +64,9 @@ class Detectors(Task):
         return make_batch(workload, count_classes(model), predicts_masks(model))
 
     def count_active(self, model: Any) -> int:
-        """As the subtree counts, where the distance has a place in the training."""
+        """The parts of a label encoding that do, see :meth:`.FeatureSupervisionHead.count_active`."""
         labelenc: Any = getattr(model, 'labelenc', None)
-        if labelenc is None or not labelenc.joint or labelenc.loss_weight == 0:
-            return 1
-        if getattr(labelenc, 'label_share', 1.0) == 0:
-            return 1
-        return labelenc.count_active()
+        return 1 if labelenc is None else labelenc.count_active()
 
     def further_costs(self, step: Any, repeats: int = 5) -> dict[str, float]:
         """What the object maps of a batch cost, where the training draws some.

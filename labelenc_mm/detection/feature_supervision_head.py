@@ -141,7 +141,7 @@ class FeatureSupervisionHead(FrozenPart):
         return (everything, []) if self.learns_labels else ([], everything)
 
     def numbers_of_label_pass(self, device: torch.device) -> AbstractContextManager:
-        """Where targets pass the head: whose random numbers its samplers draw, here the detector's.
+        """The random numbers that the head's samplers draw while targets pass it: here those of images.
 
         Args:
             device: Of the images.
@@ -160,13 +160,22 @@ class FeatureSupervisionHead(FrozenPart):
         )
         self.freeze()
 
+    @property
+    def has_distance(self) -> bool:
+        """Whether the distance counts in some part of the training."""
+        return self.joint and self.loss_weight != 0
+
     def is_distance_active(self) -> bool:
         """Whether the distance counts at the iteration that the MessageHub tells."""
-        return self.distance_window.is_active() and self.loss_weight != 0
+        return self.has_distance and self.distance_window.is_active()
 
     def count_active(self) -> int:
-        """How much of ours counts at the iteration that the MessageHub tells; without the distance 0."""
-        return int(self.is_distance_active())
+        """How many parts of the supervision are at work at the iteration that the MessageHub tells.
+
+        For benchmarks, which measure where most of them are. At least one is, except where the training has
+        a distance and it does not count.
+        """
+        return int(self.is_distance_active() or not self.has_distance)
 
     def loss(
         self, image_features: Sequence[Tensor], targets: Sequence[Tensor]

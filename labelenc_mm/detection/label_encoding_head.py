@@ -212,6 +212,11 @@ class LabelEncodingHead(FeatureSupervisionHead):
         if self.distillation is not None:
             self.distillation.load(owner)
 
+    def count_active(self) -> int:
+        """As of the class above; a teacher is a part, too."""
+        active, head = super().count_active(), self.distillation
+        return active + 1 if active and head is not None and head.is_distance_active() else active
+
     def further_losses(
         self, batch_inputs: Tensor, image_features: Sequence[Tensor]
     ) -> dict[str, Tensor]:

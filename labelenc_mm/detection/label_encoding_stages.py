@@ -79,10 +79,6 @@ class LabelEncodingLearner(LabelEncodingHead):
     def check_is_learned(self) -> None:
         """It learns."""
 
-    def is_distance_active(self) -> bool:
-        """Whether the distance counts: never without images, else by the schedule."""
-        return self.joint and super().is_distance_active()
-
 
 @MODELS.register_module()
 class FrozenLabelEncodingHead(LabelEncodingHead):
@@ -255,16 +251,18 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     def check_is_learned(self) -> None:
         """It learns."""
 
-    def is_distance_active(self) -> bool:
-        """Whether the distance counts: never without a label branch, else by the schedule."""
-        return self.label_share > 0 and super().is_distance_active()
+    @property
+    def has_distance(self) -> bool:
+        """Whether the distance counts in some part of the training: never without a label branch."""
+        return self.label_share > 0 and super().has_distance
 
     def count_active(self) -> int:
-        """The distance, the label branch beside it, and whether image features feel the distance."""
-        if not self.is_distance_active():
+        """As of the class above; so are the label branch and image features that feel the distance."""
+        active = super().count_active()
+        if not active:
             return 0
         is_detached = self.detach_window is not None and self.detach_window.is_active()
-        return 1 + self.label_window.is_active() + (not is_detached)
+        return active + self.label_window.is_active() + (not is_detached)
 
     def share_images(self, number: int) -> tuple[list[int], list[int]]:
         """Draw the images that pass through the label branch; the others if they are compared."""

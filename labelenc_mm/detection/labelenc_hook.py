@@ -51,6 +51,8 @@ class LabelEncHook(HandOverHook):
     def before_train(self, runner: Runner) -> None:
         """Refuse what would train something else, such as a label encoding of other classes.
 
+        In one run gradients of ours are clipped apart from those of the detector.
+
         Raises:
             ValueError: The model is not label-encoded, labels are not what ``metainfo.classes`` calls
                 them, the checkpoint in ``load_from`` is one of step 1, or step 1 would run parts of the

@@ -66,23 +66,26 @@ def draw_balanced(
 
 
 def without_border(
-    candidates: Tensor, border: int, sizes: Sequence[tuple[int, int]] | None = None
+    candidates: Tensor,
+    border: int | Sequence[int],
+    sizes: Sequence[tuple[int, int]] | None = None,
 ) -> Tensor:
     """The (N, H, W) candidates without those in a margin of each image, and without padding.
 
     Args:
         candidates: (N, H, W) bool.
-        border: Width of the margin in pixels.
+        border: Width of the margin in pixels, of all images or of each.
         sizes: (height, width) of each image, which is padded on the right and below; by default (H, W).
     """
     whole = (candidates.shape[-2], candidates.shape[-1])
     sizes = [whole] * len(candidates) if sizes is None else sizes
-    border = max(border, 0)
-    if not border and all(size == whole for size in sizes):
+    borders = [border] * len(candidates) if isinstance(border, int) else border
+    if max(borders, default=0) <= 0 and all(size == whole for size in sizes):
         return candidates
     inside = torch.zeros_like(candidates)
-    for image, (height, width) in zip(inside, sizes, strict=True):
-        image[border : max(height - border, 0), border : max(width - border, 0)] = True
+    for image, margin, (height, width) in zip(inside, borders, sizes, strict=True):
+        margin = max(margin, 0)
+        image[margin : max(height - margin, 0), margin : max(width - margin, 0)] = True
     return candidates & inside
 
 

@@ -61,6 +61,7 @@ def _plot_lines(
 ) -> dict[str, dict[Any, list[float]]]:
     """Label -> place on the x axis -> one value per seed."""
     lines: dict[str, dict[Any, list[float]]] = {}
+    width = _width([result.logged(metric) for result in results])
     for result in results:
         label = ', '.join([name, *(f'{k}={v}' for k, v in result.point.items() if k != x)])
         line = lines.setdefault(label, {})
@@ -68,11 +69,18 @@ def _plot_lines(
             if x in result.values and metric in result.metrics:
                 line.setdefault(result.values[x], []).append(result.metrics[metric])
             continue
-        for step, value in result.curve(metric):
+        for step, value in result.curve(metric, width):
             place = _place(result, step, x)
             if place is not None:
                 line.setdefault(place, []).append(value)
     return {label: line for label, line in lines.items() if line}
+
+
+def _width(logged: Sequence[dict[int, float]]) -> int:
+    """Iterations that are averaged, the same for all runs of a stage: they have their places in common."""
+    if max(map(len, logged), default=0) <= MOST_PLACES:
+        return 1
+    return -(-max(max(curve, default=0) for curve in logged) // MOST_PLACES)
 
 
 def _place(result: Result, step: float, x: str) -> float | None:

@@ -198,13 +198,18 @@ def write_report(plan: Plan, work_dir: Path) -> str:
         'table': rows,
         'choices': choices,
         'missing': missing,
-        'runs': {result.name: vars(result) for result in results},
+        'runs': {result.name: _facts(result) for result in results},
     }
     with replacing(work_dir / 'results.json') as unfinished:
         unfinished.write_text(json.dumps(content, indent=1), encoding='utf-8')
     for spec in plan.recipe.plots:
         write_plot(spec, results, work_dir / spec['file'])
     return text
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    """What is kept of a run: not all of its log, which is in its folder."""
+    return {name: value for name, value in vars(result).items() if name != 'training'}
 
 
 def read_choices(plan: Plan, work_dir: Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from labelenc_mm.recipes.record import LOG, read_record
 from labelenc_mm.recipes.run import Run
 
 MOST_PLACES = 200
-"""Of a curve of a training: losses are averaged over as many entries of the log as this takes."""
+"""Of a curve of a training: losses are averaged over as many iterations as this takes."""
 
 
 @dataclass
@@ -46,27 +46,37 @@ class Result:
         """What has been spent by a step; None if the recipe does not say what one costs."""
         return None if self.cost is None else self.cost_before + self.cost * step
 
-    def curve(self, metric: str) -> list[tuple[float, float]]:
-        """A metric over epochs, or iterations where they are counted; of a training its smoothed losses."""
-        if metric in self.curves or metric not in self.training:
+    def logged(self, metric: str) -> dict[int, float]:
+        """Of the training, over iterations; empty where validations have this metric."""
+        return {} if metric in self.curves else self.training.get(metric, {})
+
+    def curve(self, metric: str, width: int = 1) -> list[tuple[float, float]]:
+        """A metric over epochs, or iterations where they are counted.
+
+        Args:
+            metric: Of validations or, where they have none of it, of the training.
+            width: Over so many iterations a training's is averaged; at the end of each such part.
+        """
+        logged = self.logged(metric)
+        if not logged:
             return [(step, value) for step, value in self.curves.get(metric, {}).items()]
-        logged = list(self.training[metric].items())
-        size = -(-len(logged) // MOST_PLACES)
-        parts = [logged[start : start + size] for start in range(0, len(logged), size)]
-        steps, values = ([fmean(pair[i] for pair in part) for part in parts] for i in (0, 1))
+        parts: dict[int, list[float]] = {}
+        for step, value in logged.items():
+            parts.setdefault(-(-step // width), []).append(value)
         length = self.epoch_length or 1
-        return [(step / length, value) for step, value in zip(steps, values, strict=True)]
+        return [(part * width / length, fmean(values)) for part, values in parts.items()]
 
     def drops(self, metric: str) -> list[float]:
         """Where the rate, constant before, fell to its half or less; nothing for a metric of validations."""
-        is_logged = metric in self.training and metric not in self.curves
-        rates = list(self.training.get('lr', {}).items()) if is_logged else []
+        # The rate of a first group that does not learn is 0 all along.
+        of_training = self.training.get('base_lr') or self.training.get('lr', {})
+        rates = list(of_training.items()) if self.logged(metric) else []
         return [
             step / (self.epoch_length or 1)
             for (_, first), (_, before), (step, rate) in zip(
                 rates, rates[1:], rates[2:], strict=False
             )
-            if first == before >= 2 * rate
+            if first == before >= 2 * rate and rate < before
         ]
 
     def total_cost(self) -> float | None:

@@ -135,6 +135,12 @@ def test_finds_where_the_distance_is_active(train_cfg, limits):
     assert 'loss_labelenc' in step(step.fresh_batch())
 
 
+def test_a_label_branch_alone_is_measured_while_it_learns():
+    alone = dict(label_share=1.0, loss_weight=0, labels_train_head=True, label_end=0.3)
+    step = train_step(config_of('one-run', **alone), WORKLOAD)
+    assert 'ae_loss_cls' in step(step.fresh_batch())
+
+
 @pytest.mark.parametrize(
     'limits', [dict(label_end=0.5), dict(distance_begin=0, detach_end=0.6), dict()]
 )

@@ -29,6 +29,7 @@ def stepped(parts, own, inputs, **options):
 
 @pytest.mark.parametrize('clip', [dict(max_norm=0.1), dict(type='value', clip_value=0.1)])
 def test_what_is_clipped_beside_it_changes_nothing_for_a_model(parts, clip):
+    """By values each gradient is clipped by itself anyway, and no norm comes back."""
     alone = stepped(parts, None, [('model', 1)], clip_grad=dict(clip))
     both = stepped(parts, 'ours', [('model', 1), ('ours', 1e4)], clip_grad=dict(clip))
     for ours, expected in zip(both.model.parameters(), alone.model.parameters(), strict=True):

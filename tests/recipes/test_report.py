@@ -201,11 +201,33 @@ def test_losses_of_a_long_training_are_averaged_and_a_rate_that_glides_drops_now
 ):
     """1000 entries: five at each of 200 places. The rate ends at a thousandth, without a step."""
     records = [
-        {'lr': 1 - step / 1001, 'loss': step % 5 + step // 5, 'step': step} for step in range(1000)
+        {'lr': 1 - step / 1001, 'loss': step % 5 + step // 5, 'step': step + 1}
+        for step in range(1000)
     ]
     result = result_of(tmp_path, records, epoch_length=0)
     curves, drops = plotted(monkeypatch, tmp_path, {'metric': 'loss', 'x': 'iteration'}, result)
-    assert curves == [[[2 + 5 * place, 2 + place] for place in range(200)]] and drops == []
+    assert curves == [[[5 + 5 * place, 2 + place] for place in range(200)]] and drops == []
+
+
+def test_losses_of_runs_of_unequal_length_are_averaged_where_both_have_some(monkeypatch, tmp_path):
+    runs = [
+        result_of(
+            tmp_path / str(last), [{'lr': 1, 'loss': loss, 'step': s + 1} for s in range(last)], 0
+        )
+        for last, loss in ((400, 1.0), (450, 3.0))
+    ]
+    (curve,), _ = plotted(monkeypatch, tmp_path, {'metric': 'loss', 'x': 'iteration'}, *runs)
+    assert curve == [[place, 2.0 if place <= 402 else 3.0] for place in range(3, 451, 3)]
+
+
+def test_a_rate_of_zero_drops_nowhere_and_the_base_rate_tells(monkeypatch, tmp_path):
+    records = [{'lr': 0.0, 'loss': 1.0, 'step': step} for step in (5, 10, 15, 20)]
+    spec = {'metric': 'loss', 'x': 'iteration'}
+    _, drops = plotted(monkeypatch, tmp_path, spec, result_of(tmp_path / '1', records, 0))
+    assert drops == []
+    records = [{**record, 'base_lr': 0.1 if record['step'] < 15 else 0.01} for record in records]
+    _, drops = plotted(monkeypatch, tmp_path, spec, result_of(tmp_path / '2', records, 0))
+    assert drops == [15]
 
 
 def test_a_plot_that_fails_leaves_the_old_one(tmp_path, monkeypatch):

@@ -47,9 +47,9 @@ class ColorRegressionLoss(nn.Module):
 
     Args:
         loss_weight: The scale. The paper says no more than that the losses are "scaled similarly" (sec. 3.1);
-            with 110 both are the same where a network predicts nothing yet: measured as 111 +- 3 at random
-            points of 193 photos whose shorter side has 352 pixels, and at 96 pixels as 101 +- 2, or 90 +- 3
-            of other photos.
+            both begin alike, where a network predicts nothing yet, with 111 +- 3 for 193 photos whose
+            shorter side has 352 pixels, with 101 +- 2 for the same at 96 pixels, and with 90 +- 3 for 772
+            others at 96 pixels, measured at random points.
         loss_name: In the log.
     """
 

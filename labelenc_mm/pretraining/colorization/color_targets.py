@@ -151,7 +151,7 @@ class ColorHistogramTargets(ColorTargets):
 
         Where the hue is open, the vector is short, and the color fades.
         """
-        hue, chroma = (each.softmax(1) for each in scores.split(self.bins, 1))
+        hue, chroma = (each.softmax(1) for each in scores.float().split(self.bins, 1))
         centres = (torch.arange(self.bins, device=scores.device) + 0.5) / self.bins
         with torch.autocast(scores.device.type, enabled=False):
             x, y = torch.einsum('nb...,bd->dn...', hue, hue_vectors(self.bins, scores.device))

@@ -141,8 +141,9 @@ class ColorizationPretrainer(
         scores = self.decode_head.forward(self.extract_feat(self._gray(levels)), size).float()
         targets = self.decode_head.targets
         maps = targets.read(data_samples)
-        margins = [self._margin(sample.metainfo['img_shape'][:2]) for sample in data_samples]
-        measured = _without_margins(targets.is_known(maps), data_samples, margins)
+        sizes = [tuple(sample.metainfo['img_shape'][:2]) for sample in data_samples]
+        margins = [self._margin(each) for each in sizes]
+        measured = without_border(targets.is_known(maps), margins, sizes)
         points = self._grid(measured)
         at_points = scores.flatten(2)[..., points.cells[0]].unsqueeze(-1)
         truth = targets.at_points(maps, points)
@@ -193,17 +194,6 @@ class ColorizationPretrainer(
 
     def _gray(self, levels: Tensor) -> Tensor:
         return gray_input(levels, self.data_preprocessor, self.channels)
-
-
-def _without_margins(
-    known: Tensor, data_samples: Sequence[SegDataSample], margins: Sequence[int]
-) -> Tensor:
-    """The (N, H, W) known pixels, in place, without those in the margins of their photos."""
-    for photo, sample, margin in zip(known, data_samples, margins, strict=True):
-        height, width = sample.metainfo['img_shape'][:2]
-        inside = photo[None, :height, :width]
-        inside.copy_(without_border(inside, margin))
-    return known
 
 
 def _tell_affine(backbone: nn.Module) -> None:

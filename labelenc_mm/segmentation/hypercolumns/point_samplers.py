@@ -53,13 +53,12 @@ class PointSampler(ABC):
         """(N, H, W) bool: the pixels that may be drawn. Of an image that the border takes there are none.
 
         Raises:
-            ValueError: The border takes all of the images.
+            ValueError: The border leaves nothing of an image that fills the batch.
         """
-        sizes = sizes or [(maps.shape[-2], maps.shape[-1])] * len(maps)
-        if all(2 * self.border >= min(size) for size in sizes):
-            found = ' and '.join(map(str, sorted(set(sizes))))
+        size = tuple(maps.shape[-2:])
+        if 2 * self.border >= min(size):
             raise ValueError(
-                f'border={self.border} of {type(self).__name__} leaves no pixel of images of {found} pixels '
+                f'border={self.border} of {type(self).__name__} leaves no pixel of images of {size} pixels '
                 '(height, width): lessen it with the crop'
             )
         return without_border(targets.is_known(maps), self.border, sizes)

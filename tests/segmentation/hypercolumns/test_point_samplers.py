@@ -66,11 +66,12 @@ def test_without_padding_points_are_drawn_from_all_labels_inside_the_border(bord
     assert torch.equal(found[0].cells, expected) and torch.equal(found[1].cells, expected)
 
 
-def test_a_border_that_takes_all_images_is_refused():
-    maps = torch.zeros(2, 32, 32, dtype=torch.int64)
+def test_a_border_that_takes_the_largest_image_is_refused_whatever_is_beside_it():
     sampler = build('Uniform', num_points=5, border=12)
-    with pytest.raises(ValueError, match=r'no pixel of images of \(20, 32\) and \(24, 24\) pixels'):
-        sampler.draw(TARGETS, maps, [(24, 24), (20, 32)])
+    with pytest.raises(ValueError, match=r'no pixel of images of \(24, 32\) pixels'):
+        sampler.draw(TARGETS, torch.zeros(2, 24, 32, dtype=torch.int64), [(24, 24), (20, 32)])
+    narrow = sampler.draw(TARGETS, torch.zeros(1, 40, 40, dtype=torch.int64), [(20, 40)])
+    assert not narrow.is_drawn.any()
 
 
 @pytest.mark.parametrize('share, expected', [(0.25, 8), (0.5, 16), (0.75, 24), (0, 0), (1, 32)])
