@@ -22,8 +22,13 @@ from labelenc_mm.detection import LabelEncHook
 
 def start(model, **options):
     dataloader = SimpleNamespace(dataset=SimpleNamespace())
-    cfg = Config(options)
-    LabelEncHook().before_train(SimpleNamespace(model=model, cfg=cfg, train_dataloader=dataloader))
+    runner = SimpleNamespace(
+        model=model,
+        cfg=Config(options),
+        train_dataloader=dataloader,
+        optim_wrapper=SimpleNamespace(clip_grad_kwargs=None),
+    )
+    LabelEncHook().before_train(runner)
 
 
 def test_a_detector_without_label_encoding_is_named():
