@@ -69,6 +69,8 @@ class FeatureSupervisionHead(FrozenPart):
     """How many of the finest levels are compared at half their resolution."""
     draws_its_own = False
     """Whether the detector starts from the weights that it has without us, at the same seed."""
+    is_clipped_apart = False
+    """Whether gradients of the subtree do not count in the norm by which the detector's are clipped."""
     # What to do where the levels of the two sides differ.
     mismatch_advice: str
     # Replaced where another form of the same function is compared.

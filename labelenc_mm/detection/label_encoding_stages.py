@@ -192,6 +192,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     step = 'both steps in one run'
     learns_labels = True
     learns = True
+    is_clipped_apart = True
     foreign = {**_OF_STEP_1, **_OF_STEP_2}
 
     def __init__(

@@ -76,7 +76,7 @@ class LabelEncHook(HandOverHook):
             )
         batches = getattr(runner.train_dataloader, 'batch_sampler', None)
         head.batch_size = getattr(batches, 'batch_size', 0) or 0
-        if getattr(head, 'stage', None) == 'one-run':
+        if head.is_clipped_apart:
             clip_apart(runner.optim_wrapper, head.parameters())
         super().before_train(runner)
         check_objects(runner.train_dataloader.dataset, self.metainfo['classes'])

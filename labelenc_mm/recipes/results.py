@@ -36,7 +36,7 @@ class Result:
     metrics: dict[str, float]
     curves: Curves = field(default_factory=dict)
     training: Curves = field(default_factory=dict)
-    """Losses and rates over iterations, as logged."""
+    """Losses and rates over iterations, as logged, where a plot asks for what validations have not."""
     cost: float | None = None
     """Of an epoch, or of an iteration where they are counted, in those of the baseline."""
     cost_before: float = 0
@@ -99,6 +99,7 @@ def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
     """Read the results of the runs that are done."""
     results: dict[str, Result] = {}
     averaged = {'seed', *plan.recipe.average}
+    drawn = {spec['metric'] for spec in plan.recipe.plots}
     for run in plan.runs.values():
         folder = work_dir / run.name
         record = read_record(folder)
@@ -126,7 +127,7 @@ def collect_results(plan: Plan, work_dir: Path) -> list[Result]:
             record['commits'],
             metrics,
             curves,
-            read_curves(folder, training=True),
+            read_curves(folder, training=True) if drawn - curves.keys() else {},
             run.stage.cost,
             sum((each.total_cost() or 0) - each.cost_before for each in before),
         )

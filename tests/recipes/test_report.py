@@ -13,7 +13,7 @@ from labelenc_mm.recipes.checks import RecipeError
 from labelenc_mm.recipes.logs import read_curves
 from labelenc_mm.recipes.plot import write_plot
 from labelenc_mm.recipes.report import format_seconds, format_spread
-from labelenc_mm.recipes.results import Result
+from labelenc_mm.recipes.results import Result, collect_results
 
 RECIPE = """
     grid: {weight: [0.1, -0.2]}
@@ -228,6 +228,23 @@ def test_a_rate_of_zero_drops_nowhere_and_the_base_rate_tells(monkeypatch, tmp_p
     records = [{**record, 'base_lr': 0.1 if record['step'] < 15 else 0.01} for record in records]
     _, drops = plotted(monkeypatch, tmp_path, spec, result_of(tmp_path / '2', records, 0))
     assert drops == [15]
+
+
+@pytest.mark.parametrize(
+    ('metric', 'losses'), [('loss', {10: 1, 20: 1 / 2, 30: 1 / 3}), ('coco/bbox_mAP', None)]
+)
+def test_a_log_is_read_for_its_losses_only_where_a_plot_draws_them(
+    metric, losses, write_recipe, fake_tools, tmp_path
+):
+    work_dir = tmp_path / 'work'
+    recipe = f"""
+    stages: {{baseline: {{train: baseline.py}}}}
+    plots: [{{metric: {metric}, x: iteration, stages: [baseline], file: curves.png}}]
+    """
+    plan = make_plan(read_recipe(write_recipe(recipe)), work_dir, fake_tools)
+    assert Executor(plan, work_dir, LaunchSettings(fake_tools), 'abc123').execute() == 0
+    (result,) = collect_results(plan, work_dir)
+    assert result.training.get('loss') == losses and result.metrics['coco/bbox_mAP']
 
 
 def test_a_plot_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
