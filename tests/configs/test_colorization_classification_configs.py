@@ -22,6 +22,7 @@ from training_runs import ROOT, TEST, run_script, shared_folder, train, weights
 
 import labelenc_mm
 from labelenc_mm.pretraining.pretrained_segmentor import pretrained_segmentor
+from labelenc_mm.recipes import make_plan, read_recipe
 
 FOLDER = 'colorization'
 ABSORB = ROOT / 'tools' / 'model_converters' / 'absorb_batch_norm.py'
@@ -67,6 +68,31 @@ def test_rows_of_the_tables_are_there():
     rows += [('20e', 'h16-'), ('20e', 'h2-')]
     rows += [(epochs, kind) for epochs in ('20e', '40e') for kind in ('r50-', 'r16-')]
     assert stems(TABLE4) == {('vgg16', f'1xb64-{e}', f'in1k-{kind}224x224') for e, kind in rows}
+
+
+# Table 1 has no VGG-16 from random weights, and AlexNet of ImageNet stands in no table of its own network.
+BESIDE = {
+    'classify_vgg16_1xb16-80k_voc07-224x224.py',
+    'classify_r152_1xb16-80k_voc07-224x224.py',
+    'classify_alexnet_in1k-pre_1xb16-80k_voc07-227x227.py',
+}
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'names'),
+    [('table1.yml', {*PROTOCOL} - BESIDE), ('table3_classification.yml', {*TABLE3})],
+)
+def test_recipe_trains_each_classifier_of_its_table_and_tests_what_comes_out(recipe, names):
+    path = labelenc_mm.config(f'{FOLDER}/{recipe}')
+    trained, tested = {}, {}
+    for run in make_plan(read_recipe(path), Path('/w'), Path('/tools')).runs.values():
+        if (name := run.config_path().name).startswith('classify_'):
+            if run.stage.kind == 'test':
+                tested[run.fill(run.stage.checkpoint)] = name
+            else:
+                trained[f'<{run.name}>/last_checkpoint'] = name
+    assert {*trained.values()} == names
+    assert tested == trained
 
 
 @pytest.mark.parametrize('name', PROTOCOL)
