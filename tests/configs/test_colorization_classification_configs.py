@@ -70,7 +70,7 @@ def test_rows_of_the_tables_are_there():
     assert stems(TABLE4) == {('vgg16', f'1xb64-{e}', f'in1k-{kind}224x224') for e, kind in rows}
 
 
-# Table 1 has no VGG-16 from random weights, and AlexNet of ImageNet stands in no table of its own network.
+# Trained by the protocol, too, and no row of Table 1.
 BESIDE = {
     'classify_vgg16_1xb16-80k_voc07-224x224.py',
     'classify_r152_1xb16-80k_voc07-224x224.py',
