@@ -95,6 +95,17 @@ def test_recipe_trains_each_classifier_of_its_table_and_tests_what_comes_out(rec
     assert tested == trained
 
 
+def test_recipe_of_table_4_fine_tunes_the_last_epoch_of_each_pretraining():
+    path = labelenc_mm.config(f'{FOLDER}/table4.yml')
+    found = {}
+    for run in make_plan(read_recipe(path), Path('/w'), Path('/tools')).runs.values():
+        if run.stage.name == 'pretraining':
+            (output,) = run.stage.outputs
+            found[run.config_path().name] = Path(run.fill(output)).name
+    last = {name: f'epoch_{parsed(name).train_cfg.max_epochs}.pth' for name in TABLE4}
+    assert found == last
+
+
 @pytest.mark.parametrize('name', PROTOCOL)
 def test_voc_2007_is_trained_by_the_protocol(name):
     """Of Krähenbühl and others: 80,000 iterations of 16 crops at 0.5 to 2, half the rate every 10,000."""

@@ -53,6 +53,8 @@ def test_pretraining_is_that_of_the_paper(name):
     assert scheduler.get('milestones') == drops
     optimizer = config.optim_wrapper.optimizer
     assert (optimizer.type, optimizer.lr, optimizer.momentum) == ('SGD', 1e-3, 0.9)
+    assert optimizer.weight_decay == 5e-4
+    assert config.optim_wrapper.paramwise_cfg == dict(bias_lr_mult=2.0, bias_decay_mult=0.0)
     assert config.train_dataloader.batch_size == config.auto_scale_lr.base_batch_size == 8
     side = int(data.rpartition('x')[2])
     assert config.model.data_preprocessor.size == (side, side)
@@ -63,16 +65,25 @@ def test_pretraining_is_that_of_the_paper(name):
         shorter = [scale[1] for scale in steps['RandomResize'].scale]
         assert shorter == ([352, 600] if side == 352 else [224, 382])
         assert steps['RandomCrop'].crop_size == (side, side)
+        assert steps['RandomFlip'] == dict(type='RandomFlip', prob=0.5)  # sideways by default
         assert steps['LoadPhoto'].reduce_to == shorter[1]  # nothing is enlarged for speed
     assert folders == ['data/imagenet/', 'data/places205/']
     head = config.model.decode_head
-    assert head.type == ('ColorRegressionHead' if 'lab' in method else 'ColorHistogramHead')
-    taps = config.model.backbone.taps
+    if 'lab' in method:
+        assert (head.type, head.loss_weight) == ('ColorRegressionHead', 110)
+    else:
+        assert head.type == 'ColorHistogramHead'
+    backbone = config.model.backbone
     if 'no-hypercolumn' in method:
-        assert taps in (['fc7'], ['layer4.2'])
+        assert backbone.taps in (['fc7'], ['layer4.2'])
     elif 'vgg16' in method:
-        assert taps == ['data', *ALL_CONVS, 'fc6', 'fc7']
-    assert config.model.backbone.get('in_channels') == 1
+        assert backbone.taps == ['data', *ALL_CONVS, 'fc6', 'fc7']
+    else:
+        assert backbone.taps == ['data', *(f'conv{i}' for i in range(1, 6)), 'fc6', 'fc7']
+    assert backbone.get('in_channels') == 1
+    if 'r152' not in method:  # which keeps the scale and shift of its own
+        norm_cfg = dict(type='BN', affine=False, momentum=0.001)
+        assert backbone.norm_cfg == backbone.fc_norm_cfg == norm_cfg
 
 
 def test_rows_of_the_tables_are_there():

@@ -90,16 +90,22 @@ def test_resnet_keeps_its_layers_and_only_where_asked():
     pairs = absorb_batch_norm(network, run, keep_layers=True)
     assert ('layer2.0.downsample.0', 'layer2.0.downsample.1') in pairs
     for old, new in zip(before, run(network)):
-        torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(new, old, atol=1e-5, rtol=1e-5)
     assert (network.bn1.running_mean == 0).all() and (network.bn1.weight == 1).all()
     stock = MODELS.build(RESNET)
     stock.load_state_dict(network.state_dict(), strict=True)
 
 
-def refused(network, image=IMAGE):
+def refused(network, image=IMAGE, **options):
     with pytest.raises(AbsorptionError) as error:
-        absorb_batch_norm(network, lambda net: net(image))
+        absorb_batch_norm(network, lambda net: net(image), **options)
     return str(error.value)
+
+
+def test_a_shift_that_no_layer_can_take_is_refused_even_with_layers_kept():
+    unit = nn.Sequential(nn.Conv2d(3, 2, 1, bias=False), nn.BatchNorm2d(2, affine=False))
+    message = refused(trained(unit), keep_layers=True)
+    assert 'neither it nor 0 has a bias' in message and 'norm_cfg.affine=True' in message
 
 
 def test_normalisation_before_its_convolution_is_refused():
@@ -151,9 +157,21 @@ class Beside(nn.Module):
         return [self.norm(x) + x]
 
 
+class Idle(nn.Module):
+    """A layer that another one stands in for."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.other = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        return [self.norm(self.conv(x))]
+
+
 @pytest.mark.parametrize(
     ('network', 'reason'),
     [
+        (Idle, 'other: does not run'),
         (Shared, 'norm: it, or its convolution, runs 2 times'),
         (Twice, 'unit.1: it, or its convolution, runs 2 times'),
         (Beside, 'is used beside its normalisation, too'),

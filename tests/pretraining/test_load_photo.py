@@ -69,6 +69,8 @@ def test_other_kinds_of_images(tmp_path):
     deep = rgb[..., 0].astype(np.uint16) * 257
     Image.fromarray(deep).save(tmp_path / 'deep.png')
     assert np.array_equal(load(tmp_path / 'deep.png')['img'][..., 1], rgb[..., 0])
+    mmcv.imwrite(rgb[..., ::-1].astype(np.uint16) * 257, str(tmp_path / 'colors.png'))
+    assert np.array_equal(load(tmp_path / 'colors.png')['img'], rgb[..., ::-1])
 
 
 def test_colors_of_a_palette_and_of_print_are_those_of_the_decoder(tmp_path):

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from skimage import data
+from skimage.transform import resize
 
-from labelenc_mm.pretraining import ColorHistogramLoss, ColorRegressionLoss
+from labelenc_mm.pretraining import ColorHistogramLoss, ColorHistogramTargets, ColorRegressionLoss
+from labelenc_mm.pretraining.colorization.color_targets import LabTargets
 
 BINS = 6
 
@@ -66,3 +69,12 @@ def test_scores_of_half_precision_are_compared_in_full_precision(batch):
         width = 2 * BINS if isinstance(loss, ColorHistogramLoss) else 2
         values = [scores[:, :width].bfloat16(), targets[:, :width], weight[:, : width // BINS or 1]]
         assert loss(*values).dtype == torch.float32
+
+
+def test_both_losses_of_photos_begin_alike_where_nothing_is_predicted_yet():
+    photos = [data.coffee(), data.chelsea(), data.astronaut(), data.rocket()]
+    rgb = torch.stack([torch.tensor(resize(each, (96, 96))).movedim(-1, 0) for each in photos])
+    histograms, colors = ColorHistogramTargets(), LabTargets()
+    first = ColorHistogramLoss()(torch.zeros(4, 64, 96, 96), *histograms.everywhere(rgb.float()))
+    second = ColorRegressionLoss()(torch.zeros(4, 2, 96, 96), *colors.everywhere(rgb.float()))
+    assert float(first) / 2 < float(second) < 2 * float(first)  # few photos, of strong colors

@@ -84,6 +84,24 @@ def test_no_hypercolumn_reads_the_last_layer_alone():
     model(**model.data_preprocessor(photo_batch(), True), mode='loss')['loss_color'].backward()
 
 
+def test_histograms_are_the_papers_unless_another_is_said():
+    head = build_pretrainer(head=dict(type='ColorHistogramHead')).decode_head
+    assert (head.targets.bins, head.targets.window) == (32, 7)
+    assert (head.loss_decode.hue_weight, head.loss_decode.chroma_weight) == (5, 1)
+
+
+@pytest.mark.parametrize('head', [{}, REGRESSION])
+def test_photos_that_a_border_takes_as_a_whole_teach_nothing_and_break_nothing(head):
+    sampler = dict(type='UniformPointSampler', num_points=20, border=26)
+    model = build_pretrainer(sampler=sampler, **head).train()
+    batch = model.data_preprocessor(photo_batch((60, 40), (40, 60)), True)
+    assert batch['inputs'].shape[-2:] == (60, 60)  # which has pixels within the border
+    loss = model(**batch, mode='loss')['loss_color']
+    loss.backward()
+    assert loss == 0
+    assert all((parameter.grad == 0).all() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize('head', [{}, REGRESSION])
 def test_gray_photos_give_no_nan_and_hue_does_not_learn_of_them(head):
     model = build_pretrainer(**head).train()

@@ -75,6 +75,30 @@ def test_normalisation_of_taps_in_a_head_is_told_and_left(pretrained, tmp_path, 
     assert not [k for k in state if k.startswith('backbone.') and 'norm' in k]
 
 
+def test_a_resnet_keeps_its_layers_where_asked(tmp_path, capsys):
+    backbone = dict(
+        type='TappedBackbone',
+        in_channels=1,
+        backbone=dict(type='ResNet', depth=18, base_channels=4, stem_channels=4, in_channels=1),
+        taps=['layer4.1'],
+    )
+    model = build_pretrainer(backbone).train()
+    for seed in range(3):
+        model(**model.data_preprocessor(photo_batch(seed=seed), True), mode='loss')
+    config = write(model.eval(), tmp_path, backbone)
+    file, out = str(tmp_path / 'pretrained_segmentor.pth'), tmp_path / 'out.pth'
+    with pytest.raises(SystemExit, match=r'(?s)no bias.*--keep-layers.*was not touched'):
+        absorb_batch_norm.main([str(config), file, str(out)])
+    assert not out.exists()
+    absorb_batch_norm.main([str(config), file, str(out), '--keep-layers'])
+    assert 'norm_eval=True' in capsys.readouterr().out
+    kept = build_pretrainer(backbone).eval()
+    load_pretrained_segmentor(kept, str(out))
+    image = torch.randn(1, 1, 64, 64)
+    for old, new in zip(model.backbone(image), kept.backbone(image)):
+        torch.testing.assert_close(new, old, atol=1e-5, rtol=1e-4)
+
+
 def test_nothing_is_written_where_statistics_were_never_gathered(tmp_path):
     config = write(build_pretrainer(), tmp_path, VGG)
     file, out = tmp_path / 'pretrained_segmentor.pth', tmp_path / 'out.pth'
