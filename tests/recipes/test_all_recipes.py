@@ -29,14 +29,13 @@ RECIPES = sorted(
     if path.name != 'metafile.yml'
 )
 DETECTORS = ('retinanet', 'fcos', 'atss')
-PRETRAINED = {'network': 'efficientnet-lite0'}
+WITHOUT_ATSS = {'labelenc/bccd/from_imagenet.yml'}
 
 
 def choices(name):
     """What the variables of a recipe may be."""
-    of_detectors = [{'detector': detector} for detector in DETECTORS]
-    if name == 'labelenc/bccd/evidence.yml':
-        of_detectors += [{'detector': name, **PRETRAINED} for name in ('retinanet', 'fcos')]
+    detectors = DETECTORS[:2] if name in WITHOUT_ATSS else DETECTORS
+    of_detectors = [{'detector': detector} for detector in detectors]
     return of_detectors if '{detector}' in (CONFIGS / name).read_text(encoding='utf-8') else [{}]
 
 
