@@ -78,14 +78,18 @@ BESIDE = {
 }
 
 
+def runs_of(recipe):
+    path = labelenc_mm.config(f'{FOLDER}/{recipe}')
+    return make_plan(read_recipe(path), Path('/w'), Path('/tools')).runs.values()
+
+
 @pytest.mark.parametrize(
     ('recipe', 'names'),
     [('table1.yml', {*PROTOCOL} - BESIDE), ('table3_classification.yml', {*TABLE3})],
 )
 def test_recipe_trains_each_classifier_of_its_table_and_tests_what_comes_out(recipe, names):
-    path = labelenc_mm.config(f'{FOLDER}/{recipe}')
     trained, tested = {}, {}
-    for run in make_plan(read_recipe(path), Path('/w'), Path('/tools')).runs.values():
+    for run in runs_of(recipe):
         if (name := run.config_path().name).startswith('classify_'):
             if run.stage.kind == 'test':
                 tested[run.fill(run.stage.checkpoint)] = name
@@ -96,14 +100,19 @@ def test_recipe_trains_each_classifier_of_its_table_and_tests_what_comes_out(rec
 
 
 def test_recipe_of_table_4_fine_tunes_the_last_epoch_of_each_pretraining():
-    path = labelenc_mm.config(f'{FOLDER}/table4.yml')
-    found = {}
-    for run in make_plan(read_recipe(path), Path('/w'), Path('/tools')).runs.values():
+    last, commands, starts = {}, '', set()
+    for run in runs_of('table4.yml'):
         if run.stage.name == 'pretraining':
             (output,) = run.stage.outputs
-            found[run.config_path().name] = Path(run.fill(output)).name
-    last = {name: f'epoch_{parsed(name).train_cfg.max_epochs}.pth' for name in TABLE4}
-    assert found == last
+            last[run.config_path().name] = run.fill(output)
+        elif run.stage.name == 'absorbed':
+            commands += run.fill(run.stage.target) + '\n'
+        elif run.stage.name == 'finetuned':
+            starts.add(run.fill(run.stage.options['model.backbone.init_cfg.checkpoint']))
+    epochs = {name: f'epoch_{parsed(name).train_cfg.max_epochs}.pth' for name in TABLE4}
+    assert {name: Path(file).name for name, file in last.items()} == epochs
+    assert all(f'{name} {file} ' in commands for name, file in last.items())
+    assert starts == {line.split()[-1] for line in commands.splitlines()}
 
 
 @pytest.mark.parametrize('name', PROTOCOL)

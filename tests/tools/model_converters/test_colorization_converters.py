@@ -25,10 +25,15 @@ PLAIN = dict(VGG, norm_cfg=None, fc_norm_cfg=None)
 @pytest.fixture
 def pretrained(tmp_path):
     """A pretrainer whose statistics were gathered, its config and its file."""
-    model = build_pretrainer().train()
+    return leave(VGG, tmp_path)
+
+
+def leave(backbone, folder):
+    """As above, of any backbone."""
+    model = build_pretrainer(backbone).train()
     for seed in range(3):
         model(**model.data_preprocessor(photo_batch(seed=seed), True), mode='loss')
-    return model.eval(), write(model, tmp_path, VGG), tmp_path / 'pretrained_segmentor.pth'
+    return model.eval(), write(model, folder, backbone), folder / 'pretrained_segmentor.pth'
 
 
 def write(model, folder, backbone):
@@ -82,15 +87,12 @@ def test_a_resnet_keeps_its_layers_where_asked(tmp_path, capsys):
         backbone=dict(type='ResNet', depth=18, base_channels=4, stem_channels=4, in_channels=1),
         taps=['layer4.1'],
     )
-    model = build_pretrainer(backbone).train()
-    for seed in range(3):
-        model(**model.data_preprocessor(photo_batch(seed=seed), True), mode='loss')
-    config = write(model.eval(), tmp_path, backbone)
-    file, out = str(tmp_path / 'pretrained_segmentor.pth'), tmp_path / 'out.pth'
+    model, config, file = leave(backbone, tmp_path)
+    out = tmp_path / 'out.pth'
     with pytest.raises(SystemExit, match=r'(?s)no bias.*--keep-layers.*was not touched'):
-        absorb_batch_norm.main([str(config), file, str(out)])
+        absorb_batch_norm.main([str(config), str(file), str(out)])
     assert not out.exists()
-    absorb_batch_norm.main([str(config), file, str(out), '--keep-layers'])
+    absorb_batch_norm.main([str(config), str(file), str(out), '--keep-layers'])
     assert 'norm_eval=True' in capsys.readouterr().out
     kept = build_pretrainer(backbone).eval()
     load_pretrained_segmentor(kept, str(out))
