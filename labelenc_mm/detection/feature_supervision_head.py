@@ -137,7 +137,8 @@ class FeatureSupervisionHead(FrozenPart):
 
         Returns:
             Indices of those whose targets also pass the head, and of others that are only compared while
-            the distance counts. Every process draws the same numbers of them.
+            the distance counts. Of batches of one size every process draws as many; of smaller last ones
+            at least one where others draw any.
         """
         everything = list(range(number))
         return (everything, []) if self.learns_labels else ([], everything)

@@ -5,6 +5,7 @@ batch in pixels, (h_l, w_l) size of pyramid level l.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -29,6 +30,7 @@ from labelenc_mm.engine.schedule import Limit
 from labelenc_mm.labels import draw_object_maps, sample_object_scales
 from labelenc_mm.networks import LabelEncoder
 from labelenc_mm.networks.autocast import without_float16
+from labelenc_mm.networks.modes import evaluation_mode
 
 # The network itself knows no toolbox.
 MODELS.register_module(module=LabelEncoder)
@@ -262,14 +264,18 @@ class LabelEncodingHead(FeatureSupervisionHead):
             size: (H, W) of the padded batch.
 
         Returns:
-            Levels of shape (N, C, h_l, w_l), like the image features; without gradient in step 2.
+            Levels of shape (N, C, h_l, w_l), like the image features; without gradient, and from encoder and
+            pyramid in evaluation mode, where these do not learn.
         """
-        # Where the encoder learns alone, as in the released code.
-        augment = self.training and self.learns and torch.is_grad_enabled()
+        learns = self.learns and torch.is_grad_enabled()
         device = self.encoder.stem.weight.device
+        # Scaled where the encoder learns alone, as in the released code.
+        augment = self.training and learns
         object_maps = [self.draw(sample, size, augment, device) for sample in data_samples]
         with (
-            torch.set_grad_enabled(torch.is_grad_enabled() and self.learns),
+            torch.set_grad_enabled(learns),
+            # Where it does not, no statistics of a pyramid's normalisation are taken or gathered.
+            nullcontext() if learns else evaluation_mode(self.encoder, self.pyramid),
             without_float16(device.type),
         ):
             features = self.encoder(object_maps)

@@ -171,20 +171,21 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             often). With 0 nothing of ours takes part: the training is that of the stock detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share. Where they train encoder and pyramid alone, an optimizer
-            that adapts to the size of gradients undoes it.
+            that adapts to the size of gradients undoes it. Positive, for they alone train the encoder.
         labels_train_head: Whether the head learns from label features, too, as in step 1. By default they
             train encoder and pyramid alone, to be read by a head that learns from images: what is left of
             ours for the detector is the distance.
-        compare_all: Whether the distance counts on all images, of which the others are encoded without
-            gradients, not only on those that pass through the label branch.
+        compare_all: Whether the distance counts on all images, not only on those that pass through the
+            label branch. The others are encoded as in step 2: drawn at full values, without gradients, by
+            encoder and pyramid in evaluation mode.
         distance_begin: When the distance starts to count, by default after a quarter, as in step 1.
         distance_end: When it stops, by default for the last epoch or ninth, as in step 2.
         distance_by_epoch: Whether int limits count epochs (else iterations).
         detach_end: Until when the adapter alone learns from the distance, and the image features do not
-            feel it; None for from the first on. A limit as those of the distance, after ``distance_begin``.
+            feel it; None for from the first on. A limit as those of the distance, between them.
         label_end: When the label branch ends, a limit likewise; None for never. From then on all is as in
-            step 2: encoder and pyramid rest, no label features pass the head, and what is compared is drawn
-            at its full values and encoded without gradients.
+            step 2: encoder and pyramid rest, no label features pass the head, and what is compared is
+            encoded as ``compare_all`` does the others.
         options: As in :class:`LabelEncodingHead`.
     """
 
@@ -210,6 +211,11 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     ) -> None:
         if not 0 <= label_share <= 1:
             raise ValueError(f'labelenc.label_share={label_share} is no share: give 0 to 1')
+        if label_loss_weight <= 0:
+            raise ValueError(
+                f'labelenc.label_loss_weight={label_loss_weight} must be positive: these losses alone train '
+                'the encoder. labelenc.label_share=0 switches the method off'
+            )
         if label_share and not (options.get('loss_weight', 1) or labels_train_head):
             raise ValueError(
                 'labelenc.loss_weight=0 leaves nothing of the label branch for the detector, whose head '
@@ -226,12 +232,14 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.share_weight = label_loss_weight
         self.labels_train_head = labels_train_head
         self.compare_all = compare_all
-        begin, _, by_epoch = DISTANCE_OPTIONS
-        self.detach_window = None
+        begin, end, by_epoch = DISTANCE_OPTIONS
+        self.detach_windows: tuple[TrainingWindow, TrainingWindow] | None = None
         if detach_end is not None:
-            names = (begin, 'labelenc.detach_end', by_epoch)
-            self.detach_window = TrainingWindow(
-                self.distance_window.begin, detach_end, distance_by_epoch, names
+            distance, name = self.distance_window, 'labelenc.detach_end'
+            detached, felt = (begin, name, by_epoch), (name, end, by_epoch)
+            self.detach_windows = (
+                TrainingWindow(distance.begin, detach_end, distance_by_epoch, detached),
+                TrainingWindow(detach_end, distance.end, distance_by_epoch, felt),
             )
         names = ('the begin of the label branch', 'labelenc.label_end', by_epoch)
         self.label_window = TrainingWindow(0, label_end, distance_by_epoch, names)
@@ -262,8 +270,18 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         active = super().count_active()
         if not active:
             return 0
-        is_detached = self.detach_window is not None and self.detach_window.is_active()
-        return active + self.label_window.is_active() + (not is_detached)
+        return active + self.label_window.is_active() + (not self.is_detached())
+
+    def is_detached(self) -> bool:
+        """Whether the adapter alone learns from the distance, before image features feel it.
+
+        Raises:
+            ValueError: ``detach_end`` is not between begin and end of the distance.
+        """
+        if self.detach_windows is None:
+            return False
+        is_detached, _ = (window.is_active() for window in self.detach_windows)
+        return is_detached
 
     def share_images(self, number: int) -> tuple[list[int], list[int]]:
         """Draw the images that pass through the label branch; the others if they are compared."""
@@ -272,6 +290,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         # Last batches may have another size on every process; whether there is an image must not differ.
         self.batch_size = max(self.batch_size, number)
         self.iteration = iteration = training_progress('labelenc.label_share')['iter']
+        self.is_detached()  # Limits that cannot be are refused here, not when their time has come.
         self.drawings = 0
         share = self.label_share * self.batch_size
         if self.shuffle_labels and share < 2 and not self.compare_all:
@@ -307,7 +326,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self, image_features: Sequence[Tensor], targets: Sequence[Tensor]
     ) -> dict[str, Tensor]:
         """The distance; until ``detach_end`` it stops at the adapter."""
-        if self.detach_window is not None and self.detach_window.is_active():
+        if self.is_detached():
             image_features = [level.detach() for level in image_features]
         losses = super().loss(image_features, targets)
         if not self.compare_all:

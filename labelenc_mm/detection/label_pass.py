@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from labelenc_mm.detection.introspection import head_children
+from labelenc_mm.networks.modes import evaluation_mode
 
 LABEL_PREFIX = 'ae_'
 """Prefix of the losses of head(label features); without 'loss', which would sum accuracies up."""
@@ -76,20 +77,18 @@ def kept_head_statistics(detector: nn.Module) -> Iterator[None]:
     classes by their frequency, are lent as copies.
     """
     modules = [m for child in head_children(detector).values() for m in child.modules()]
-    normalises = [isinstance(getattr(m, 'running_mean', None), Tensor) for m in modules]
-    switched = [m for m, is_norm in zip(modules, normalises, strict=True) if is_norm and m.training]
-    lent = [
-        (m, dict(m._buffers)) for m, is_norm in zip(modules, normalises, strict=True) if not is_norm
-    ]
-    for norm in switched:
-        norm.eval()
+    norms = [m for m in modules if _has_running_statistics(m)]
+    lent = [(m, dict(m._buffers)) for m in modules if not _has_running_statistics(m)]
     for module, buffers in lent:
         for name, buffer in buffers.items():
             module._buffers[name] = None if buffer is None else buffer.clone()
     try:
-        yield
+        with evaluation_mode(*norms):
+            yield
     finally:
-        for norm in switched:
-            norm.train()
         for module, buffers in lent:
             module._buffers.update(buffers)
+
+
+def _has_running_statistics(module: nn.Module) -> bool:
+    return isinstance(getattr(module, 'running_mean', None), Tensor)

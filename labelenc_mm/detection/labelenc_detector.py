@@ -88,7 +88,7 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
 
     @classmethod
     def companions_of(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The hook; in step 1 the validation of both branches."""
+        """The hook; where the encoding learns, the validation of both branches."""
         labelenc = config.get('labelenc') or {}
         companions: dict[str, Any] = {'default_hooks': {'labelenc': {'type': 'mmdet.LabelEncHook'}}}
         stage = LabelEncodingHead.stages.get(labelenc.get('stage', ''))
@@ -105,7 +105,7 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         self.labelenc.load(self)
 
     def leaves(self, metainfo: Mapping[str, Any]) -> Leaves | None:
-        """The label encoding, of step 1."""
+        """The label encoding, where it has learned."""
         if not self.labelenc.learns_labels:
             return None
         return Leaves(LABEL_ENCODING, describe(self, metainfo.get('classes')))
@@ -132,7 +132,7 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
 
         Returns:
             The detector's own losses under their own names (not where step 1 learns from the
-            reconstruction alone); in step 1 those of the head on label features with the prefix
+            reconstruction alone); where the encoding learns those of the head on label features, prefix
             ``ae_``; ``loss_labelenc`` and correlations while the distance counts.
         """
         head = self.labelenc

@@ -24,8 +24,8 @@ class LabelEncHook(HandOverHook):
 
     After every training, also one that a resume finds complete: ``exported_detector.pth``, which the
     stock toolbox loads (not after a step 1 without images, which has no detector to export). After
-    step 1 also ``label_encoding.safetensors`` for step 2. Both hold the averaged weights where an
-    EMAHook keeps some.
+    step 1 and one run also ``label_encoding.safetensors`` for step 2. Both hold the averaged weights
+    where an EMAHook keeps some.
 
     Args:
         export: Whether to write the exported detector.
@@ -55,8 +55,8 @@ class LabelEncHook(HandOverHook):
 
         Raises:
             ValueError: The model is not label-encoded, labels are not what ``metainfo.classes`` calls
-                them, the checkpoint in ``load_from`` is one of step 1, or step 1 would run parts of the
-                head again after it has put their normalisation back.
+                them, the checkpoint in ``load_from`` is one of step 1, or parts of the head would run again
+                after the pass of label features, with their normalisation put back.
         """
         detector = unwrapped_model(runner)
         if not isinstance(detector, LabelEncMixin):

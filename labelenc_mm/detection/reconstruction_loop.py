@@ -1,4 +1,4 @@
-"""Validation of step 1: the image branch and what the label branch keeps of the ground truth.
+"""Validation where the encoding learns: the image branch and what labels keep in the label branch.
 
 LabelEnc (ECCV 2020, sec. 4.1) warns of a 'cheat': the distance falls to nearly zero while the encoding
 loses its content. The average precision of head(label features) shows it.

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from labelenc_mm.networks.modes import evaluation_mode
 from labelenc_mm.networks.named_features import FeatureError
 
 T = TypeVar('T')
@@ -70,19 +71,15 @@ def _sizes_of_transforms(config: Any) -> list[Any]:
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Run a model in evaluation mode and without gradients, and leave no trace.
 
-    Not through ``eval()`` and ``train()``, by which some networks freeze parts of themselves, and whose
-    parts need not all have the same mode. Random numbers are drawn as if nothing had run.
+    Random numbers are drawn as if nothing had run.
     """
-    modes = [(module, module.training) for module in model.modules()]
     device = device_of(model)
-    for module, _ in modes:
-        module.training = False
-    try:
-        with torch.no_grad(), torch.random.fork_rng([device] if device.type == 'cuda' else []):
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with (
+        evaluation_mode(model),
+        torch.no_grad(),
+        torch.random.fork_rng([device] if device.type == 'cuda' else []),
+    ):
+        yield
 
 
 class MapShape(NamedTuple):

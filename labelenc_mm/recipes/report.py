@@ -40,6 +40,7 @@ def make_table(plan: Plan, results: Iterable[Result]) -> list[dict[str, Any]]:
                     'point': point,
                     'metrics': metrics,
                     'seeds': [r.values['seed'] for r in group if 'seed' in r.values],
+                    'epochs': [r.epochs for r in group if r.epochs is not None],
                     'iterations': [r.iterations for r in group],
                     'seconds': [r.seconds for r in group],
                     'costs': [cost for r in group if (cost := r.total_cost()) is not None],
@@ -103,11 +104,23 @@ def format_table(
     variables = list(dict.fromkeys(name for row in rows for name in row['point']))
     headings = list(dict.fromkeys([*metrics, *(name for row in rows for name in row['metrics'])]))
     quarters = list(dict.fromkeys(name for row in rows for name in row['quarters']))
+    epochs = ['epochs'] if any(row['epochs'] for row in rows) else []
     costs = ['cost'] if any(row['costs'] for row in rows) else []
     reaches = [f'reaches {reach} at'] if reach else []
     which = 'runs' if count_runs else 'seeds'
     cells = [
-        ['run', *variables, *costs, *headings, *quarters, *reaches, which, 'iterations', 'time']
+        [
+            'run',
+            *variables,
+            *costs,
+            *headings,
+            *quarters,
+            *reaches,
+            which,
+            *epochs,
+            'iterations',
+            'time',
+        ]
     ]
     for row in rows:
         cells.append(
@@ -119,6 +132,7 @@ def format_table(
                 *(format_spread(row['quarters'].get(name, [])) for name in quarters),
                 *(format_reached(row.get('reached', [])) for _ in reaches),
                 str(len(row['seconds'])) if count_runs else ' '.join(map(str, row['seeds'])),
+                *(str(max(row['epochs'], default='')) for _ in epochs),
                 str(max(row['iterations'], default=0) or ''),
                 format_seconds(statistics.mean(row['seconds'])),
             ]

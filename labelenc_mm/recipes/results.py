@@ -42,6 +42,11 @@ class Result:
     cost_before: float = 0
     """Of the trainings that it builds on."""
 
+    @property
+    def epochs(self) -> int | None:
+        """How many the training had; None where iterations are counted."""
+        return self.iterations // self.epoch_length if self.epoch_length else None
+
     def cost_at(self, step: float) -> float | None:
         """What has been spent by a step; None if the recipe does not say what one costs."""
         return None if self.cost is None else self.cost_before + self.cost * step
@@ -81,7 +86,7 @@ class Result:
 
     def total_cost(self) -> float | None:
         """Of the whole training, with those that it builds on."""
-        return self.cost_at(self.iterations // (self.epoch_length or 1))
+        return self.cost_at(self.iterations if self.epochs is None else self.epochs)
 
     def after(self, metric: str, share: float) -> float | None:
         """The value at the last validation up to a share of the training."""

@@ -149,8 +149,7 @@ def test_all_losses_of_one_run_count_in_the_iteration_that_is_measured(limits):
     losses = step(step.fresh_batch())
     assert {'ae_loss_cls', 'loss_labelenc'} <= set(losses)
     with step.as_in_training():
-        window = step.model.labelenc.detach_window
-        assert window is None or not window.is_active()
+        assert not step.model.labelenc.is_detached()
 
 
 @pytest.mark.parametrize(

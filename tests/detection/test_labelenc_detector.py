@@ -173,11 +173,18 @@ def test_step_2_trains_only_the_detector_and_the_adapter():
         ('supervise', 0, True),
         ('supervise', 1099, True),
         ('supervise', 1100, False),
+        ('one-run', 299, False),
+        ('one-run', 300, True),
+        ('one-run', 1099, True),
+        ('one-run', 1100, False),
     ],
 )
 def test_default_schedule_of_the_distance(stage, iteration, is_active):
-    """1200 iterations in 12 epochs: on after a quarter of step 1, off in the last epoch of step 2."""
-    detector = build('small', stage)
+    """1200 iterations in 12 epochs: on after a quarter of step 1, off in the last epoch of step 2.
+
+    In one run both.
+    """
+    detector = build('small', stage, **({'label_share': 1.0} if stage == 'one-run' else {}))
     calls = []
     detector.labelenc.adapter.register_forward_hook(lambda *args: calls.append('adapter'))
     detector.labelenc.encoder.register_forward_hook(lambda *args: calls.append('encoder'))
@@ -186,7 +193,7 @@ def test_default_schedule_of_the_distance(stage, iteration, is_active):
     assert ('loss_labelenc' in losses) == is_active
     assert ('labelenc_corr_0' in losses) == is_active
     assert ('adapter' in calls) == is_active  # nothing of it is computed while it is off
-    assert ('encoder' in calls) == (is_active or stage == 'autoencode')
+    assert ('encoder' in calls) == (is_active or stage != 'supervise')
 
 
 def test_initialisation_alone_computes_the_stock_losses_and_nothing_else():
@@ -251,11 +258,12 @@ def test_losses_of_the_image_branch_are_the_stock_detectors():
             assert torch.equal(mine, theirs), key
 
 
-@pytest.mark.parametrize('stage', ['autoencode', 'supervise'])
+@pytest.mark.parametrize('stage', ['autoencode', 'supervise', 'one-run'])
 @pytest.mark.parametrize('name', ['small', pytest.param('MaskRCNN', marks=pytest.mark.slow)])
 def test_same_keys_and_gradients_without_any_object(name, stage):
     """C7: images without objects give the same loss keys and the same parameters in the graph."""
-    detector = build(name, stage)
+    share = dict(label_share=1.0) if stage == 'one-run' else {}
+    detector = build(name, stage, **share)
     keys, graphs = [], []
     for num_items in ((2, 1), (0, 0)):
         detector.zero_grad()

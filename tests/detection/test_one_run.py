@@ -4,7 +4,15 @@ import itertools
 
 import pytest
 import torch
-from detection_models import build, data, has_gradient, stock_model_config, sum_losses, training_at
+from detection_models import (
+    build,
+    data,
+    has_gradient,
+    small_model_config,
+    stock_model_config,
+    sum_losses,
+    training_at,
+)
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
@@ -21,6 +29,7 @@ from training_runs import (
 )
 
 from labelenc_mm.detection import LabelEncMixin, label_encoding_head, label_encoding_stages
+from labelenc_mm.engine import own_random_numbers
 from labelenc_mm.engine.built_models import build_model
 from labelenc_mm.handover.artefact import load_tensors
 
@@ -75,12 +84,25 @@ def test_the_draw_is_a_function_of_seed_and_iteration_and_draws_none_of_the_dete
     assert shares(first, 8) != drawn
 
 
-def test_a_smaller_last_batch_has_images_where_full_ones_have():
+@pytest.mark.parametrize(('share', 'full', 'last'), [(0.25, 2, 1), (0.5, 8, 3), (0.5, 8, 1)])
+def test_a_smaller_last_batch_has_images_where_full_ones_have(share, full, last):
     """Losses are averaged over processes, whose last batches may differ in size."""
-    full, smaller = (build('small', 'one-run') for _ in range(2))
-    shares(full, 2), shares(smaller, 2)
-    pairs = zip(shares(full, 2), shares(smaller, 1), strict=True)
-    assert all(bool(left[0]) == bool(right[0]) for left, right in pairs)
+    head = build('small', 'one-run', label_share=share)
+    expected = [learned for learned, _ in shares(head, full)]
+    for images, (learned, _) in zip(expected, shares(head, last), strict=True):
+        assert len(learned) == min(len(images), last)
+
+
+@pytest.mark.parametrize('share', [0.125, 0.3, 0.5])
+def test_processes_draw_other_images_but_as_many(share, monkeypatch):
+    head = build('small', 'one-run', label_share=share, compare_all=True)
+    drawn = []
+    for rank in (0, 1):
+        monkeypatch.setattr(own_random_numbers, 'get_rank', lambda rank=rank: rank)
+        drawn.append(shares(head, 6))
+    first, second = drawn
+    assert [list(map(len, groups)) for groups in first] == [list(map(len, g)) for g in second]
+    assert first != second
 
 
 @pytest.fixture
@@ -251,6 +273,33 @@ def test_after_the_end_of_the_label_branch_all_is_as_in_step_2(compare_all):
     torch.testing.assert_close(losses['loss_labelenc'], expected['loss_labelenc'])
 
 
+def moving_statistics(detector):
+    """A pyramid that gathers statistics, and what it and the encoder have gathered."""
+    head = detector.labelenc
+    buffers = {**dict(head.encoder.named_buffers()), **dict(head.pyramid.named_buffers())}
+    assert any('running_mean' in key for key in buffers)
+    return {key: value.clone() for key, value in buffers.items()}
+
+
+def test_what_learns_from_no_label_features_gathers_no_statistics_of_them_either():
+    """A pyramid with batch normalisation: others of the batch, and after the end of the label branch."""
+    model = small_model_config()
+    model.neck.update(norm_cfg=dict(type='BN'))
+    detector = build('small', 'one-run', model, label_share=0.5, compare_all=True, label_end=0.6)
+    before = moving_statistics(detector)
+    losses_at(detector, 721)
+    assert differing(before, moving_statistics(detector)) == []
+    batch, head = data(detector), detector.labelenc
+    one = [batch['data_samples'][0]]
+    with torch.no_grad():  # as in step 2, one image does not depend on the others
+        alone, among = (head.encode(s, (128, 128)) for s in (one, batch['data_samples']))
+    torch.testing.assert_close(alone[0], among[0][:1])
+    assert differing(before, moving_statistics(detector)) == []
+    assert head.pyramid.training and head.encoder.training
+    losses_at(detector, 601, sizes=((3, 256, 256),) * 2)  # the coarsest level has several cells
+    assert differing(before, moving_statistics(detector)) != []
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
@@ -263,11 +312,15 @@ def test_after_the_end_of_the_label_branch_all_is_as_in_step_2(compare_all):
             r'labelenc\.distance_begin=0\.25 is not before labelenc\.detach_end=0\.1',
         ),
         (dict(detach_end=13), r'labelenc\.detach_end=13 lies outside.*labelenc\.distance_by_epoch'),
+        (
+            dict(distance_end=0.5, detach_end=0.9),
+            r'labelenc\.detach_end=0\.9 is not before labelenc\.distance_end=0\.5',
+        ),
     ],
 )
-def test_a_phase_that_cannot_be_is_refused(options, message):
+def test_a_phase_that_cannot_be_is_refused_at_the_start(options, message):
     detector = build('small', 'one-run', label_share=1.0, **options)
-    with training_at(900), pytest.raises(ValueError, match=message):
+    with training_at(0), pytest.raises(ValueError, match=message):
         batch = data(detector)
         detector.loss(batch['inputs'], batch['data_samples'])
 
@@ -422,6 +475,12 @@ def test_a_label_branch_that_nothing_comes_of_is_refused():
     with pytest.raises(ValueError, match=r'loss_weight=0 leaves nothing .*label_share=0'):
         build('small', 'one-run', loss_weight=0)
     build('small', 'one-run', loss_weight=0, label_share=0)
+
+
+@pytest.mark.parametrize('weight', [0, -1.0])
+def test_losses_that_alone_train_the_encoder_have_a_weight(weight):
+    with pytest.raises(ValueError, match=r'label_loss_weight=.* must be positive'):
+        build('small', 'one-run', label_loss_weight=weight)
 
 
 def test_a_share_is_one():

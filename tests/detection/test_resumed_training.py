@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 from mmengine.config import Config
-from training_configs import HOOKS, ONE_RUN, STEP1, STEP2, write_config
+from training_configs import HOOKS, ONE_RUN, PHASES, STEP1, STEP2, write_config
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -49,10 +49,13 @@ def test_step_1_with_random_augmentation(tmp_path, epoch):
     assert_bit_equal(interrupt_and_resume(tmp_path, STEP1, epoch=epoch), shared_step1())
 
 
-def test_one_run(tmp_path):
+@pytest.mark.parametrize(
+    'part', [ONE_RUN, pytest.param(ONE_RUN + PHASES, marks=pytest.mark.slow)], ids=['', 'phases']
+)
+def test_one_run(tmp_path, part):
     """The same images pass through the label branch as without the interruption."""
-    whole = train(write_config(tmp_path / 'w.py', shared_data(), ONE_RUN), tmp_path / 'whole')
-    assert_bit_equal(interrupt_and_resume(tmp_path, ONE_RUN, epoch=2), whole)
+    whole = train(write_config(tmp_path / 'w.py', shared_data(), part), tmp_path / 'whole')
+    assert_bit_equal(interrupt_and_resume(tmp_path, part, epoch=2), whole)
 
 
 def test_step_2_no_longer_needs_the_file_of_step_1(tmp_path):

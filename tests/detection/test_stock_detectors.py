@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import torch
 from mmdet.registry import MODELS
 from stock_detectors import (
     CONFIGS,
@@ -66,3 +67,39 @@ def test_outcome(config):
             ('labelenc.encoder.', stage != 'supervise'),
         ):
             assert any(name.startswith(part) for name in learns) == wanted, part
+
+
+FORMS_OF_THE_STOCK_DETECTOR = {
+    'one run switched off': dict(stage='one-run', label_share=0),
+    'step 2 switched off': dict(stage='supervise', loss_weight=0, init_head=False, init_neck=False),
+    'one run before its distance': dict(stage='one-run', distance_begin=0.9),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('config', [config for config in DETECTORS if kind(config) == 'works'])
+def test_off_or_not_begun_it_is_the_stock_detector_bit_by_bit(config):
+    """Losses, gradients and buffers of an iteration, from the same seed on."""
+    if not (CONFIGS / config).is_file():
+        pytest.skip('this release of MMDetection has no such config')
+    try:
+        stock = result(*train_once(config))
+    except (ImportError, NotImplementedError, RuntimeError) as error:
+        skip_what_is_not_installed(error)
+    for name, form in FORMS_OF_THE_STOCK_DETECTOR.items():
+        detector, losses = train_once(config, **form)
+        assert any(key.startswith('ae_') for key in losses) == ('before' in name)
+        ours = result(detector, losses)
+        assert ours.keys() == stock.keys(), name
+        assert [key for key in stock if not torch.equal(stock[key], ours[key])] == [], name
+
+
+def result(detector, losses):
+    """What an iteration makes of a detector, without what is ours."""
+    found = {
+        f'gradient of {n}': p.grad for n, p in detector.named_parameters() if p.grad is not None
+    }
+    found.update(detector.named_buffers())
+    found = {key: value for key, value in found.items() if 'labelenc.' not in key}
+    total = {key: torch.stack(v if isinstance(v, list) else [v]) for key, v in losses.items()}
+    return found | {key: value for key, value in total.items() if not key.startswith('ae_')}

@@ -7,13 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import mmdet
-import torch
 import yaml
 from detection_models import SMALL_ENCODER, training_at
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs, demo_mm_proposals
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import set_random_seed
 
 from labelenc_mm.detection.introspection import count_classes, predicts_masks
 from labelenc_mm.engine.built_models import build_model, drop_pretrained, model_config
@@ -46,7 +46,7 @@ def page():
     return '\n'.join([head, f'In all: {counted}.', '', *table, ''])
 
 
-def small_model(config, stage=None):
+def small_model(config, stage=None, **options):
     """The model of a stock config, small and without files; label-encoded where a stage is given."""
     init_default_scope('mmdet')
     model = model_config(Config.fromfile(CONFIGS / config))
@@ -58,7 +58,7 @@ def small_model(config, stage=None):
         labelenc = dict(stage=stage, encoder=SMALL_ENCODER)
         if stage == 'one-run':
             labelenc['label_share'] = 0.5  # of two images one, in every iteration
-        model.update(type=f'LabelEnc{model.type}', labelenc=labelenc)
+        model.update(type=f'LabelEnc{model.type}', labelenc={**labelenc, **options})
     return model
 
 
@@ -97,10 +97,10 @@ def batch(detector, size=128, extra=''):
     return detector.data_preprocessor(inputs, True)
 
 
-def train_once(config, stage=None):
+def train_once(config, stage=None, **labelenc):
     """A detector after one iteration, with gradients, and its losses."""
-    torch.manual_seed(0)
-    detector = build_model(small_model(config, stage), MODELS, 'mmdet')
+    set_random_seed(0)  # also numpy, which draws the maps of classes
+    detector = build_model(small_model(config, stage, **labelenc), MODELS, 'mmdet')
     detector.init_weights()
     if stage == 'supervise':
         detector.labelenc.encoder_is_loaded.fill_(1)

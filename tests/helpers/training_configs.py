@@ -110,6 +110,10 @@ model = dict(
     ),
 )
 """
+# Of one run: parts of it come and go.
+PHASES = """
+model['labelenc'].update(compare_all=True, distance_begin=0, detach_end=1, label_end=2)
+"""
 HOOKS = """
 custom_imports = dict(imports=['labelenc_mm', 'training_hooks'], allow_failed_imports=False)
 custom_hooks = [{hooks}]

@@ -123,11 +123,16 @@ def is_known(key, before, after, paper):
     return True
 
 
+def trained_config(run):
+    """The config of a run with its options."""
+    config = copy.deepcopy(_read_config(run.config_path()))  # read once for all of its runs
+    config.merge_from_dict(_parse_options(run.option_strings()))
+    return config
+
+
 def lost_options(run, paper):
     """The options of a run that no part of its config knows."""
-    config = _read_config(run.config_path())
-    changed = copy.deepcopy(config)
-    changed.merge_from_dict(_parse_options(run.option_strings()))
+    config, changed = _read_config(run.config_path()), trained_config(run)
     return [key for key in run.stage.options if not is_known(key, config, changed, paper)]
 
 
@@ -170,6 +175,21 @@ def is_of_a_network(key):
 def test_networks_are_those_of_the_configs(name, variables):
     changed = changed_networks(runs_of(name, variables))
     assert {key for keys in changed.values() for key in keys} == STUDIED.get(name, set())
+
+
+WITH_QUARTERS = [case for case in CASES if 'quarters: ' in (CONFIGS / case[0]).read_text('utf-8')]
+
+
+@pytest.mark.parametrize(
+    ('name', 'variables'), WITH_QUARTERS, ids=['-'.join([n, *v.values()]) for n, v in WITH_QUARTERS]
+)
+def test_no_validation_stands_for_two_quarters(name, variables):
+    """The table shows after each quarter of a training the last validation before its end."""
+    for run in runs_of(name, variables):
+        loop = trained_config(run).train_cfg
+        epochs, interval = loop.max_epochs, loop.get('val_interval', 1)
+        shown = [epochs * quarter // 4 // interval for quarter in (1, 2, 3, 4)]
+        assert len(set(shown)) == 4, run.name
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_the_report_averages_over_subsets_and_tells_what_was_chosen(run_recipe):
     text = write_report(plan, work)
     lines = [line for line in text.splitlines() if line.startswith('|')]
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
-    assert rows[0] == ['run', 'images', 'AP', 'runs', 'iterations', 'time']
+    assert rows[0] == ['run', 'images', 'AP', 'runs', 'epochs', 'iterations', 'time']
     cells = {(row[0], row[1]): row[2:4] for row in rows}
     spread = statistics.stdev([0, 4])
     assert cells['tuned', '10'] == ['0.900', '1']

@@ -57,8 +57,8 @@ def test_table_has_mean_and_spread_over_seeds(report):
     assert table['Ours', '-0.2'] == f'{1 - 0.6:.2f} ± {spread:.2f}'
     assert table['Ours, best', '-0.2'] == f'{1 - 0.2:.2f} ± {spread:.2f}'
     assert table['Evaluated', ''] == '0.200 ± 0.000'  # epoch 2, over 10
-    assert rows_of(report)[0] == ['run', 'weight', 'AP', 'seeds', 'iterations', 'time']
-    assert rows_of(report)[2][3:5] == ['0 2', '30']
+    assert rows_of(report)[0] == ['run', 'weight', 'AP', 'seeds', 'epochs', 'iterations', 'time']
+    assert rows_of(report)[2][3:6] == ['0 2', '3', '30']
 
 
 def test_first_epoch_at_the_end_result_of_another_stage(write_recipe, fake_tools, tmp_path):

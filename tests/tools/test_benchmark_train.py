@@ -1,5 +1,6 @@
 """The report of `tools/benchmark_train.py`: what it compares and that its numbers fit together."""
 
+import inspect
 import json
 import runpy
 from pathlib import Path
@@ -8,6 +9,10 @@ import pytest
 import torch
 
 pytest.importorskip('mmdet')
+
+from mmengine.config import Config
+
+from labelenc_mm.detection.label_encoding_stages import OneRunLabelEncodingHead
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'labelenc' / 'bccd'
@@ -57,6 +62,34 @@ def test_any_configs_are_compared_with_a_baseline(tmp_path):
     assert rows[0]['operations_ratio'] == 1
     assert rows[1]['operations_ratio'] < 1 < rows[2]['operations_ratio']
     assert 'map_mib' in rows[0] and 'map_mib' not in rows[1]
+
+
+FCOS = 'fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou'
+
+
+@pytest.mark.parametrize(
+    ('detector', 'size', 'most'),
+    [
+        ('retinanet_r50_fpn', ('128', '224'), 1.3),
+        (FCOS, ('128', '224'), 1.3),
+        # Of their cost the pyramid is the less the smaller an image is.
+        *(
+            pytest.param(name, ('800', '1344'), 1.5, marks=pytest.mark.slow)
+            for name in ('faster-rcnn_r50_fpn', 'mask-rcnn_r50_fpn')
+        ),
+    ],
+)
+def test_an_iteration_in_one_run_costs_at_most(detector, size, most, tmp_path):
+    """With all losses, at the default share, by operations; a single image costs four times its share."""
+    config = CONFIGS.parent / f'{detector}_labelenc-one-run_1x_coco.py'
+    path = tmp_path / 'report.json'
+    options = ['--label-shares', '1', '--image-size', *size, '--rounds', '1', '--device', 'cpu']
+    tool['main']([str(config), *options, '--json', str(path)])
+    stock, ours = json.loads(path.read_text())['tables'][0]
+    assert ours['form'] == f'{config.stem}, share 1' and stock['operations_ratio'] == 1
+    share = inspect.signature(OneRunLabelEncodingHead).parameters['label_share'].default
+    assert 'label_share' not in Config.fromfile(config).model.labelenc
+    assert 1 < 1 + share * (ours['operations_ratio'] - 1) <= most
 
 
 @pytest.mark.parametrize(
