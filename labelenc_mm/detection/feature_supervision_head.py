@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from labelenc_mm.engine.own_random_numbers import own_random_numbers
@@ -167,6 +167,17 @@ class FeatureSupervisionHead(FrozenPart):
     def has_distance(self) -> bool:
         """Whether the distance counts in some part of the training."""
         return self.joint and self.loss_weight != 0
+
+    def sees_images(self) -> bool:
+        """Whether the detector learns from images at the iteration that the MessageHub tells."""
+        return self.joint
+
+    def begin_images(self, owner: nn.Module) -> None:
+        """What is to be done before an iteration with images: here nothing.
+
+        Args:
+            owner: The detector.
+        """
 
     def is_distance_active(self) -> bool:
         """Whether the distance counts at the iteration that the MessageHub tells."""

@@ -138,6 +138,20 @@ def load_label_encoding(
     print_log(f'{what} loaded from {path}', 'current')
 
 
+def start_neck(detector: Any) -> None:
+    """Have a detector's neck take the tensors of its pyramid that fit, as step 2 does those of a file.
+
+    Args:
+        detector: The label-encoded detector, whose label branch has learned.
+    """
+    if getattr(detector, 'neck', None) is None:
+        return
+    pyramid = {
+        f'{_NECK.part}{key}': value for key, value in detector.labelenc.pyramid.state_dict().items()
+    }
+    Artefact('the label branch', pyramid, {}).fill(detector, [_NECK])
+
+
 def compare_label_encoding(detector: Any, artefact: Artefact, with_head: bool = True) -> list[str]:
     """What keeps a label encoding from fitting a detector, one line each.
 

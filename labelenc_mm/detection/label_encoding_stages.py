@@ -9,7 +9,7 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from labelenc_mm.detection.feature_supervision_head import DISTANCE_END, DISTANCE_OPTIONS
-from labelenc_mm.detection.label_encoding import load_label_encoding
+from labelenc_mm.detection.label_encoding import load_label_encoding, start_neck
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
 from labelenc_mm.engine.own_random_numbers import own_generator, own_random_numbers, own_seed
 from labelenc_mm.engine.schedule import Limit, TrainingWindow, training_progress
@@ -34,6 +34,7 @@ _OF_ONE_RUN: dict[str, tuple[Any, str]] = {
         ('compare_all', False),
         ('detach_end', None),
         ('label_end', None),
+        ('image_begin', None),
     )
 }
 _OF_STEP_1: dict[str, tuple[Any, str]] = {
@@ -157,18 +158,27 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
 
 @MODELS.register_module()
 class OneRunLabelEncodingHead(LabelEncodingHead):
-    """Both steps in one training: the function is learned beside the detector that it supervises.
+    """Both steps in one training: the function is learned before or beside the detector that it supervises.
 
-    Of every batch some images, drawn anew, pass through the label branch, too: encoder, pyramid and the
-    detector's head on label features. What the paper trains in two steps (sec. 3.2 and 3.3) costs the more
-    the larger their share is. Step 1 is the case of all images, a head that learns from label features,
+    Before the images begin (``image_begin``), encoder, pyramid and head learn from labels alone, as in a step
+    1 of the reconstruction loss only (Table 2 and 5), and what follows is step 2.
+
+    Beside them, of every batch some images, drawn anew, pass through the label branch, too: encoder, pyramid
+    and the detector's head on label features. What the paper trains in two steps (sec. 3.2 and 3.3) costs the
+    more the larger their share is. Step 1 is the case of all images, a head that learns from label features,
     and a distance without end.
 
     Args:
-        label_share: Share of the images of a batch that pass through the label branch. Where that is less
-            than one image a process, one does in every so many iterations, and its losses count for as many
-            (which optimizers that adapt to the size of gradients undo: the label branch then learns less
-            often). With 0 nothing of ours takes part: the training is that of the stock detector, bit by bit.
+        image_begin: When the images begin, a limit as those of the distance; None or 0 for from the first on.
+            Until then all labels of a batch pass through the label branch, the head learns from them, and no
+            image is looked at. Then the neck starts from the pyramid, as in step 2, unless the training has
+            started from a whole detector (``load_from``), and :class:`.LabelEncHook` has the warm-up of the
+            learning rate run again.
+        label_share: Share of the images of a batch that pass through the label branch beside the images.
+            Where that is less than one image a process, one does in every so many iterations, and its losses
+            count for as many (which optimizers that adapt to the size of gradients undo: the label branch
+            then learns less often). With 0 nothing of ours takes part: the training is that of the stock
+            detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share. Where they train encoder and pyramid alone, an optimizer
             that adapts to the size of gradients undoes it. Positive, for they alone train the encoder.
@@ -183,7 +193,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         distance_by_epoch: Whether int limits count epochs (else iterations).
         detach_end: Until when the adapter alone learns from the distance, and the image features do not
             feel it; None for from the first on. A limit as those of the distance, between them.
-        label_end: When the label branch ends, a limit likewise; None for never. From then on all is as in
+        label_end: When the label branch ends, a limit likewise, by default where the images begin if these
+            begin later than the labels, else never. From then on all is as in
             step 2: encoder and pyramid rest, no label features pass the head, and what is compared is
             encoded as ``compare_all`` does the others.
         options: As in :class:`LabelEncodingHead`.
@@ -205,6 +216,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         distance_begin: Limit | None = None,
         distance_end: Limit | None = None,
         distance_by_epoch: bool = True,
+        image_begin: Limit | None = None,
         detach_end: Limit | None = None,
         label_end: Limit | None = None,
         **options: Any,
@@ -223,7 +235,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
                 'labelenc.labels_train_head=True'
             )
         super().__init__(
-            distance_begin=0.25 if distance_begin is None else distance_begin,
+            distance_begin=(image_begin or 0.25) if distance_begin is None else distance_begin,
             distance_end=DISTANCE_END[distance_by_epoch] if distance_end is None else distance_end,
             distance_by_epoch=distance_by_epoch,
             **options,
@@ -233,6 +245,11 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.labels_train_head = labels_train_head
         self.compare_all = compare_all
         begin, end, by_epoch = DISTANCE_OPTIONS
+        self.image_window: TrainingWindow | None = None
+        if image_begin and label_share:
+            names = ('labelenc.image_begin', 'the end of the training', by_epoch)
+            self.image_window = TrainingWindow(image_begin, None, distance_by_epoch, names)
+            label_end = image_begin if label_end is None else label_end
         self.detach_windows: tuple[TrainingWindow, TrainingWindow] | None = None
         if detach_end is not None:
             distance, name = self.distance_window, 'labelenc.detach_end'
@@ -264,6 +281,20 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     def has_distance(self) -> bool:
         """Whether the distance counts in some part of the training: never without a label branch."""
         return self.label_share > 0 and super().has_distance
+
+    def sees_images(self) -> bool:
+        """Whether the images have begun."""
+        return self.image_window is None or self.image_window.is_active()
+
+    def is_distance_active(self) -> bool:
+        """As of the class above; not before there are images to compare."""
+        return super().is_distance_active() and self.sees_images()
+
+    def begin_images(self, owner: nn.Module) -> None:
+        """Have the neck start from the pyramid, once."""
+        if self.image_window is not None and not self.is_learned:
+            start_neck(owner)
+            self.mark_learned()  # in every checkpoint, for a resume
 
     def count_active(self) -> int:
         """As of the class above; so are the label branch and image features that feel the distance."""
@@ -299,6 +330,9 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
                 f'{self.label_share} of {self.batch_size} images are fewer: set labelenc.compare_all=True, '
                 'or a larger share'
             )
+        if not self.sees_images():
+            self.rarity, self.label_loss_weight = 1.0, self.share_weight
+            return list(range(number)), []
         # Where less than one image is due, one that comes counts for the iterations without.
         self.rarity = max(1.0, 1 / share)
         self.label_loss_weight = self.share_weight * self.rarity

@@ -131,12 +131,15 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
             batch_data_samples: N samples with ground truth.
 
         Returns:
-            The detector's own losses under their own names (not where step 1 learns from the
-            reconstruction alone); where the encoding learns those of the head on label features, prefix
-            ``ae_``; ``loss_labelenc`` and correlations while the distance counts.
+            The detector's own losses under their own names (not where labels alone are learned from); where
+            the encoding learns those of the head on label features, prefix ``ae_``; ``loss_labelenc`` and
+            correlations while the distance counts.
         """
         head = self.labelenc
         head.check_is_learned()
+        sees_images = head.sees_images()
+        if sees_images:
+            head.begin_images(self)
         is_active = head.is_distance_active()
         learned, others = head.share_images(len(batch_data_samples))
         others = others if is_active else []
@@ -145,16 +148,17 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         targets = self._targets(learned, batch_inputs, batch_data_samples)
         with torch.no_grad():
             other_targets = self._targets(others, batch_inputs, batch_data_samples)
-        image_features = self.extract_feat(batch_inputs) if head.joint else ()
+        image_features = self.extract_feat(batch_inputs) if sees_images else ()
         label_samples = copy_samples([batch_data_samples[index] for index in learned])
         losses = {}
-        if head.joint:
+        if sees_images:
             with self._given(image_features):
                 losses = super().loss(batch_inputs, batch_data_samples)
         if learned:
             # Without images the statistics are the label features' own.
-            statistics = kept_head_statistics(self) if head.joint else nullcontext()
-            learning = nullcontext() if head.labels_train_head else resting_head(self)
+            statistics = kept_head_statistics(self) if sees_images else nullcontext()
+            is_trained = head.labels_train_head or not sees_images
+            learning = nullcontext() if is_trained else resting_head(self)
             numbers = head.numbers_of_label_pass(batch_inputs.device)
             with self._given(targets), statistics, learning, numbers:
                 label_losses = super().loss(pick(batch_inputs, learned), label_samples)
@@ -162,7 +166,8 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         if is_active and (learned or others):
             compared = [pick(level, learned + others) for level in image_features]
             losses.update(head.loss(compared, join(targets, other_targets)))
-        losses.update(head.further_losses(batch_inputs, image_features))
+        if sees_images:
+            losses.update(head.further_losses(batch_inputs, image_features))
         return losses
 
     def _targets(

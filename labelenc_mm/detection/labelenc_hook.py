@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mmdet.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
 from labelenc_mm.detection.absent_classes import check_objects
@@ -12,6 +12,7 @@ from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
 from labelenc_mm.engine.gradient_clipping import clip_apart
 from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
+from labelenc_mm.engine.second_warmup import repeat_warmup
 from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
@@ -33,6 +34,13 @@ class LabelEncHook(HandOverHook):
 
     priority = 'LOWEST'
     exporter = export_detector
+
+    def before_run(self, runner: Runner) -> None:
+        """Where images begin in the middle of the training, warm up there, too."""
+        window = getattr(getattr(unwrapped_model(runner), 'labelenc', None), 'image_window', None)
+        if window is not None and isinstance(runner._train_loop, BaseLoop):
+            begin = window.begin_iteration(runner.max_iters, runner.max_epochs)
+            repeat_warmup(runner, begin)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a checkpoint of other classes, of another encoder or, on a resume, of the other step.
@@ -76,6 +84,8 @@ class LabelEncHook(HandOverHook):
             )
         batches = getattr(runner.train_dataloader, 'batch_sampler', None)
         head.batch_size = getattr(batches, 'batch_size', 0) or 0
+        if has_loaded_from(runner) and getattr(head, 'image_window', None) is not None:
+            head.mark_learned()  # The neck is that of the checkpoint.
         if head.is_clipped_apart:
             clip_apart(runner.optim_wrapper, head.parameters())
         super().before_train(runner)

@@ -76,6 +76,15 @@ class TrainingWindow:
         now = {True: progress['epoch'], False: progress['iter']}
         return now[begin[0]] >= begin[1] and now[end[0]] < end[1]
 
+    def begin_iteration(self, max_iters: int, max_epochs: int) -> int:
+        """The first active iteration of a training.
+
+        Raises:
+            ValueError: A limit lies outside of it.
+        """
+        counts_epochs, begin = self._resolve(max_iters, max_epochs)[1]
+        return begin * (max_iters // max_epochs) if counts_epochs else begin
+
     def _resolve(
         self, max_iters: int, max_epochs: int
     ) -> tuple[tuple[int, int], tuple[bool, int], tuple[bool, int]]:

@@ -8,7 +8,16 @@ from unittest.mock import patch
 import pytest
 import torch
 import torch.distributed as dist
-from training_configs import HOOKS, ONE_RUN, PHASES, STEP1, STEP2, edit_annotations, write_config
+from training_configs import (
+    HOOKS,
+    LABELS_FIRST,
+    ONE_RUN,
+    PHASES,
+    STEP1,
+    STEP2,
+    edit_annotations,
+    write_config,
+)
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -42,26 +51,28 @@ def half_empty(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ('stage', 'part', 'active'),
+    ('stage', 'parts', 'active'),
     [
-        ('autoencode', STEP1, [0, 2, 2, 2]),
-        ('supervise', STEP2, [2, 2, 2, 0]),
-        ('one-run', ONE_RUN, [0, 1, 1, 0]),
-        ('one-run', ONE_RUN + PHASES, [2, 2, 2, 0]),
+        ('autoencode', (STEP1,), [0, 2, 2, 2]),
+        ('supervise', (STEP2,), [2, 2, 2, 0]),
+        ('one-run', (ONE_RUN,), [0, 1, 1, 0]),
+        ('one-run', (ONE_RUN, PHASES), [2, 2, 2, 0]),
+        ('one-run', (ONE_RUN, LABELS_FIRST), [0, 1, 1, 0]),
     ],
-    ids=['autoencode', 'supervise', 'one-run', 'one-run with phases'],
+    ids=['autoencode', 'supervise', 'one-run', 'one-run with phases', 'one-run with labels first'],
 )
 def test_two_ranks_end_equal_though_one_often_has_no_object(
-    stage, part, active, half_empty, tmp_path
+    stage, parts, active, half_empty, tmp_path
 ):
     """Through the switch-on of the distance in step 1 and its switch-off in step 2.
 
-    In one run also with all images compared, first detached, and after the end of the label branch.
+    In one run also with all images compared, first detached, and after the end of the label branch; or with
+    images that begin later than the labels.
     """
     config = write_config(
         tmp_path / 'c.py',
         shared_data(),
-        part,
+        *parts,
         ONE_EACH,
         HOOKS,
         hooks=KEEP,

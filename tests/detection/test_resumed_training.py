@@ -5,7 +5,16 @@ import shutil
 import pytest
 import torch
 from mmengine.config import Config
-from training_configs import HOOKS, ONE_RUN, PHASES, STEP1, STEP2, write_config
+from training_configs import (
+    HOOKS,
+    LABELS_FIRST,
+    ONE_RUN,
+    PHASES,
+    STEP1,
+    STEP2,
+    WARM_UP,
+    write_config,
+)
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -50,12 +59,20 @@ def test_step_1_with_random_augmentation(tmp_path, epoch):
 
 
 @pytest.mark.parametrize(
-    'part', [ONE_RUN, pytest.param(ONE_RUN + PHASES, marks=pytest.mark.slow)], ids=['', 'phases']
+    ('phases', 'epoch'),
+    [
+        ('', 2),
+        pytest.param(PHASES, 2, marks=pytest.mark.slow),
+        (LABELS_FIRST + WARM_UP, 1),
+        pytest.param(LABELS_FIRST + WARM_UP, 2, marks=pytest.mark.slow),
+    ],
+    ids=['', 'phases', 'right before the images begin', 'after'],
 )
-def test_one_run(tmp_path, part):
-    """The same images pass through the label branch as without the interruption."""
-    whole = train(write_config(tmp_path / 'w.py', shared_data(), part), tmp_path / 'whole')
-    assert_bit_equal(interrupt_and_resume(tmp_path, part, epoch=2), whole)
+def test_one_run(tmp_path, phases, epoch):
+    """The same images pass through the label branch as without the interruption, at the same rates."""
+    parts = (ONE_RUN, *([phases] if phases else []))
+    whole = train(write_config(tmp_path / 'w.py', shared_data(), *parts), tmp_path / 'whole')
+    assert_bit_equal(interrupt_and_resume(tmp_path, *parts, epoch=epoch), whole)
 
 
 def test_step_2_no_longer_needs_the_file_of_step_1(tmp_path):

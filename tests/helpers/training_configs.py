@@ -112,7 +112,17 @@ model = dict(
 """
 # Of one run: parts of it come and go.
 PHASES = """
-model['labelenc'].update(compare_all=True, distance_begin=0, detach_end=1, label_end=2)
+model = dict(labelenc=dict(compare_all=True, distance_begin=0, detach_end=1, label_end=2))
+"""
+# Or the images begin after the first epoch.
+LABELS_FIRST = """
+model = dict(labelenc=dict(image_begin=1))
+"""
+WARM_UP = """
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2),
+    dict(type='MultiStepLR', begin=0, end=4, by_epoch=True, milestones=[3]),
+]
 """
 HOOKS = """
 custom_imports = dict(imports=['labelenc_mm', 'training_hooks'], allow_failed_imports=False)
