@@ -36,6 +36,7 @@ def active_iterations(window, max_epochs=4, iters_per_epoch=5):
 )
 def test_active_iterations(window, expected):
     assert active_iterations(window) == list(expected)
+    assert window.begin_iteration(20, 4) == expected[0]
 
 
 @pytest.mark.parametrize(
