@@ -168,6 +168,11 @@ class FeatureSupervisionHead(FrozenPart):
         """Whether the distance counts in some part of the training."""
         return self.joint and self.loss_weight != 0
 
+    @property
+    def has_labels_beside_images(self) -> bool:
+        """Whether images and targets pass the head in one iteration."""
+        return self.learns_labels and self.joint
+
     def sees_images(self) -> bool:
         """Whether the detector learns from images at the iteration that the MessageHub tells."""
         return self.joint

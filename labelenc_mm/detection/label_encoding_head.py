@@ -61,8 +61,8 @@ class LabelEncodingHead(FeatureSupervisionHead):
         encoder: Options of :class:`~labelenc_mm.networks.LabelEncoder`.
         adapter: Another block's type in place of :class:`~labelenc_mm.networks.FeatureAdaptationBlock`.
         loss_weight: Weight of the distance (sec. 3.2 and 3.3: 1). With 0 step 2 draws and encodes nothing
-            (Table 5, initialization without supervision); in one run it takes ``labels_train_head=True``, or
-            nothing would be left for the detector.
+            (Table 5, initialization without supervision); in one run it takes labels before the images, or
+            ``labels_train_head=True``: nothing else would be left for the detector.
         distance_begin: When the distance starts to count, see :class:`.TrainingWindow`.
             By default after a quarter of step 1 (sec. 4.1: 30k of 120k iterations, 4 of 16 epochs), and
             from the start in step 2.

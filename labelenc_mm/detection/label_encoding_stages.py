@@ -158,45 +158,45 @@ class FrozenLabelEncodingHead(LabelEncodingHead):
 
 @MODELS.register_module()
 class OneRunLabelEncodingHead(LabelEncodingHead):
-    """Both steps in one training: the function is learned before or beside the detector that it supervises.
+    """Both steps in one training: the function is learned before, or beside, the detector that it supervises.
 
-    Before the images begin (``image_begin``), encoder, pyramid and head learn from labels alone, as in a step
-    1 of the reconstruction loss only (Table 2 and 5), and what follows is step 2.
+    Before (``image_begin``): encoder, pyramid and head learn from labels alone, as in a step 1 of the
+    reconstruction loss only (Table 2 and 5), which costs less than a stock iteration. Then the images begin,
+    and the rest is step 2 with a share of the images compared.
 
-    Beside them, of every batch some images, drawn anew, pass through the label branch, too: encoder, pyramid
-    and the detector's head on label features. What the paper trains in two steps (sec. 3.2 and 3.3) costs the
-    more the larger their share is. Step 1 is the case of all images, a head that learns from label features,
-    and a distance without end.
+    Beside (``image_begin=None``): of every batch a share of the images, drawn anew, passes through the label
+    branch, too: encoder, pyramid and the detector's head on label features. What the paper trains in two
+    steps (sec. 3.2 and 3.3) costs the more the larger the share is. Step 1 is the case of all images, a head
+    that learns from label features, and a distance without end.
 
     Args:
-        image_begin: When the images begin, a limit as those of the distance; None or 0 for from the first on.
-            Until then all labels of a batch pass through the label branch, the head learns from them, and no
-            image is looked at. Then the neck starts from the pyramid, as in step 2, unless the training has
-            started from a whole detector (``load_from``), and :class:`.LabelEncHook` has the warm-up of the
-            learning rate run again.
-        label_share: Share of the images of a batch that pass through the label branch beside the images.
-            Where that is less than one image a process, one does in every so many iterations, and its losses
-            count for as many (which optimizers that adapt to the size of gradients undo: the label branch
-            then learns less often). With 0 nothing of ours takes part: the training is that of the stock
-            detector, bit by bit.
+        image_begin: When the images begin, a limit as those of the distance, by default after a quarter; None
+            or 0 for with the labels. Until then the labels of all images pass through the label branch, the
+            head learns from them, and no image is looked at. Then the neck starts from the pyramid, as in
+            step 2, unless the training has started from a whole detector (``load_from``), and
+            :class:`.LabelEncHook` has the warm-up of the learning rate run again.
+        label_share: Share of the images of a batch that are compared, and that pass through the label branch
+            where it is beside the images. Where that is less than one image a process, one does in every so
+            many iterations, and its losses count for as many (which optimizers that adapt to the size of
+            gradients undo: the label branch then learns less often). With 0 nothing of ours takes part: the
+            training is that of the stock detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share. Where they train encoder and pyramid alone, an optimizer
             that adapts to the size of gradients undoes it. Positive, for they alone train the encoder.
         labels_train_head: Whether the head learns from label features, too, as in step 1. By default they
             train encoder and pyramid alone, to be read by a head that learns from images: what is left of
             ours for the detector is the distance.
-        compare_all: Whether the distance counts on all images, not only on those that pass through the
-            label branch. The others are encoded as in step 2: drawn at full values, without gradients, by
-            encoder and pyramid in evaluation mode.
-        distance_begin: When the distance starts to count, by default after a quarter, as in step 1.
+        compare_all: Whether the distance counts on all images, not only on that share. The others are encoded
+            as in step 2: drawn at full values, without gradients, by encoder and pyramid in evaluation mode.
+        distance_begin: When the distance starts to count, by default with the images, or after a quarter, as
+            in step 1, where these begin with the labels.
         distance_end: When it stops, by default for the last epoch or ninth, as in step 2.
         distance_by_epoch: Whether int limits count epochs (else iterations).
         detach_end: Until when the adapter alone learns from the distance, and the image features do not
             feel it; None for from the first on. A limit as those of the distance, between them.
-        label_end: When the label branch ends, a limit likewise, by default where the images begin if these
-            begin later than the labels, else never. From then on all is as in
-            step 2: encoder and pyramid rest, no label features pass the head, and what is compared is
-            encoded as ``compare_all`` does the others.
+        label_end: When the label branch ends, a limit likewise, by default where the images begin, or never
+            where these begin with the labels. From then on all is as in step 2: encoder and pyramid rest, no
+            label features pass the head, and what is compared is encoded as ``compare_all`` does the others.
         options: As in :class:`LabelEncodingHead`.
     """
 
@@ -216,7 +216,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         distance_begin: Limit | None = None,
         distance_end: Limit | None = None,
         distance_by_epoch: bool = True,
-        image_begin: Limit | None = None,
+        image_begin: Limit | None = 0.25,
         detach_end: Limit | None = None,
         label_end: Limit | None = None,
         **options: Any,
@@ -228,7 +228,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
                 f'labelenc.label_loss_weight={label_loss_weight} must be positive: these losses alone train '
                 'the encoder. labelenc.label_share=0 switches the method off'
             )
-        if label_share and not (options.get('loss_weight', 1) or labels_train_head):
+        if label_share and not (options.get('loss_weight', 1) or labels_train_head or image_begin):
             raise ValueError(
                 'labelenc.loss_weight=0 leaves nothing of the label branch for the detector, whose head '
                 'learns from images alone: set labelenc.label_share=0, which switches it off, or '
@@ -281,6 +281,13 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     def has_distance(self) -> bool:
         """Whether the distance counts in some part of the training: never without a label branch."""
         return self.label_share > 0 and super().has_distance
+
+    @property
+    def has_labels_beside_images(self) -> bool:
+        """Whether the label branch goes on once the images have begun, or begins with them."""
+        window = self.image_window
+        is_before = window is not None and window.begin == self.label_window.end
+        return super().has_labels_beside_images and not is_before
 
     def sees_images(self) -> bool:
         """Whether the images have begun."""

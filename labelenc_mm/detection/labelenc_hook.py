@@ -84,7 +84,7 @@ class LabelEncHook(HandOverHook):
             )
         batches = getattr(runner.train_dataloader, 'batch_sampler', None)
         head.batch_size = getattr(batches, 'batch_size', 0) or 0
-        if has_loaded_from(runner) and getattr(head, 'image_window', None) is not None:
+        if getattr(head, 'image_window', None) is not None and has_loaded_from(runner):
             head.mark_learned()  # The neck is that of the checkpoint.
         if head.is_clipped_apart:
             clip_apart(runner.optim_wrapper, head.parameters())
@@ -122,8 +122,8 @@ def check_activation_checkpointing(
 
     mmengine's activation checkpointing passes gradients through tensors alone that need one: not
     through images nor lists of features, which are what backbone, neck and dense heads take.
-    While label features pass the head, its normalisation is in evaluation mode, and in one run its parameters
-    are at rest. The second run, in the backward pass, would find neither so.
+    While label features pass the head beside images, its normalisation is in evaluation mode, and in one run
+    its parameters are at rest. The second run, in the backward pass, would find neither so.
 
     Args:
         detector: The detector.
@@ -141,7 +141,7 @@ def check_activation_checkpointing(
                 'input is an image or a list of features, so that it would not be trained. Name parts '
                 'that take one tensor, such as backbone.layer1'
             )
-    if not (detector.labelenc.learns_labels and detector.labelenc.joint):
+    if not detector.labelenc.has_labels_beside_images:
         return
     in_head = {m for child in head_children(detector).values() for m in child.modules()}
     if not detector.labelenc.labels_train_head:

@@ -70,8 +70,9 @@ def test_trains_with_the_distance(stage):
     assert step.fresh_batch()['data_samples'][0].gt_instances.bboxes.shape == (4, 4)
 
 
-def test_what_one_run_adds_follows_its_share():
-    configs = {'stock': config_of(), 'ours': config_of('one-run')}
+@pytest.mark.parametrize('form', [dict(), dict(image_begin=None)], ids=['before', 'beside'])
+def test_what_one_run_adds_follows_its_share(form):
+    configs = {'stock': config_of(), 'ours': config_of('one-run', **form)}
     forms = with_label_shares(configs, [0, 0.5, 1])
     assert list(forms) == ['stock', 'ours, share 0', 'ours, share 0.5', 'ours, share 1']
     steps = {name: train_step(config, WORKLOAD) for name, config in forms.items()}
@@ -137,6 +138,7 @@ def test_finds_where_the_distance_is_active(train_cfg, limits):
 
 def test_a_label_branch_alone_is_measured_while_it_learns():
     alone = dict(label_share=1.0, loss_weight=0, labels_train_head=True, label_end=0.3)
+    alone['image_begin'] = None
     step = train_step(config_of('one-run', **alone), WORKLOAD)
     assert 'ae_loss_cls' in step(step.fresh_batch())
 
@@ -145,11 +147,16 @@ def test_a_label_branch_alone_is_measured_while_it_learns():
     'limits', [dict(label_end=0.5), dict(distance_begin=0, detach_end=0.6), dict()]
 )
 def test_all_losses_of_one_run_count_in_the_iteration_that_is_measured(limits):
-    step = train_step(config_of('one-run', label_share=1.0, **limits), WORKLOAD)
+    step = train_step(config_of('one-run', image_begin=None, label_share=1.0, **limits), WORKLOAD)
     losses = step(step.fresh_batch())
     assert {'ae_loss_cls', 'loss_labelenc'} <= set(losses)
     with step.as_in_training():
         assert not step.model.labelenc.is_detached()
+
+
+def test_after_labels_alone_the_images_are_what_is_measured():
+    step = train_step(config_of('one-run', label_share=1.0), WORKLOAD)
+    assert {'loss_cls', 'loss_labelenc'} <= set(step(step.fresh_batch()))
 
 
 @pytest.mark.parametrize(

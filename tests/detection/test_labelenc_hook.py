@@ -27,6 +27,8 @@ def start(model, **options):
         cfg=Config(options),
         train_dataloader=dataloader,
         optim_wrapper=SimpleNamespace(clip_grad_kwargs=None),
+        _resume=False,
+        _load_from=None,
     )
     LabelEncHook().before_train(runner)
 
@@ -37,11 +39,11 @@ def test_a_detector_without_label_encoding_is_named():
         start(MODELS.build(small_model_config()))
 
 
-def faster_rcnn(norm, stage):
+def faster_rcnn(norm, stage, **options):
     model = stock_model_config('FasterRCNN')
     head = dict(type='Shared4Conv1FCBBoxHead', conv_out_channels=32, fc_out_channels=32)
     model.roi_head.bbox_head.update(head, norm_cfg=norm)
-    return build('FasterRCNN', stage, model)
+    return build('FasterRCNN', stage, model, **options)
 
 
 BN, GN = dict(type='BN'), dict(type='GN', num_groups=8)
@@ -71,6 +73,16 @@ def test_a_head_at_rest_is_not_run_twice():
     start(faster_rcnn(GN, 'one-run'), activation_checkpointing=['backbone.layer2'])
     detector.labelenc.labels_train_head = True
     start(detector, activation_checkpointing=['roi_head.bbox_head'])
+
+
+def test_a_head_that_labels_and_images_pass_in_turn_may_be_run_twice():
+    first = dict(image_begin=0.25)
+    start(faster_rcnn(BN, 'one-run', **first), activation_checkpointing=['roi_head.bbox_head'])
+    with pytest.raises(ValueError, match='in one run the head is at rest'):
+        start(
+            faster_rcnn(BN, 'one-run', label_end=0.5, **first),
+            activation_checkpointing=['roi_head.bbox_head'],
+        )
 
 
 @pytest.mark.parametrize('stage', ['autoencode', 'supervise'])

@@ -18,7 +18,7 @@ from training_runs import (
 from labelenc_mm.detection import label_encoding_head, label_encoding_stages
 from labelenc_mm.handover.artefact import load_tensors
 
-FIRST = dict(image_begin=0.25)
+FIRST = dict(image_begin=0.25)  # the default
 KEEP = "dict(type='KeepWeightsHook')"
 
 
@@ -155,6 +155,12 @@ def test_switched_off_the_images_begin_at_once():
     losses = losses_at(detector, 0)
     assert set(losses) == {'loss_cls', 'loss_bbox'}
     assert not detector.labelenc.has_distance
+
+
+def test_the_start_alone_is_the_initialisation_without_supervision():
+    detector = build('small', 'one-run', loss_weight=0, **FIRST)
+    assert any(key.startswith('ae_') for key in losses_at(detector, 299))
+    assert set(losses_at(detector, 300)) == {'loss_cls', 'loss_bbox'}
 
 
 def rates(run):

@@ -1,4 +1,4 @@
-"""Both steps in one run: which images pass, what learns from what, and off is the stock detector."""
+"""One run, labels beside images: which pass, what learns from what, and off is the stock detector."""
 
 import itertools
 
@@ -391,7 +391,7 @@ def test_distillation_switched_off_waits_for_no_teacher_and_is_the_stock_detecto
 def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
     """Without the distance the detector is the stock one bit by bit, beside a label branch that learns."""
     expected, stock = trained(name, None)
-    form = dict(stage='one-run', label_share=1.0, distance_begin=0.9)
+    form = dict(stage='one-run', image_begin=None, label_share=1.0, distance_begin=0.9)
     losses, ours = trained(name, form)
     assert all(torch.equal(value, ours[key]) for key, value in stock.items())
     for iteration, of_stock in zip(losses, expected, strict=True):
@@ -413,7 +413,7 @@ def test_a_head_at_rest_learns_nothing_from_labels_while_the_encoder_does(name):
 )
 def test_losses_of_labels_do_not_reach_a_head_at_rest(name):
     model = stock_model_config(name)
-    form = dict(stage='one-run', label_share=1.0)
+    form = dict(stage='one-run', image_begin=None, label_share=1.0)
     model.update(type=f'LabelEnc{model.type}', labelenc=form)
     detector = build_model(model, MODELS, 'mmdet').train()
     detector.init_weights()

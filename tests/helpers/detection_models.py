@@ -57,11 +57,16 @@ def small_model_config(num_classes=80):
 
 
 def build(name, stage='autoencode', model=None, **labelenc):
-    """A label-encoded detector, initialised and in training mode."""
+    """A label-encoded detector, initialised and in training mode.
+
+    In one run the images begin with the labels unless ``image_begin`` says otherwise.
+    """
     init_default_scope('mmdet')
     if model is None:
         model = small_model_config() if name == 'small' else stock_model_config(name)
     labelenc = {'stage': stage, 'encoder': SMALL_ENCODER, **labelenc}
+    if stage == 'one-run':
+        labelenc.setdefault('image_begin', None)
     model.update(type=f'LabelEnc{model.type}', labelenc=labelenc)
     detector = MODELS.build(model)
     detector.init_weights()

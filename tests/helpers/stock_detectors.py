@@ -57,7 +57,8 @@ def small_model(config, stage=None, **options):
     if stage is not None:
         labelenc = dict(stage=stage, encoder=SMALL_ENCODER)
         if stage == 'one-run':
-            labelenc['label_share'] = 0.5  # of two images one, in every iteration
+            # Beside the images; of two images one, in every iteration.
+            labelenc.update(image_begin=None, label_share=0.5)
         model.update(type=f'LabelEnc{model.type}', labelenc={**labelenc, **options})
     return model
 

@@ -105,6 +105,7 @@ model = dict(
     type='LabelEncRetinaNet',
     labelenc=dict(
         stage='one-run',
+        image_begin=None,
         label_share=0.25,
         encoder=dict(stem_channels=8, out_channels=(16, 32, 48, 64)),
     ),
