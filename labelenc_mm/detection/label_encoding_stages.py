@@ -162,7 +162,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
 
     Before (``image_begin``): encoder, pyramid and head learn from labels alone, as in a step 1 of the
     reconstruction loss only (Table 2 and 5), which costs less than a stock iteration. Then the images begin,
-    and the rest is step 2 with a share of the images compared.
+    and the rest is step 2.
 
     Beside (``image_begin=None``): of every batch a share of the images, drawn anew, passes through the label
     branch, too: encoder, pyramid and the detector's head on label features. What the paper trains in two
@@ -170,7 +170,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     that learns from label features, and a distance without end.
 
     Args:
-        image_begin: When the images begin, a limit as those of the distance, by default after a quarter; None
+        image_begin: When the images begin, a limit as those of the distance, by default after a fifth; None
             or 0 for with the labels. Until then the labels of all images pass through the label branch, the
             head learns from them, and no image is looked at. Then the neck starts from the pyramid, as in
             step 2, unless the training has started from a whole detector (``load_from``), and
@@ -209,14 +209,14 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
 
     def __init__(
         self,
-        label_share: float = 0.25,
+        label_share: float = 1.0,
         label_loss_weight: float = 1.0,
         labels_train_head: bool = False,
         compare_all: bool = False,
         distance_begin: Limit | None = None,
         distance_end: Limit | None = None,
         distance_by_epoch: bool = True,
-        image_begin: Limit | None = 0.25,
+        image_begin: Limit | None = 0.2,
         detach_end: Limit | None = None,
         label_end: Limit | None = None,
         **options: Any,

@@ -1,6 +1,7 @@
 """What the configs of LabelEnc say, beside each other and beside the stock configs; nothing is trained."""
 
 import re
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from labelenc_configs import (
 from paper_configs import passes, passes_an_epoch
 
 from labelenc_mm.command_line.companions import add_companions
-from labelenc_mm.detection import stock_config
+from labelenc_mm.detection import OneRunLabelEncodingHead, stock_config
 
 
 def schedule(config, lead=0):
@@ -49,6 +50,17 @@ def test_steps_fit_together(name):
     assert schedule(step1) == schedule(step2, lead)
 
 
+@pytest.mark.parametrize('name', ONE_RUN)
+def test_one_run_is_the_stock_schedule_after_labels_alone(name):
+    ours = parse(name)
+    stem = re.sub('_labelenc-one-run[^_]*', '', Path(name).stem).replace('15e', '1x')
+    stock = detector(stem)
+    lead = passes(ours) - passes(stock)
+    default = signature(OneRunLabelEncodingHead).parameters['image_begin'].default
+    assert lead == ours.model.labelenc.get('image_begin', default) * passes(ours)
+    assert schedule(ours) == schedule(stock, lead)
+
+
 @pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
 def test_what_every_training_needs(name):
     config = parse(name)
@@ -70,15 +82,14 @@ def test_what_every_training_needs(name):
 
 @pytest.mark.parametrize('name', [n for n in NAMES if parsed(n).model.get('labelenc')])
 def test_nothing_but_labelenc_differs_from_the_stock_config(name):
-    """Step 2 is the stock training; step 1 has the same model and optimizer, and longer schedules."""
-    stem = re.sub(
-        r'_(labelenc-step[12]|labelenc-one-run|distill)[^_]*', '', Path(name).stem
-    ).replace('16e', '1x')
+    """Step 2 is the stock training; others have the same model and optimizer, and longer schedules."""
+    stem = re.sub(r'_(labelenc-step[12]|labelenc-one-run|distill)[^_]*', '', Path(name).stem)
+    stem = re.sub('1[56]e', '1x', stem)
     ours, stock = (
         plain(stock_config(config).to_dict()) for config in (parse(name), detector(stem))
     )
     keys = ours.keys() | stock.keys()
-    if name in STEP1:
+    if name in STEP1 or name in ONE_RUN:
         keys = {'model', 'optim_wrapper', 'auto_scale_lr', 'val_evaluator'}
     assert {key: ours.get(key) for key in keys} == {key: stock.get(key) for key in keys}
 
