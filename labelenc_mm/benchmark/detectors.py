@@ -79,20 +79,21 @@ class Detectors(Task):
         # A teacher may have the place of the label encoder, and step 2 may have no distance.
         if labelenc is None or not labelenc.draws_labels:
             return {}
-        if not labelenc.learns_labels and labelenc.loss_weight == 0:
-            return {}
         data = step.model.data_preprocessor(step.fresh_batch(), True)
         with step.as_in_training():  # in one run a share of the images
             learned, others = labelenc.share_images(len(data['data_samples']))
+        if not learned and labelenc.loss_weight == 0:
+            return {}
         inputs = data['inputs'][learned + others]
         samples = [data['data_samples'][index] for index in learned + others]
 
         def draw() -> list[tuple[Tensor, Tensor]]:
-            size, augment = inputs.shape[-2:], labelenc.learns_labels
+            size, augment = inputs.shape[-2:], bool(learned)
             return [labelenc.draw(sample, size, augment, step.device) for sample in samples]
 
         def encode() -> object:
-            with step.optim_wrapper.optim_context(step.model):
+            context = step.optim_wrapper.optim_context(step.model)
+            with torch.set_grad_enabled(bool(learned)), context:
                 return labelenc.targets(inputs, samples)
 
         map_bytes = sum(maps.nbytes for _, maps in draw())

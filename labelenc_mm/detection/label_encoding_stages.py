@@ -174,7 +174,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
             or 0 for with the labels. Until then the labels of all images pass through the label branch, the
             head learns from them, and no image is looked at. Then the neck starts from the pyramid, as in
             step 2, unless the training has started from a whole detector (``load_from``), and
-            :class:`.LabelEncHook` has the warm-up of the learning rate run again.
+            :class:`.LabelEncHook` has a linear warm-up of the learning rate run again.
         label_share: Share of the images of a batch that are compared, and that pass through the label branch
             where it is beside the images. Where that is less than one image a process, one does in every so
             many iterations, and its losses count for as many (which optimizers that adapt to the size of
@@ -183,9 +183,9 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share. Where they train encoder and pyramid alone, an optimizer
             that adapts to the size of gradients undoes it. Positive, for they alone train the encoder.
-        labels_train_head: Whether the head learns from label features, too, as in step 1. By default they
-            train encoder and pyramid alone, to be read by a head that learns from images: what is left of
-            ours for the detector is the distance.
+        labels_train_head: Whether the head learns from label features beside images, too, as in step 1. By
+            default these train encoder and pyramid alone, to be read by a head that learns from images: what
+            is left of ours for the detector is the distance.
         compare_all: Whether the distance counts on all images, not only on that share. The others are encoded
             as in step 2: drawn at full values, without gradients, by encoder and pyramid in evaluation mode.
         distance_begin: When the distance starts to count, by default with the images, or after a quarter, as
@@ -231,9 +231,13 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         if label_share and not (options.get('loss_weight', 1) or labels_train_head or image_begin):
             raise ValueError(
                 'labelenc.loss_weight=0 leaves nothing of the label branch for the detector, whose head '
-                'learns from images alone: set labelenc.label_share=0, which switches it off, or '
-                'labelenc.labels_train_head=True'
+                'learns from images alone: set labelenc.label_share=0, which switches it off, '
+                'labelenc.labels_train_head=True, or labelenc.image_begin, before which the head learns from '
+                'labels'
             )
+        begin, end, by_epoch = DISTANCE_OPTIONS
+        names = ('labelenc.image_begin', 'the end of the training', by_epoch)
+        images = TrainingWindow(image_begin or 0, None, distance_by_epoch, names)
         super().__init__(
             distance_begin=(image_begin or 0.25) if distance_begin is None else distance_begin,
             distance_end=DISTANCE_END[distance_by_epoch] if distance_end is None else distance_end,
@@ -244,12 +248,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         self.share_weight = label_loss_weight
         self.labels_train_head = labels_train_head
         self.compare_all = compare_all
-        begin, end, by_epoch = DISTANCE_OPTIONS
-        self.image_window: TrainingWindow | None = None
-        if image_begin and label_share:
-            names = ('labelenc.image_begin', 'the end of the training', by_epoch)
-            self.image_window = TrainingWindow(image_begin, None, distance_by_epoch, names)
-            label_end = image_begin if label_end is None else label_end
+        self.image_window = images if image_begin and label_share else None
         self.detach_windows: tuple[TrainingWindow, TrainingWindow] | None = None
         if detach_end is not None:
             distance, name = self.distance_window, 'labelenc.detach_end'
@@ -258,8 +257,11 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
                 TrainingWindow(distance.begin, detach_end, distance_by_epoch, detached),
                 TrainingWindow(detach_end, distance.end, distance_by_epoch, felt),
             )
-        names = ('the begin of the label branch', 'labelenc.label_end', by_epoch)
-        self.label_window = TrainingWindow(0, label_end, distance_by_epoch, names)
+        self.label_window: TrainingWindow | None = None
+        if self.image_window is None or label_end not in (None, image_begin):
+            names = ('labelenc.image_begin', 'labelenc.label_end', by_epoch)
+            self.label_window = TrainingWindow(images.begin, label_end, distance_by_epoch, names)
+        self.has_begun = False
         self.batch_size = 0
         self.rarity = 1.0
         self.iteration: int | None = None
@@ -285,9 +287,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
     @property
     def has_labels_beside_images(self) -> bool:
         """Whether the label branch goes on once the images have begun, or begins with them."""
-        window = self.image_window
-        is_before = window is not None and window.begin == self.label_window.end
-        return super().has_labels_beside_images and not is_before
+        return super().has_labels_beside_images and self.label_window is not None
 
     def sees_images(self) -> bool:
         """Whether the images have begun."""
@@ -297,18 +297,29 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         """As of the class above; not before there are images to compare."""
         return super().is_distance_active() and self.sees_images()
 
+    def is_about_to_begin_images(self) -> bool:
+        """Whether this iteration is the first one with images, after some without."""
+        if self.image_window is None or self.has_begun or not self.image_window.is_active():
+            return False
+        return not self.is_learned
+
     def begin_images(self, owner: nn.Module) -> None:
         """Have the neck start from the pyramid, once."""
-        if self.image_window is not None and not self.is_learned:
+        if self.is_about_to_begin_images():
             start_neck(owner)
             self.mark_learned()  # in every checkpoint, for a resume
+        self.has_begun = True
 
     def count_active(self) -> int:
         """As of the class above; so are the label branch and image features that feel the distance."""
         active = super().count_active()
-        if not active:
+        if not active or not self.sees_images():
             return 0
-        return active + self.label_window.is_active() + (not self.is_detached())
+        return active + self.has_label_pass() + (not self.is_detached())
+
+    def has_label_pass(self) -> bool:
+        """Whether the label branch goes on beside the images."""
+        return self.label_window is not None and self.label_window.is_active()
 
     def is_detached(self) -> bool:
         """Whether the adapter alone learns from the distance, before image features feel it.
@@ -328,7 +339,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         # Last batches may have another size on every process; whether there is an image must not differ.
         self.batch_size = max(self.batch_size, number)
         self.iteration = iteration = training_progress('labelenc.label_share')['iter']
-        self.is_detached()  # Limits that cannot be are refused here, not when their time has come.
+        # Limits that cannot be are refused here, not when their time has come.
+        self.is_detached(), self.has_label_pass()
         self.drawings = 0
         share = self.label_share * self.batch_size
         if self.shuffle_labels and share < 2 and not self.compare_all:
@@ -346,7 +358,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         count = int(share * (iteration + 1)) - int(share * iteration)
         order = torch.randperm(number, generator=own_generator(iteration, 0)).tolist()
         learned, others = sorted(order[:count]), sorted(order[count:]) if self.compare_all else []
-        return (learned, others) if self.label_window.is_active() else ([], learned + others)
+        return (learned, others) if self.has_label_pass() else ([], learned + others)
 
     def draw_scales(self, count: int, device: torch.device | str) -> Tensor:
         """The factors of an image's objects, of an iteration's numbers, too."""

@@ -1,17 +1,19 @@
 """The hook of a label-encoded training: checks before it, files after it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmdet.registry import HOOKS
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from torch import Tensor
 
 from labelenc_mm.detection.absent_classes import check_objects
 from labelenc_mm.detection.export import export_detector
 from labelenc_mm.detection.introspection import head_children
+from labelenc_mm.detection.label_encoding import start_neck
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
 from labelenc_mm.engine.gradient_clipping import clip_apart
-from labelenc_mm.engine.runner_state import has_loaded_from, unwrapped_model
+from labelenc_mm.engine.runner_state import averaged_models, has_loaded_from, unwrapped_model
 from labelenc_mm.engine.second_warmup import repeat_warmup
 from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.toolbox.safe_loading import CheckpointError
@@ -34,13 +36,8 @@ class LabelEncHook(HandOverHook):
 
     priority = 'LOWEST'
     exporter = export_detector
-
-    def before_run(self, runner: Runner) -> None:
-        """Where images begin in the middle of the training, warm up there, too."""
-        window = getattr(getattr(unwrapped_model(runner), 'labelenc', None), 'image_window', None)
-        if window is not None and isinstance(runner._train_loop, BaseLoop):
-            begin = window.begin_iteration(runner.max_iters, runner.max_epochs)
-            repeat_warmup(runner, begin)
+    loaded_stage: str | None = None
+    """Stage of the checkpoint that the training starts from, as far as it says one."""
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a checkpoint of other classes, of another encoder or, on a resume, of the other step.
@@ -50,6 +47,7 @@ class LabelEncHook(HandOverHook):
         """
         super().after_load_checkpoint(runner, checkpoint)
         check_is_of_this_step(runner, checkpoint)
+        self.loaded_stage = checkpoint.get('meta', {}).get(_STAGE)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note the stage, of which the tensors say nothing."""
@@ -59,7 +57,8 @@ class LabelEncHook(HandOverHook):
     def before_train(self, runner: Runner) -> None:
         """Refuse what would train something else, such as a label encoding of other classes.
 
-        In one run gradients of ours are clipped apart from those of the detector.
+        In one run gradients of ours are clipped apart from those of the detector, and a linear warm-up runs
+        again where images begin after the labels.
 
         Raises:
             ValueError: The model is not label-encoded, labels are not what ``metainfo.classes`` calls
@@ -75,8 +74,9 @@ class LabelEncHook(HandOverHook):
             )
         head = detector.labelenc
         check_activation_checkpointing(detector, runner.cfg.get('activation_checkpointing'))
-        # init_from has marked it as learned.
-        if head.init_from is not None and has_loaded_from(runner) and not head.is_learned:
+        # init_from has marked it as learned, and so has one run.
+        is_of_step_2 = head.is_learned and self.loaded_stage in (None, 'supervise')
+        if head.init_from is not None and has_loaded_from(runner) and not is_of_step_2:
             raise ValueError(
                 f'load_from={runner._load_from!r} is a checkpoint of step 1, which brings its '
                 'backbone, neck and adapter as well. Leave load_from out: what step 2 takes over '
@@ -84,12 +84,23 @@ class LabelEncHook(HandOverHook):
             )
         batches = getattr(runner.train_dataloader, 'batch_sampler', None)
         head.batch_size = getattr(batches, 'batch_size', 0) or 0
-        if getattr(head, 'image_window', None) is not None and has_loaded_from(runner):
-            head.mark_learned()  # The neck is that of the checkpoint.
+        window = getattr(head, 'image_window', None)
+        if window is not None:
+            if has_loaded_from(runner):
+                head.mark_learned()  # The neck is that of the checkpoint.
+            repeat_warmup(runner, window.begin_iteration(runner.max_iters, runner.max_epochs))
         if head.is_clipped_apart:
             clip_apart(runner.optim_wrapper, head.parameters())
         super().before_train(runner)
         check_objects(runner.train_dataloader.dataset, self.metainfo['classes'])
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Have averaged weights begin with the images as the detector does, which then averages its own."""
+        detector = unwrapped_model(runner)
+        begins = getattr(detector.labelenc, 'is_about_to_begin_images', None)
+        if begins is not None and begins():
+            for model in averaged_models(runner):
+                start_neck(model)
 
 
 def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:

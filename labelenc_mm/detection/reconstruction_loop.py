@@ -147,6 +147,10 @@ class _PairEvaluator(Evaluator):
         if has_reconstruction:
             print_log('Reconstruction: head(label features) of the ground truth', 'current')
             values = self.reconstruction.evaluate(size)
+            if has_images:
+                # A metric of a detector that finds nothing gives no values, which whoever keeps the best
+                # checkpoint misses; where images begin late, it finds nothing for long.
+                metrics = {**dict.fromkeys(values, 0.0), **metrics}
             metrics.update({_reconstruction_key(key): value for key, value in values.items()})
         self.has_images = self.has_reconstruction = False
         return metrics

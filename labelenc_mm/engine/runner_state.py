@@ -41,6 +41,12 @@ def averaged_state_dict(runner: Runner) -> dict[str, Tensor]:
     return checkpoint['state_dict']
 
 
+def averaged_models(runner: Runner) -> list[Any]:
+    """The models that hold averaged weights, one for each EMAHook."""
+    hooks = (hook for hook in runner.hooks if isinstance(hook, EMAHook))
+    return [hook.ema_model.module for hook in hooks]
+
+
 def train_metainfo(runner: Runner) -> dict[str, Any]:
     """Meta information of the training data: classes, palette and more."""
     return common_metainfo(getattr(runner.train_dataloader.dataset, 'metainfo', None))

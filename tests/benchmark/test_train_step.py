@@ -154,9 +154,12 @@ def test_all_losses_of_one_run_count_in_the_iteration_that_is_measured(limits):
         assert not step.model.labelenc.is_detached()
 
 
-def test_after_labels_alone_the_images_are_what_is_measured():
-    step = train_step(config_of('one-run', label_share=1.0), WORKLOAD)
-    assert {'loss_cls', 'loss_labelenc'} <= set(step(step.fresh_batch()))
+@pytest.mark.parametrize('weight', [1, 0])
+def test_after_labels_alone_the_images_are_what_is_measured(weight):
+    step = train_step(config_of('one-run', loss_weight=weight), WORKLOAD)
+    losses = set(step(step.fresh_batch()))
+    assert 'loss_cls' in losses and ('loss_labelenc' in losses) == bool(weight)
+    assert not any(key.startswith('ae_') for key in losses)
 
 
 @pytest.mark.parametrize(

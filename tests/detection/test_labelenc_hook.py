@@ -27,6 +27,9 @@ def start(model, **options):
         cfg=Config(options),
         train_dataloader=dataloader,
         optim_wrapper=SimpleNamespace(clip_grad_kwargs=None),
+        param_schedulers=None,
+        max_iters=1200,
+        max_epochs=12,
         _resume=False,
         _load_from=None,
     )

@@ -2,8 +2,26 @@
 
 import pytest
 import torch
-from detection_models import build, data, has_gradient, sum_losses, training_at
-from training_configs import HOOKS, ITERATIONS, LABELS_FIRST, ONE_RUN, WARM_UP, write_config
+from detection_models import (
+    SMALL_ENCODER,
+    build,
+    data,
+    has_gradient,
+    small_model_config,
+    sum_losses,
+    training_at,
+)
+from mmdet.registry import MODELS
+from training_configs import (
+    EMA,
+    HOOKS,
+    ITERATIONS,
+    LABELS_FIRST,
+    ONE_RUN,
+    STEP2,
+    WARM_UP,
+    write_config,
+)
 from training_runs import (
     ENCODING,
     EXPORTED,
@@ -16,9 +34,10 @@ from training_runs import (
 )
 
 from labelenc_mm.detection import label_encoding_head, label_encoding_stages
+from labelenc_mm.engine.built_models import build_model
 from labelenc_mm.handover.artefact import load_tensors
 
-FIRST = dict(image_begin=0.25)  # the default
+FIRST = dict(image_begin=0.25)
 KEEP = "dict(type='KeepWeightsHook')"
 
 
@@ -143,11 +162,36 @@ def test_the_images_begin_at_a_share_or_an_epoch(begin, iteration):
     assert not any(key.startswith('ae_') for key in losses)
 
 
-def test_images_that_would_never_begin_are_refused():
-    detector = build('small', 'one-run', image_begin=12)
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(image_begin=12), r'labelenc\.image_begin=12 is not before the end of the training'),
+        (
+            dict(image_begin=0.5, label_end=0.25),
+            r'labelenc\.image_begin=0\.5 is not before labelenc\.label_end=0\.25',
+        ),
+    ],
+)
+def test_phases_that_cannot_be_are_refused_at_the_start(options, message):
+    detector = build('small', 'one-run', **options)
     batch = data(detector)
-    with training_at(0), pytest.raises(ValueError, match=r'labelenc\.image_begin=12'):
+    with training_at(0), pytest.raises(ValueError, match=message):
         detector.loss(batch['inputs'], batch['data_samples'])
+
+
+def test_what_is_no_limit_is_named():
+    with pytest.raises(ValueError, match=r'labelenc\.image_begin=1\.5 is a float'):
+        build('small', 'one-run', image_begin=1.5)
+
+
+def test_by_default_a_fifth_is_of_labels_alone_and_all_images_are_compared():
+    model = small_model_config()
+    model.update(type='LabelEncRetinaNet', labelenc=dict(stage='one-run', encoder=SMALL_ENCODER))
+    head = build_model(model, MODELS, 'mmdet').labelenc
+    for iteration, sees_images, drawn in ((239, False, ([0, 1], [])), (240, True, ([], [0, 1]))):
+        with training_at(iteration):
+            assert head.sees_images() == head.is_distance_active() == sees_images
+            assert tuple(map(sorted, head.share_images(2))) == drawn
 
 
 def test_switched_off_the_images_begin_at_once():
@@ -171,9 +215,9 @@ def test_a_training_warms_up_again_and_leaves_what_both_steps_leave(tmp_path):
     parts = (ONE_RUN, LABELS_FIRST, WARM_UP, HOOKS)
     config = write_config(tmp_path / 'c.py', shared_data(), *parts, hooks=KEEP)
     run = train(config, tmp_path / 'run')
-    # Two iterations an epoch; the images begin with the third.
-    expected = [0.0002, 0.002, 0.0002, 0.002, 0.002, 0.002, 0.0002, 0.0002]
-    assert rates(run) == pytest.approx(expected)
+    # Two iterations an epoch; the images begin with the third. The log shows the rates of the schedule.
+    assert rates(run) == pytest.approx([0.0002] + [0.002] * 5 + [0.0002] * 2)
+    assert 'The warm-up runs again in iterations 2 to 4' in run.output
     losses = [{key for key in entry if 'loss' in key} for entry in run.scalars() if 'lr' in entry]
     alone = {'loss', 'ae_loss_cls', 'ae_loss_bbox'}
     assert losses[:2] == [alone] * 2
@@ -189,6 +233,30 @@ def test_a_training_warms_up_again_and_leaves_what_both_steps_leave(tmp_path):
     moved = differing(first, last)
     for part in ('backbone.', 'neck.', 'labelenc.encoder.', 'labelenc.adapter.'):
         assert any(key.startswith(part) for key in moved), part
+
+
+def test_averaged_weights_begin_with_the_images_as_the_detector_does(tmp_path):
+    """At a momentum that hardly follows: else their neck would be the one that was initialised."""
+    hooks = EMA.format(buffers=False).replace('0.3', '1e-6')
+    config = write_config(
+        tmp_path / 'c.py', shared_data(), ONE_RUN, LABELS_FIRST, HOOKS, hooks=hooks
+    )
+    run = train(config, tmp_path / 'run', 'train_cfg.val_interval=9')
+    averaged = weights(run.work_dir / 'epoch_4.pth')
+    neck = with_prefix(averaged, 'neck.')
+    pyramid = with_prefix(averaged, 'labelenc.pyramid.')
+    fitting = [key for key, value in neck.items() if pyramid[key].shape == value.shape]
+    assert fitting and all(torch.allclose(neck[key], pyramid[key], atol=1e-4) for key in fitting)
+
+
+def test_step_2_does_not_start_from_a_checkpoint_of_one_run(tmp_path):
+    """It would bring backbone, neck and adapter along."""
+    config = write_config(tmp_path / 'c.py', shared_data(), ONE_RUN, LABELS_FIRST)
+    run = train(config, tmp_path / 'run')
+    step2 = write_config(tmp_path / 's.py', shared_data(), STEP2, step1=run.work_dir / ENCODING)
+    path = run.work_dir / 'epoch_4.pth'
+    refused = train(step2, tmp_path / 'step2', f'load_from={path}', expect=1)
+    assert 'Leave load_from out: what step 2 takes over is in labelenc.init_from' in refused.output
 
 
 def test_by_iterations_it_begins_in_the_middle_of_what_is_one_epoch(tmp_path):

@@ -64,6 +64,17 @@ class Echo(Recorder):
         return samples
 
 
+class Blind(Echo):
+    """Finds nothing in the images."""
+
+    def val_step(self, data_batch):
+        samples = self.data_preprocessor(data_batch, False)['data_samples']
+        for sample in samples:
+            empty = dict(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+            sample.pred_instances = InstanceData(**empty, scores=torch.zeros(0))
+        return samples
+
+
 def maps_seen(
     detector, ann_file, pipeline, batch_size=2, stand_in=Recorder, evaluator=None, repeat=1
 ):
@@ -188,6 +199,16 @@ def test_evaluators_of_other_classes_keep_their_ways(overhanging, tmp_path):
     assert written == {
         f'{prefix}{name}.bbox.json' for prefix in ('', 'reconstruction_') for name in 'ab'
     }
+
+
+def test_a_detector_that_finds_nothing_has_metrics_all_the_same(overhanging):
+    """CocoMetric gives none then, and what keeps the best checkpoint would look for them."""
+    detector = build('small', model=small_model_config(len(CLASSES)))
+    load = dict(type='LoadAnnotations', with_bbox=True)
+    pipeline = [LOAD, RESIZES['larger'], load, PACK]
+    _, metrics = maps_seen(detector, overhanging, pipeline, stand_in=Blind)
+    assert metrics['coco/bbox_mAP'] == metrics['coco/bbox_mAP_50'] == 0
+    assert metrics['coco/reconstruction_bbox_mAP'] > 0.9
 
 
 def test_pipelines_without_boxes_are_validated_as_usual(overhanging):

@@ -68,6 +68,14 @@ def test_outcome(config):
         ):
             assert any(name.startswith(part) for name in learns) == wanted, part
 
+    for at, part, trained in ((299, 'labelenc.encoder.', False), (300, 'labelenc.adapter.', True)):
+        detector, losses = train_once(config, 'one-run', at=at, image_begin=0.25)
+        assert all(key.startswith('ae_') for key in losses) != trained
+        gradients = {n: p.grad for n, p in detector.named_parameters() if p.grad is not None}
+        learns = {name for name, gradient in gradients.items() if bool(gradient.any())}
+        assert any(name.startswith(part) for name in learns), part
+        assert any(name.startswith('backbone.') for name in learns) == trained
+
 
 FORMS_OF_THE_STOCK_DETECTOR = {
     'one run switched off': dict(stage='one-run', label_share=0),

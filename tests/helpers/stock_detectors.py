@@ -98,8 +98,8 @@ def batch(detector, size=128, extra=''):
     return detector.data_preprocessor(inputs, True)
 
 
-def train_once(config, stage=None, **labelenc):
-    """A detector after one iteration, with gradients, and its losses."""
+def train_once(config, stage=None, at=600, **labelenc):
+    """A detector after one iteration, that of 1200 which `at` tells, with gradients, and its losses."""
     set_random_seed(0)  # also numpy, which draws the maps of classes
     detector = build_model(small_model(config, stage, **labelenc), MODELS, 'mmdet')
     detector.init_weights()
@@ -107,7 +107,7 @@ def train_once(config, stage=None, **labelenc):
         detector.labelenc.encoder_is_loaded.fill_(1)
     detector.train()
     options = {key: v for key, v in DETECTORS[config].items() if key in ('size', 'extra')}
-    with training_at():
+    with training_at(at):
         losses = detector(**batch(detector, **options), mode='loss')
         loss, _ = detector.parse_losses(losses)
     loss.backward()
