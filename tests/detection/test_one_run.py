@@ -74,7 +74,7 @@ def test_the_share_is_kept_whatever_the_batch(share, number, counts, weight):
 
 
 def test_the_draw_is_a_function_of_seed_and_iteration_and_draws_none_of_the_detectors_numbers():
-    first, second = (build('small', 'one-run') for _ in range(2))
+    first, second = (build('small', 'one-run', label_share=0.25) for _ in range(2))
     torch.manual_seed(7)
     before = torch.get_rng_state()
     drawn = shares(first, 8)
@@ -528,7 +528,7 @@ def test_a_switched_off_method_brings_nothing_along():
 
 
 def test_labels_are_shuffled_among_two_images_at_least():
-    detector = build('small', 'one-run', shuffle_labels=True)
+    detector = build('small', 'one-run', label_share=0.25, shuffle_labels=True)
     with training_at(0), pytest.raises(ValueError, match='set labelenc.compare_all=True'):
         detector.loss(*data(detector).values())
 
