@@ -80,7 +80,8 @@ def from_lab(lab: Tensor) -> Tensor:
     y = (lightness + 16) / 116
     root = torch.stack([y + a / 500, y, y - b / 200], 1)
     xyz = torch.where(root > _EDGE, root**3, 3 * _EDGE**2 * (root - 4 / 29))
-    linear = _mix((_TO_XYZ / _WHITE[:, None]).inverse(), xyz)
+    # In float32 the inverse would be off by what differs from processor to processor.
+    linear = _mix((_TO_XYZ / _WHITE[:, None]).double().inverse(), xyz)
     return torch.where(
         linear > 0.0031308,
         1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055,
