@@ -65,6 +65,8 @@ class FeatureSupervisionHead(FrozenPart):
     """Weight of the head's losses on targets that pass it."""
     labels_train_head = True
     """Whether these losses train the head, too, not only what the targets come from."""
+    image_window: TrainingWindow | None = None
+    """The part of the training that has images, where it begins later than the training."""
     halved_levels = 0
     """How many of the finest levels are compared at half their resolution."""
     draws_its_own = False
@@ -177,8 +179,12 @@ class FeatureSupervisionHead(FrozenPart):
         """Whether the detector learns from images at the iteration that the MessageHub tells."""
         return self.joint
 
+    def is_about_to_begin_images(self) -> bool:
+        """Whether this iteration is the first one with images, after some without."""
+        return False
+
     def begin_images(self, owner: nn.Module) -> None:
-        """What is to be done before an iteration with images: here nothing.
+        """What is to be done before that iteration.
 
         Args:
             owner: The detector.

@@ -298,17 +298,16 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         return super().is_distance_active() and self.sees_images()
 
     def is_about_to_begin_images(self) -> bool:
-        """Whether this iteration is the first one with images, after some without."""
+        """As of the class above; a checkpoint with images, or a whole detector, has begun already."""
         if self.image_window is None or self.has_begun or not self.image_window.is_active():
             return False
-        return not self.is_learned
+        self.has_begun = self.is_learned  # on a GPU: not to be asked in every iteration
+        return not self.has_begun
 
     def begin_images(self, owner: nn.Module) -> None:
-        """Have the neck start from the pyramid, once."""
-        if self.is_about_to_begin_images():
-            start_neck(owner)
-            self.mark_learned()  # in every checkpoint, for a resume
-        self.has_begun = True
+        """Have the neck start from the pyramid."""
+        start_neck(owner)
+        self.mark_learned()  # in every checkpoint, for a resume
 
     def count_active(self) -> int:
         """As of the class above; so are the label branch and image features that feel the distance."""

@@ -138,7 +138,7 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         head = self.labelenc
         head.check_is_learned()
         sees_images = head.sees_images()
-        if sees_images:
+        if head.is_about_to_begin_images():
             head.begin_images(self)
         is_active = head.is_distance_active()
         learned, others = head.share_images(len(batch_data_samples))

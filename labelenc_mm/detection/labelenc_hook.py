@@ -84,7 +84,7 @@ class LabelEncHook(HandOverHook):
             )
         batches = getattr(runner.train_dataloader, 'batch_sampler', None)
         head.batch_size = getattr(batches, 'batch_size', 0) or 0
-        window = getattr(head, 'image_window', None)
+        window = head.image_window
         if window is not None:
             if has_loaded_from(runner):
                 head.mark_learned()  # The neck is that of the checkpoint.
@@ -96,9 +96,7 @@ class LabelEncHook(HandOverHook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Have averaged weights begin with the images as the detector does, which then averages its own."""
-        detector = unwrapped_model(runner)
-        begins = getattr(detector.labelenc, 'is_about_to_begin_images', None)
-        if begins is not None and begins():
+        if unwrapped_model(runner).labelenc.is_about_to_begin_images():
             for model in averaged_models(runner):
                 start_neck(model)
 

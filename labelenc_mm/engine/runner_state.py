@@ -35,16 +35,18 @@ def unwrapped_model(runner: Runner) -> Any:
 def averaged_state_dict(runner: Runner) -> dict[str, Tensor]:
     """The weights that a checkpoint of this run would hold: averaged ones under EMA."""
     checkpoint: dict[str, Any] = {'state_dict': unwrapped_model(runner).state_dict()}
-    for hook in runner.hooks:
-        if isinstance(hook, EMAHook):
-            hook.before_save_checkpoint(runner, checkpoint)
+    for hook in _averaging_hooks(runner):
+        hook.before_save_checkpoint(runner, checkpoint)
     return checkpoint['state_dict']
 
 
 def averaged_models(runner: Runner) -> list[Any]:
     """The models that hold averaged weights, one for each EMAHook."""
-    hooks = (hook for hook in runner.hooks if isinstance(hook, EMAHook))
-    return [hook.ema_model.module for hook in hooks]
+    return [hook.ema_model.module for hook in _averaging_hooks(runner)]
+
+
+def _averaging_hooks(runner: Runner) -> list[EMAHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
 
 
 def train_metainfo(runner: Runner) -> dict[str, Any]:

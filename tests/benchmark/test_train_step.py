@@ -137,8 +137,7 @@ def test_finds_where_the_distance_is_active(train_cfg, limits):
 
 
 def test_a_label_branch_alone_is_measured_while_it_learns():
-    alone = dict(label_share=1.0, loss_weight=0, labels_train_head=True, label_end=0.3)
-    alone['image_begin'] = None
+    alone = dict(image_begin=None, loss_weight=0, labels_train_head=True, label_end=0.3)
     step = train_step(config_of('one-run', **alone), WORKLOAD)
     assert 'ae_loss_cls' in step(step.fresh_batch())
 

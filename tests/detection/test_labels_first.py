@@ -33,7 +33,6 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.detection import label_encoding_head, label_encoding_stages
 from labelenc_mm.engine.built_models import build_model
 from labelenc_mm.handover.artefact import load_tensors
 
@@ -57,15 +56,6 @@ def gradients(detector):
 
 def as_text(losses):
     return {key: str(value) for key, value in losses.items()}
-
-
-@pytest.fixture
-def scales(monkeypatch):
-    """One run draws the factors of objects by itself: for a comparison, the same for all stages."""
-    for module in (label_encoding_head, label_encoding_stages):
-        monkeypatch.setattr(
-            module, 'sample_object_scales', lambda count, **_: torch.linspace(0.2, 1, count)
-        )
 
 
 @pytest.mark.parametrize('share', [0.25, 1.0])

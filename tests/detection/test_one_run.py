@@ -28,7 +28,7 @@ from training_runs import (
     with_prefix,
 )
 
-from labelenc_mm.detection import LabelEncMixin, label_encoding_head, label_encoding_stages
+from labelenc_mm.detection import LabelEncMixin
 from labelenc_mm.engine import own_random_numbers
 from labelenc_mm.engine.built_models import build_model
 from labelenc_mm.handover.artefact import load_tensors
@@ -103,15 +103,6 @@ def test_processes_draw_other_images_but_as_many(share, monkeypatch):
     first, second = drawn
     assert [list(map(len, groups)) for groups in first] == [list(map(len, g)) for g in second]
     assert first != second
-
-
-@pytest.fixture
-def scales(monkeypatch):
-    """One run draws the factors of objects by itself: for a comparison, the same for all stages."""
-    for module in (label_encoding_head, label_encoding_stages):
-        monkeypatch.setattr(
-            module, 'sample_object_scales', lambda count, **_: torch.linspace(0.2, 1, count)
-        )
 
 
 def test_all_images_and_no_end_are_step_1(scales):

@@ -115,7 +115,9 @@ def test_what_does_not_warm_up_from_the_start_is_left_alone(options, begin):
 
 
 def test_a_training_without_schedulers_has_nothing_to_repeat():
+    optimizer = wrapper()
     runner = SimpleNamespace(
-        param_schedulers=None, optim_wrapper=wrapper(), max_iters=ITERATIONS, max_epochs=4
+        param_schedulers=None, optim_wrapper=optimizer, max_iters=ITERATIONS, max_epochs=4
     )
     repeat_warmup(runner, 7)
+    assert not optimizer.optimizer._optimizer_step_pre_hooks
