@@ -4,7 +4,7 @@
 #
 #   bash dev/demo.sh [labelenc|label_structure|ddep|pixelnet|colorization] [--quick] [arguments of run_recipe.py]
 #
-#   labelenc         (default) a detector, and both steps of LabelEnc; in work_dirs/demo
+#   labelenc         (default) a detector, and LabelEnc in one run and in both steps; in work_dirs/demo
 #   label_structure  a segmentor, and an autoencoder's frozen decoder beside it; in
 #                    work_dirs/demo-label-structure
 #   ddep             a decoder pretrained by denoising scenes without labels, then few labels; in
@@ -36,7 +36,7 @@ if [ "$demo" = labelenc ]; then
   work_dir=work_dirs/demo$quick
   left='predictions-seed=0/ (on validation images), object_maps/ (what the label encoder sees)'
   # After so few iterations no score is high; any AP, not a good one, is what is shown here.
-  [ -n "$quick" ] && arguments=(--set epochs=3 step1_epochs=3 train=160 val=24 pictures=2
+  [ -n "$quick" ] && arguments=(--set epochs=3 one_run_epochs=4 step1_epochs=3 train=160 val=24 pictures=2
     --cfg-options model.test_cfg.score_thr=0.01 ${arguments[@]+"${arguments[@]}"})
 elif [ "$demo" = ddep ]; then
   work_dir=work_dirs/demo-ddep$quick

@@ -239,6 +239,23 @@ def test_averaged_weights_begin_with_the_images_as_the_detector_does(tmp_path):
     assert fitting and all(torch.allclose(neck[key], pyramid[key], atol=1e-4) for key in fitting)
 
 
+def test_image_files_may_stay_closed_until_the_images_begin(tmp_path):
+    """As the guide has it, and with another pipeline in the meantime: the same training, bit by bit."""
+    blank = """
+train_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadBlankImage'), *_base_.train_pipeline[1:]]))
+custom_hooks = [
+    dict(type='PipelineSwitchHook', switch_epoch={begin}, switch_pipeline=_base_.train_pipeline)
+]
+"""
+    parts = (ONE_RUN, LABELS_FIRST)
+    plain = train(write_config(tmp_path / 'c.py', shared_data(), *parts), tmp_path / 'plain')
+    trained = weights(plain.work_dir / 'epoch_4.pth')
+    for begin, is_same in ((1, True), (2, False)):  # the images begin after the first epoch
+        config = write_config(tmp_path / f'{begin}.py', shared_data(), *parts, blank, begin=begin)
+        run = train(config, tmp_path / f'run{begin}')
+        assert (differing(weights(run.work_dir / 'epoch_4.pth'), trained) == []) == is_same
+
+
 def test_step_2_does_not_start_from_a_checkpoint_of_one_run(tmp_path):
     """It would bring backbone, neck and adapter along."""
     config = write_config(tmp_path / 'c.py', shared_data(), ONE_RUN, LABELS_FIRST)

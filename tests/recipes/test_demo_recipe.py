@@ -38,11 +38,11 @@ def test_every_command_names_files_that_exist(demo, tmp_path):
                 assert script.is_file()
 
 
-def test_both_steps_train_the_detector_and_the_data_of_the_baseline(plan):
+def test_each_form_trains_the_detector_and_the_data_of_the_baseline(plan):
     wanted = {run.stage.name: run.wanted() for run in plan.runs.values()}
     baseline = wanted['baseline']
     assert baseline['model.type'] == 'RetinaNet'
-    for step in ('step1', 'step2'):
+    for step in ('one_run', 'step1', 'step2'):
         own = {
             key: value
             for key, value in wanted[step].items()
@@ -53,9 +53,9 @@ def test_both_steps_train_the_detector_and_the_data_of_the_baseline(plan):
     assert wanted['step2']['model.labelenc.init_from'].startswith('<step1-seed=0>/')
     encoders = [
         {k: v for k, v in wanted[step].items() if k.startswith('model.labelenc.encoder.')}
-        for step in ('step1', 'step2')
+        for step in ('one_run', 'step1', 'step2')
     ]
-    assert encoders[0] == encoders[1] != {}
+    assert encoders[0] == encoders[1] == encoders[2] != {}
 
 
 def test_label_structure_is_all_that_differs_from_the_baseline(tmp_path):
