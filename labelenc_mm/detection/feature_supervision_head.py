@@ -190,6 +190,10 @@ class FeatureSupervisionHead(FrozenPart):
             owner: The detector.
         """
 
+    def has_label_pass(self) -> bool:
+        """Whether targets pass the head beside images at the iteration that the MessageHub tells."""
+        return self.has_labels_beside_images
+
     def is_distance_active(self) -> bool:
         """Whether the distance counts at the iteration that the MessageHub tells."""
         return self.has_distance and self.distance_window.is_active()

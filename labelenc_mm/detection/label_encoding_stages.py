@@ -317,7 +317,7 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         return active + self.has_label_pass() + (not self.is_detached())
 
     def has_label_pass(self) -> bool:
-        """Whether the label branch goes on beside the images."""
+        """As of the class above: until ``label_end``."""
         return self.label_window is not None and self.label_window.is_active()
 
     def is_detached(self) -> bool:

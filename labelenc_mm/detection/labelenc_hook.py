@@ -13,12 +13,19 @@ from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.label_encoding import start_neck
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
 from labelenc_mm.engine.gradient_clipping import clip_apart
-from labelenc_mm.engine.runner_state import averaged_models, has_loaded_from, unwrapped_model
+from labelenc_mm.engine.runner_state import (
+    averaged_models,
+    has_loaded_from,
+    leave_log,
+    unwrapped_model,
+)
 from labelenc_mm.engine.second_warmup import repeat_warmup
 from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 _STAGE = 'labelenc_stage'
+_OF_LABELS = ('train/ae_',)
+_OF_THE_DISTANCE = ('train/loss_labelenc', 'train/labelenc_corr_')
 
 
 @HOOKS.register_module()
@@ -95,10 +102,18 @@ class LabelEncHook(HandOverHook):
         check_objects(runner.train_dataloader.dataset, self.metainfo['classes'])
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Have averaged weights begin with the images as the detector does, which then averages its own."""
-        if unwrapped_model(runner).labelenc.is_about_to_begin_images():
+        """Have averaged weights begin with the images as the detector does, which then averages its own.
+
+        Losses that do not count any more leave the log, which would repeat their last values until the end.
+        """
+        head = unwrapped_model(runner).labelenc
+        if head.is_about_to_begin_images():
             for model in averaged_models(runner):
                 start_neck(model)
+        ended: tuple[str, ...] = () if head.is_distance_active() else _OF_THE_DISTANCE
+        if head.sees_images() and not head.has_label_pass():
+            ended += _OF_LABELS
+        leave_log(runner, ended)
 
 
 def check_is_of_this_step(runner: Runner, checkpoint: dict) -> None:

@@ -49,6 +49,19 @@ def _averaging_hooks(runner: Runner) -> list[EMAHook]:
     return [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
 
 
+def leave_log(runner: Runner, prefixes: tuple[str, ...]) -> None:
+    """Take values whose time is over out of the log, which would repeat their last ones until the end.
+
+    Args:
+        runner: The runner.
+        prefixes: What their names in the MessageHub begin with, as ``'train/loss_'``.
+    """
+    hub = runner.message_hub
+    for name in [name for name in hub.log_scalars if prefixes and name.startswith(prefixes)]:
+        del hub.log_scalars[name]
+        hub._resumed_keys.pop(name, None)  # else every resume warns of it
+
+
 def train_metainfo(runner: Runner) -> dict[str, Any]:
     """Meta information of the training data: classes, palette and more."""
     return common_metainfo(getattr(runner.train_dataloader.dataset, 'metainfo', None))

@@ -208,10 +208,12 @@ def test_a_training_warms_up_again_and_leaves_what_both_steps_leave(tmp_path):
     # Two iterations an epoch; the images begin with the third. The log shows the rates of the schedule.
     assert rates(run) == pytest.approx([0.0002] + [0.002] * 5 + [0.0002] * 2)
     assert 'The warm-up runs again in iterations 2 to 4' in run.output
+    # None is repeated when its time is over: of labels with the first epoch, the distance in the last.
     losses = [{key for key in entry if 'loss' in key} for entry in run.scalars() if 'lr' in entry]
-    alone = {'loss', 'ae_loss_cls', 'ae_loss_bbox'}
-    assert losses[:2] == [alone] * 2
-    assert all({'loss_cls', 'loss_bbox'} <= names for names in losses[2:])
+    alone, stock = {'ae_loss_cls', 'ae_loss_bbox'}, {'loss_cls', 'loss_bbox'}
+    assert losses == [
+        {'loss', *names} for names in [alone] * 2 + [stock | {'loss_labelenc'}] * 4 + [stock] * 2
+    ]
     exported = weights(run.work_dir / EXPORTED)
     assert exported and all(map(is_stock, exported))
     last = weights(run.work_dir / 'epoch_4.pth')

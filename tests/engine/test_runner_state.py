@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+from mmengine.logging import MessageHub
 from torch import nn
 
 from labelenc_mm.engine.runner_state import (
     common_metainfo,
+    leave_log,
     run_label_names,
     train_metainfo,
     unwrapped_model,
@@ -69,3 +71,19 @@ def test_wrappers_that_split_the_weights_are_refused():
         unwrapped_model(SimpleNamespace(model=wrapper))
     model = nn.Identity()
     assert unwrapped_model(SimpleNamespace(model=model)) is model
+
+
+def test_what_leaves_the_log_is_not_missed_by_a_resume(caplog):
+    hub = MessageHub('leaves')
+    hub.update_scalars({'train/loss_a': 1.0, 'train/loss_b': 2.0, 'val/loss_a': 3.0})
+    runner = SimpleNamespace(message_hub=hub)
+    leave_log(runner, ())
+    assert len(hub.log_scalars) == 3
+    leave_log(runner, ('train/loss_a', 'train/none'))
+    assert set(hub.log_scalars) == {'train/loss_b', 'val/loss_a'}
+    resumed = MessageHub('resumed')
+    resumed.load_state_dict(hub.state_dict())
+    assert set(resumed.log_scalars) == {'train/loss_b', 'val/loss_a'}
+    assert 'skip' not in caplog.text
+    hub.update_scalar('train/loss_a', 4.0)  # it may come back
+    assert hub.get_scalar('train/loss_a').current() == 4.0

@@ -247,7 +247,10 @@ def is_stock(key):
 
 
 def active_per_epoch(run):
-    """How many iterations of each epoch had the distance, from the history in the checkpoints."""
+    """How many iterations of each epoch had the distance, from the history in the checkpoints.
+
+    The distance has left the history where it has ended, with the epoch before.
+    """
     counts = [0]
     for epoch in range(1, 5):
         path = run.work_dir / f'epoch_{epoch}.pth'
@@ -257,5 +260,5 @@ def active_per_epoch(run):
                 len(history.data[0]) for key, history in scalars.items() if 'labelenc' in key
             }
             assert len(lengths) <= 1  # the distance and five correlations, always together
-            counts.append(lengths.pop() if lengths else 0)
+            counts.append(lengths.pop() if lengths else counts[-1])
     return [after - before for before, after in itertools.pairwise(counts)]
