@@ -122,6 +122,7 @@ class _PairEvaluator(Evaluator):
         self.reconstruction = reconstruction
         self.has_images = False
         self.has_reconstruction = False
+        self.nothing: dict[str, float] = {}
 
     @property
     def dataset_meta(self) -> dict | None:
@@ -147,11 +148,14 @@ class _PairEvaluator(Evaluator):
         if has_reconstruction:
             print_log('Reconstruction: head(label features) of the ground truth', 'current')
             values = self.reconstruction.evaluate(size)
+            # A metric of a detector that finds nothing gives no values: who keeps the best checkpoint misses
+            # them, and the log repeats the last ones. Where images begin late, nothing is found in them for
+            # long, and later maybe nothing in the labels.
+            self.nothing |= dict.fromkeys([*metrics, *values], 0.0)
             if has_images:
-                # A metric of a detector that finds nothing gives no values, which whoever keeps the best
-                # checkpoint misses; where images begin late, it finds nothing for long.
-                metrics = {**dict.fromkeys(values, 0.0), **metrics}
-            metrics.update({_reconstruction_key(key): value for key, value in values.items()})
+                metrics = {**self.nothing, **metrics}
+            values = {**self.nothing, **values}
+            metrics |= {_reconstruction_key(key): value for key, value in values.items()}
         self.has_images = self.has_reconstruction = False
         return metrics
 

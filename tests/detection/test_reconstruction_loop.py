@@ -8,6 +8,7 @@ import pytest
 import torch
 from detection_models import build, small_model_config, stock_model_config
 from mmengine.config import ConfigDict
+from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
@@ -15,6 +16,7 @@ from training_configs import SIZE, edit_annotations
 from training_runs import shared_data
 
 from labelenc_mm.detection import LabelEncValLoop
+from labelenc_mm.detection.reconstruction_loop import _PairEvaluator
 from labelenc_mm.shape_scenes import CLASSES
 
 META = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
@@ -209,6 +211,31 @@ def test_a_detector_that_finds_nothing_has_metrics_all_the_same(overhanging):
     _, metrics = maps_seen(detector, overhanging, pipeline, stand_in=Blind)
     assert metrics['coco/bbox_mAP'] == metrics['coco/bbox_mAP_50'] == 0
     assert metrics['coco/reconstruction_bbox_mAP'] > 0.9
+
+
+class Told(Evaluator):
+    """Gives the metrics that it is told, in turn."""
+
+    def __init__(self, *values):
+        super().__init__([])
+        self.values = list(values)
+
+    def evaluate(self, size):
+        return self.values.pop(0)
+
+
+def test_whatever_finds_nothing_has_metrics_once_their_names_are_known():
+    found = {'coco/a': 0.5, 'b': 0.25}
+    pair = _PairEvaluator(Told({}, found, {}, {}), Told({}, {}, {}, found))
+    expected = [
+        {},
+        {**found, 'coco/reconstruction_a': 0, 'reconstruction_b': 0},
+        {'coco/a': 0, 'b': 0, 'coco/reconstruction_a': 0, 'reconstruction_b': 0},
+        {'coco/a': 0, 'b': 0, 'coco/reconstruction_a': 0.5, 'reconstruction_b': 0.25},
+    ]
+    for metrics in expected:
+        pair.has_images = pair.has_reconstruction = True
+        assert pair.evaluate(1) == metrics
 
 
 def test_pipelines_without_boxes_are_validated_as_usual(overhanging):
