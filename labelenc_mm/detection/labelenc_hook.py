@@ -11,6 +11,7 @@ from labelenc_mm.detection.absent_classes import check_objects
 from labelenc_mm.detection.export import export_detector
 from labelenc_mm.detection.introspection import head_children
 from labelenc_mm.detection.label_encoding import start_neck
+from labelenc_mm.detection.label_pass import LABEL_PREFIX
 from labelenc_mm.detection.labelenc_detector import LabelEncMixin
 from labelenc_mm.engine.gradient_clipping import clip_apart
 from labelenc_mm.engine.runner_state import (
@@ -24,7 +25,7 @@ from labelenc_mm.handover.hook import HandOverHook
 from labelenc_mm.toolbox.safe_loading import CheckpointError
 
 _STAGE = 'labelenc_stage'
-_OF_LABELS = ('train/ae_',)
+_OF_LABELS = (f'train/{LABEL_PREFIX}',)
 _OF_THE_DISTANCE = ('train/loss_labelenc', 'train/labelenc_corr_')
 
 

@@ -57,7 +57,7 @@ def leave_log(runner: Runner, prefixes: tuple[str, ...]) -> None:
         prefixes: What their names in the MessageHub begin with, as ``'train/loss_'``.
     """
     hub = runner.message_hub
-    for name in [name for name in hub.log_scalars if prefixes and name.startswith(prefixes)]:
+    for name in [name for name in hub.log_scalars if name.startswith(prefixes)]:
         del hub.log_scalars[name]
         hub._resumed_keys.pop(name, None)  # else every resume warns of it
 

@@ -211,14 +211,14 @@ def test_config_trains(name):
     config, run = parse(name), finished(name)
     assert 'Epoch(val) [3]' in run.output
     labelenc = config.model.get('labelenc', {})
-    trained = [entry for entry in run.scalars() if 'loss' in entry]
-    iterations, active = len(trained), sum('loss_labelenc' in entry for entry in trained)
+    told = run.told_distances()
+    iterations, active = len(told), sum(told)
     assert iterations >= 3
     if not labelenc or not labelenc.get('joint', True) or labelenc.get('loss_weight') == 0:
         assert active == 0
     else:  # not in the first quarter while labels are learned, nor at the end of step 2
         assert 0 < active < iterations
-        assert ('loss_labelenc' in trained[0]) == (name not in LEARNS)
+        assert told[0] == (name not in LEARNS)
     assert ('Reconstruction: head(label features)' in run.output) == (name in LEARNS)
     assert (run.work_dir / ENCODING).exists() == (name in LEARNS)
     exports = bool(labelenc) and labelenc.get('joint', True)

@@ -27,7 +27,7 @@ def test_training_by_iterations(stage, tmp_path):
         tmp_path / 'c.py', shared_data(), part, ITERATIONS, BY_ITERATION, step1=step1
     )
     run = train(config, tmp_path / 'run')
-    active = ['loss_labelenc' in entry for entry in run.scalars() if 'loss' in entry]
+    active = run.told_distances()
     counts = [sum(active[:iteration]) for iteration in (3, 6, 9)]
     # Step 1 begins after a quarter of 9, rounded; step 2 ends an iteration before the last.
     assert counts == ([1, 4, 7] if stage == 'autoencode' else [3, 6, 8])

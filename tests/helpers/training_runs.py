@@ -97,6 +97,14 @@ class Finished:
         logs = sorted(self.work_dir.glob('*/vis_data/scalars.json'))
         return [json.loads(line) for log in logs for line in log.read_text().splitlines()]
 
+    def trained(self):
+        """The entries of iterations."""
+        return [entry for entry in self.scalars() if 'loss' in entry]
+
+    def told_distances(self):
+        """Whether each of them has the distance."""
+        return ['loss_labelenc' in entry for entry in self.trained()]
+
     def metrics(self):
         """The entry of the last validation."""
         return [entry for entry in self.scalars() if 'coco/bbox_mAP' in entry][-1]
@@ -249,7 +257,7 @@ def is_stock(key):
 def active_per_epoch(run):
     """How many iterations of each epoch had the distance, from the history in the checkpoints.
 
-    The distance has left the history where it has ended, with the epoch before.
+    Where it has left the history, it has ended with the epoch before, whose successor's log has none of it.
     """
     counts = [0]
     for epoch in range(1, 5):
@@ -260,5 +268,8 @@ def active_per_epoch(run):
                 len(history.data[0]) for key, history in scalars.items() if 'labelenc' in key
             }
             assert len(lengths) <= 1  # the distance and five correlations, always together
+            if not lengths:
+                entries = [entry for entry in run.trained() if entry['epoch'] == epoch]
+                assert entries and not any('loss_labelenc' in entry for entry in entries)
             counts.append(lengths.pop() if lengths else counts[-1])
     return [after - before for before, after in itertools.pairwise(counts)]
