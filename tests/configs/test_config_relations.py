@@ -57,7 +57,8 @@ def test_one_run_is_the_stock_schedule_after_labels_alone(name):
     stock = detector(stem)
     lead = passes(ours) - passes(stock)
     default = signature(OneRunLabelEncodingHead).parameters['image_begin'].default
-    assert lead == ours.model.labelenc.get('image_begin', default) * passes(ours)
+    # Milestones lie at whole epochs, the begin of the images at its share of the training.
+    assert lead == round(ours.model.labelenc.get('image_begin', default) * passes(ours))
     assert schedule(ours) == schedule(stock, lead)
 
 
