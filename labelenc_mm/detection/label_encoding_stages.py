@@ -178,7 +178,8 @@ class OneRunLabelEncodingHead(LabelEncodingHead):
         label_share: Share of the images of a batch that are compared, and that pass through the label branch
             where it is beside the images. Where that is less than one image a process, one does in every so
             many iterations, and its losses count for as many (which optimizers that adapt to the size of
-            gradients undo: the label branch then learns less often). With 0 nothing of ours takes part: the
+            gradients undo: the label branch then learns less often). The distance is an average, the noisier
+            the fewer images it is of: give ``loss_weight`` the same number. With 0 nothing of ours takes part: the
             training is that of the stock detector, bit by bit.
         label_loss_weight: Weight of the head's losses on label features, which are averages over these
             images and do not depend on the share. Where they train encoder and pyramid alone, an optimizer
