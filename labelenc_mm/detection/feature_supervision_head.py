@@ -183,11 +183,15 @@ class FeatureSupervisionHead(FrozenPart):
         """Whether this iteration is the first one with images, after some without."""
         return False
 
-    def begin_images(self, owner: nn.Module) -> None:
+    def begin_images(
+        self, owner: nn.Module, batch_inputs: Tensor, data_samples: Sequence[DetDataSample]
+    ) -> None:
         """What is to be done before that iteration.
 
         Args:
             owner: The detector.
+            batch_inputs: (N, 3, H, W) images of that iteration.
+            data_samples: Their samples.
         """
 
     def has_label_pass(self) -> bool:

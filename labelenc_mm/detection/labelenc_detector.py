@@ -139,7 +139,7 @@ class LabelEncMixin(HandsOver, ModelWithCompanions, StopIfNotFiniteMixin, _Detec
         head.check_is_learned()
         sees_images = head.sees_images()
         if head.is_about_to_begin_images():
-            head.begin_images(self)
+            head.begin_images(self, batch_inputs, batch_data_samples)
         is_active = head.is_distance_active()
         learned, others = head.share_images(len(batch_data_samples))
         others = others if is_active else []

@@ -2,7 +2,7 @@
 
 from labelenc_mm.networks.efficientnet_lite import EfficientNetLite
 from labelenc_mm.networks.feature_adaptation import FeatureAdaptationBlock
-from labelenc_mm.networks.feature_distance import feature_distance
+from labelenc_mm.networks.feature_distance import feature_distance, likeness_of_images
 from labelenc_mm.networks.hybrid_vit import HybridViT
 from labelenc_mm.networks.hypercolumn import HypercolumnProjection
 from labelenc_mm.networks.label_encoder import LabelEncoder
@@ -27,6 +27,7 @@ __all__ = [
     'draw_balanced',
     'draw_uniform',
     'feature_distance',
+    'likeness_of_images',
     'pixel_grid',
     'sample_points',
     'upsample_by_stride',

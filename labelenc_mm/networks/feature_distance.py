@@ -67,3 +67,20 @@ def _level_distance(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     norm_x, norm_y = var_x + _EPS, var_y + _EPS
     rho = cov * torch.rsqrt(norm_x) * torch.rsqrt(norm_y)
     return var_x / norm_x + var_y / norm_y - 2 * rho, rho
+
+
+def likeness_of_images(levels: Sequence[Tensor]) -> float:
+    """How alike the features of different images are, standardised as above.
+
+    Args:
+        levels: Features of shape (N, C, h_l, w_l), N at least 2.
+
+    Returns:
+        The mean correlation of any two images, of the level where it is lowest: 1 where all have the same
+        features, also where these are constant or not finite.
+    """
+    means = []
+    for level in levels:
+        matrix = torch.corrcoef(level.float().flatten(1)).nan_to_num(1.0)
+        means.append((matrix.sum() - matrix.trace()) / (matrix.numel() - len(matrix)))
+    return float(torch.stack(means).min())

@@ -1,5 +1,7 @@
 """One run whose images begin after the labels: a step 1 of labels alone, and then step 2, in one training."""
 
+import logging
+
 import pytest
 import torch
 from detection_models import (
@@ -38,6 +40,16 @@ from labelenc_mm.handover.artefact import load_tensors
 
 FIRST = dict(image_begin=0.25)
 KEEP = "dict(type='KeepWeightsHook')"
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'labelenc_mm.detection.label_encoding_stages.print_log',
+        lambda message, logger, level: lines.append((level, message)),
+    )
+    return lines
 
 
 def losses_at(detector, iteration, **kwargs):
@@ -124,6 +136,29 @@ def test_the_neck_starts_from_the_pyramid_once():
             parameter.zero_()
     losses_at(detector, 301)
     assert not any(bool(p.any()) for p in detector.neck.parameters())
+
+
+@pytest.mark.parametrize(
+    ('alike', 'objects', 'is_told'),
+    [(True, (2, 1), True), (False, (2, 1), False), (True, (2, 0), False)],
+)
+def test_labels_that_have_taught_nothing_are_told_once(heard, alike, objects, is_told):
+    """Label features of images with objects are the same; one without has always the same ones."""
+    detector = build('small', 'one-run', **FIRST)
+    head = detector.labelenc
+    encoded = head.targets
+
+    def targets(batch_inputs, data_samples):
+        levels = encoded(batch_inputs, data_samples)
+        return [torch.ones_like(x) if alike else torch.randn_like(x) for x in levels]
+
+    head.targets = targets
+    losses_at(detector, 300, num_items=objects)
+    losses_at(detector, 301, num_items=objects)
+    assert len(heard) == is_told
+    for level, message in heard:
+        assert level == logging.WARNING
+        assert 'label features of different images correlate at 1.000' in message
 
 
 def test_the_label_branch_may_go_on_beside_the_images():

@@ -1,10 +1,11 @@
 """The streaming distance against standardise, concatenate, mse_loss (the released code's form)."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from labelenc_mm.networks import FeatureAdaptationBlock, feature_distance
+from labelenc_mm.networks import FeatureAdaptationBlock, feature_distance, likeness_of_images
 
 SIZES = ((16, 20), (8, 10), (3, 5))
 
@@ -120,3 +121,19 @@ def test_adaptation_is_one_block_of_three_convolutions_for_all_levels():
             x = F.conv2d(x, conv.weight, conv.bias, padding=1)
             x = x.relu() if index < 2 else x
         torch.testing.assert_close(found, x)
+
+
+def test_images_are_as_alike_as_the_mean_pair_of_the_level_that_differs_most():
+    generator = torch.Generator().manual_seed(0)
+    shared, own = (torch.randn(n, 6, 8, 10, generator=generator) for n in (1, 3))
+    different, similar = own, shared + 0.1 * own
+    rows = different.flatten(1).numpy()
+    pairs = [np.corrcoef(rows[i], rows[j])[0, 1] for i, j in ((0, 1), (0, 2), (1, 2))]
+    found = likeness_of_images([similar, different])
+    assert found == pytest.approx(np.mean(pairs), abs=1e-5)
+    assert 0.9 < likeness_of_images([similar]) < 1
+
+
+@pytest.mark.parametrize('value', [0.0, 3.0, float('nan'), float('inf')])
+def test_images_without_features_are_the_same(value):
+    assert likeness_of_images([torch.full((2, 4, 5, 5), value)]) == pytest.approx(1)
