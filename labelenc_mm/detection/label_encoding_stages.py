@@ -19,8 +19,8 @@ from labelenc_mm.engine.schedule import Limit, TrainingWindow, training_progress
 from labelenc_mm.labels import sample_object_scales
 from labelenc_mm.networks import likeness_of_images
 
-# Label features of small detectors on PASCAL VOC: 0.99 from random weights, 0.93 after a training of labels that had
-# diverged, 0.2 to 0.5 after six epochs of one that learned.
+# Of small detectors on PASCAL VOC: 0.99 from random weights, 0.93 where labels alone had diverged, 0.2 to 0.5
+# where they had taught something in six epochs.
 _ALIKE = 0.9
 
 _OF_STEP_2: dict[str, tuple[Any, str]] = {
