@@ -81,6 +81,7 @@ def likeness_of_images(levels: Sequence[Tensor]) -> float:
     """
     means = []
     for level in levels:
-        matrix = torch.corrcoef(level.float().flatten(1)).nan_to_num(1.0)
+        with torch.autocast(level.device.type, enabled=False):
+            matrix = torch.corrcoef(level.float().flatten(1)).nan_to_num(1.0)
         means.append((matrix.sum() - matrix.trace()) / (matrix.numel() - len(matrix)))
     return float(torch.stack(means).min())

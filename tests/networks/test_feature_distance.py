@@ -132,6 +132,8 @@ def test_images_are_as_alike_as_the_mean_pair_of_the_level_that_differs_most():
     found = likeness_of_images([similar, different])
     assert found == pytest.approx(np.mean(pairs), abs=1e-5)
     assert 0.9 < likeness_of_images([similar]) < 1
+    with torch.autocast('cpu', torch.bfloat16):
+        assert likeness_of_images([similar, different]) == found
 
 
 @pytest.mark.parametrize('value', [0.0, 3.0, float('nan'), float('inf')])
