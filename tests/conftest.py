@@ -67,3 +67,17 @@ def _clean_mmengine():
 def work_dir(tmp_path):
     """An empty folder, as text: configs hold strings."""
     return str(tmp_path / 'work_dir')
+
+
+@pytest.fixture
+def hear(monkeypatch):
+    """What a module tells by mmengine's print_log, from the call on: (level, message), in a list."""
+
+    def listen(module):
+        lines = []
+        monkeypatch.setattr(
+            f'{module}.print_log', lambda message, logger, level: lines.append((level, message))
+        )
+        return lines
+
+    return listen

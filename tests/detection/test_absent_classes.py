@@ -12,13 +12,8 @@ CLASSES = ('cat', 'dog/wolf', 'cow')
 
 
 @pytest.fixture
-def heard(monkeypatch):
-    lines = []
-    monkeypatch.setattr(
-        'labelenc_mm.detection.absent_classes.print_log',
-        lambda message, logger, level: lines.append((level, message)),
-    )
-    return lines
+def heard(hear):
+    return hear('labelenc_mm.detection.absent_classes')
 
 
 def dataset(folder, labels, classes=CLASSES, crowd=0, **options):

@@ -43,13 +43,8 @@ KEEP = "dict(type='KeepWeightsHook')"
 
 
 @pytest.fixture
-def heard(monkeypatch):
-    lines = []
-    monkeypatch.setattr(
-        'labelenc_mm.detection.label_encoding_stages.print_log',
-        lambda message, logger, level: lines.append((level, message)),
-    )
-    return lines
+def heard(hear):
+    return hear('labelenc_mm.detection.label_encoding_stages')
 
 
 def losses_at(detector, iteration, **kwargs):

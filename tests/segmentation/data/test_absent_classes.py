@@ -12,13 +12,8 @@ from labelenc_mm.segmentation.data.absent_classes import AbsentClasses, count_fi
 
 
 @pytest.fixture
-def heard(monkeypatch):
-    lines = []
-    monkeypatch.setattr(
-        'labelenc_mm.segmentation.data.absent_classes.print_log',
-        lambda message, logger, level: lines.append((level, message)),
-    )
-    return lines
+def heard(hear):
+    return hear('labelenc_mm.segmentation.data.absent_classes')
 
 
 def batch(*labels):
