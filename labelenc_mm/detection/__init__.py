@@ -15,11 +15,7 @@ from labelenc_mm.detection.feature_distillation_head import FeatureDistillationH
 from labelenc_mm.detection.feature_supervision_head import FeatureSupervisionHead
 from labelenc_mm.detection.label_encoding import load_label_encoding, save_label_encoding
 from labelenc_mm.detection.label_encoding_head import LabelEncodingHead
-from labelenc_mm.detection.label_encoding_stages import (
-    FrozenLabelEncodingHead,
-    LabelEncodingLearner,
-    OneRunLabelEncodingHead,
-)
+from labelenc_mm.detection.label_encoding_steps import FrozenLabelEncodingHead, LabelEncodingLearner
 from labelenc_mm.detection.labelenc_detector import (
     LabelEncMixin,
     labelenc_detector,
@@ -27,6 +23,7 @@ from labelenc_mm.detection.labelenc_detector import (
 )
 from labelenc_mm.detection.labelenc_hook import LabelEncHook
 from labelenc_mm.detection.load_blank_image import LoadBlankImage
+from labelenc_mm.detection.one_run_label_encoding_head import OneRunLabelEncodingHead
 from labelenc_mm.detection.reconstruction_loop import LabelEncValLoop
 from labelenc_mm.networks import EfficientNetLite
 

@@ -156,13 +156,13 @@ def gradients(model, detector, chosen):
     """Gradients of the training loss on some images of the joint batch."""
     from detection_models import training_at
 
-    from labelenc_mm.detection import label_encoding_head, label_encoding_stages
+    from labelenc_mm.detection import label_encoding_head, one_run_label_encoding_head
 
     batch = {key: [values[i] for i in chosen] for key, values in joint_batch().items()}
     data = detector.data_preprocessor(batch, True)
     with ExitStack() as stack:
         # The random factors of step 1 would be drawn in another order.
-        for module in (label_encoding_head, label_encoding_stages):
+        for module in (label_encoding_head, one_run_label_encoding_head):
             same = patch.object(
                 module, 'sample_object_scales', lambda count, **_: torch.linspace(0.2, 1, count)
             )

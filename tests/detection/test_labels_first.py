@@ -44,7 +44,7 @@ KEEP = "dict(type='KeepWeightsHook')"
 
 @pytest.fixture
 def heard(hear):
-    return hear('labelenc_mm.detection.label_encoding_stages')
+    return hear('labelenc_mm.detection.one_run_label_encoding_head')
 
 
 def losses_at(detector, iteration, **kwargs):

@@ -12,7 +12,7 @@ pytest.importorskip('mmdet')
 
 from mmengine.config import Config
 
-from labelenc_mm.detection.label_encoding_stages import OneRunLabelEncodingHead
+from labelenc_mm.detection import OneRunLabelEncodingHead
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'labelenc' / 'bccd'
