@@ -2,16 +2,18 @@
 
 import json
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.registry import HOOKS, METRICS
 from mmengine.runner import Runner
 from toy import config
+from training_runs import run_script
 
 from labelenc_mm.engine.schedule_search import ScheduleError, read_schedule
 
@@ -121,26 +123,30 @@ def test_a_resumed_search_finds_the_same(searched, tmp_path, done):
     assert rates == pytest.approx(RATES[done:])
 
 
-def _rank(rank, folder, queue):
-    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+def main(folder):
+    """One rank: a search, and the rest of it once more from its checkpoint."""
+    folder = Path(folder)
+    dist.init_process_group('gloo')
+    rank = dist.get_rank()
     own = folder / str(rank)
     rates = train(own, checkpoints=2, **SEARCH)
     dist.barrier()
     start = str(folder / '0' / 'iter_12.pth')
     resumed = train(own, resume=True, load_from=start, **SEARCH)
-    queue.put((rank, rates, resumed, (own / 'schedule.json').is_file()))
+    found = dict(rates=rates, resumed=resumed, has_file=(own / 'schedule.json').is_file())
+    (folder / f'{rank}.json').write_text(json.dumps(found))
     dist.barrier()  # who leaves early may take along what the other still waits for
     dist.destroy_process_group()
 
 
 def test_two_processes_drop_and_end_together(searched, tmp_path):
     """Though the first one alone computes the score and has the file."""
-    queue = mp.get_context('spawn').SimpleQueue()
-    mp.spawn(_rank, args=(tmp_path, queue), nprocs=2)
-    for rank, rates, resumed, has_file in (queue.get() for _ in range(2)):
-        assert rates == pytest.approx(RATES)
-        assert resumed == pytest.approx(RATES[12:])
-        assert has_file == (rank == 0)
+    run_script(__file__, tmp_path, work_dir=tmp_path, processes=2, timeout=120)
+    for rank in range(2):
+        of_rank = json.loads((tmp_path / f'{rank}.json').read_text())
+        assert of_rank['rates'] == pytest.approx(RATES)
+        assert of_rank['resumed'] == pytest.approx(RATES[12:])
+        assert of_rank['has_file'] == (rank == 0)
     found = json.loads((tmp_path / '0' / 'schedule.json').read_text())
     assert found == json.loads(searched[0].read_text())
 
@@ -175,3 +181,7 @@ def test_what_is_no_schedule_is_refused(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(ScheduleError, match=message):
         read_schedule(str(path))
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

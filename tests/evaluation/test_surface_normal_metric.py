@@ -1,13 +1,16 @@
 """The measures of surface normals against numpy on all pixels, in one process and in two."""
 
+import json
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from normal_files import random_normals
+from training_runs import run_script
 
 from labelenc_mm.evaluation import SurfaceNormalMetric
 from labelenc_mm.evaluation.surface_normal_metric import angles
@@ -81,23 +84,25 @@ def test_pooling_is_not_the_mean_over_images(data):
     assert abs(np.mean(per_image) - metric.evaluate(len(data))['normals/mean']) > 1e-3
 
 
-def _rank(rank, folder, data, queue):
-    dist.init_process_group('gloo', init_method=f'file://{folder}', rank=rank, world_size=2)
+def main(folder):
+    """One rank: what it measures of its images."""
+    folder = Path(folder)
+    data = torch.load(folder / 'data.pth')
+    dist.init_process_group('gloo')
+    rank = dist.get_rank()
     metric = SurfaceNormalMetric()
     # As mmengine's sampler deals five images out: the first one twice.
     metric.process(None, [data[index] for index in ((0, 2, 4), (1, 3, 0))[rank]])
-    queue.put((rank, metric.evaluate(len(data))))
+    (folder / f'{rank}.json').write_text(json.dumps(metric.evaluate(len(data))))
     dist.barrier()  # who leaves early may take along what the other still waits for
     dist.destroy_process_group()
 
 
 def test_two_processes_measure_what_one_does(data, tmp_path):
-    context = mp.get_context('spawn')
-    queue = context.SimpleQueue()
-    mp.spawn(_rank, args=(tmp_path / 'store', data, queue), nprocs=2)
-    found = dict(queue.get() for _ in range(2))
+    torch.save(data, tmp_path / 'data.pth')
+    run_script(__file__, tmp_path, work_dir=tmp_path, processes=2, timeout=120)
     for rank in range(2):
-        check(found[rank], by_numpy(data))
+        check(json.loads((tmp_path / f'{rank}.json').read_text()), by_numpy(data))
 
 
 def test_known_angles():
@@ -134,3 +139,7 @@ def test_sample_without_normals_or_of_another_size_is_named(data):
     del wrong['gt_normals']
     with pytest.raises(ValueError, match=r'a\.jpg: the sample has no gt_normals'):
         metric.process(None, [wrong])
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
