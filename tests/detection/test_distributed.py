@@ -1,9 +1,7 @@
 """Two processes on CPU: the gradients of one process, equal ranks, and no hang when one is special."""
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 import torch
@@ -154,20 +152,12 @@ def joint_batch():
 
 def gradients(model, detector, chosen):
     """Gradients of the training loss on some images of the joint batch."""
-    from detection_models import training_at
-
-    from labelenc_mm.detection import label_encoding_head, one_run_label_encoding_head
+    from detection_models import same_scales, training_at
 
     batch = {key: [values[i] for i in chosen] for key, values in joint_batch().items()}
     data = detector.data_preprocessor(batch, True)
-    with ExitStack() as stack:
-        # The random factors of step 1 would be drawn in another order.
-        for module in (label_encoding_head, one_run_label_encoding_head):
-            same = patch.object(
-                module, 'sample_object_scales', lambda count, **_: torch.linspace(0.2, 1, count)
-            )
-            stack.enter_context(same)
-        stack.enter_context(training_at(600))
+    # The random factors of step 1 would be drawn in another order.
+    with same_scales(), training_at(600):
         losses = model(**data, mode='loss')
         loss, log_vars = detector.parse_losses(losses)
     loss.backward()

@@ -1,6 +1,7 @@
 """Label-encoded detectors from stock configs, small enough for a CPU, with random data."""
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
 
 import torch
 from mmdet.registry import MODELS
@@ -10,7 +11,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from torch import nn
 
-import labelenc_mm  # noqa: F401
+from labelenc_mm.detection import label_encoding_head, one_run_label_encoding_head
 
 # Name of the detector, its stock config, and changes that only make it smaller.
 SMALL_ENCODER = dict(stem_channels=8, out_channels=(16, 32, 48, 64))
@@ -102,6 +103,18 @@ def training_at(iteration=600, max_iters=1200, max_epochs=12):
     finally:
         for key in info:
             hub.update_info(key, None)
+
+
+@contextmanager
+def same_scales():
+    """Factors of objects that are no random numbers, which one run draws apart from the other stages."""
+    with ExitStack() as stack:
+        for module in (label_encoding_head, one_run_label_encoding_head):
+            scales = patch.object(
+                module, 'sample_object_scales', lambda count, **_: torch.linspace(0.2, 1, count)
+            )
+            stack.enter_context(scales)
+        yield
 
 
 def sum_losses(losses, prefix=''):
